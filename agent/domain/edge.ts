@@ -1,0 +1,27 @@
+/** What a process did. One word for each kind of edge. */
+export const EDGE_KINDS = [
+  'exec',
+  'connect',
+  'listen',
+  'accept',
+  'create',
+  'delete',
+  'rename',
+  'write',
+  'attribute',
+  'privilege',
+  'trace',
+  'memory-exec',
+] as const
+
+export type EdgeKind = (typeof EDGE_KINDS)[number]
+
+/** Kinds whose target is a file, and whose file names may be covered by a learned pattern. */
+export type FileAction = Extract<EdgeKind, 'create' | 'delete' | 'rename' | 'write' | 'attribute'>
+
+/** An edge by the printed names of its nodes; `from` is always the acting process. */
+export interface Edge {
+  readonly kind: EdgeKind
+  readonly from: string
+  readonly to: string
+}
