@@ -54,7 +54,7 @@ module.exports = {
     onlyOwner('winston-has-one-owner', 'node_modules/winston', 'support/log.ts'),
     onlyOwner('tail-has-one-owner', 'node_modules/tail/', 'tail/'),
     onlyOwner('child-process-has-one-owner', '^(node:)?child_process$', 'support/command.ts'),
-    onlyOwner('ipaddr-has-one-owner', 'node_modules/ipaddr', 'graph/|agent/parse/'),
+    onlyOwner('ipaddr-has-one-owner', 'node_modules/ipaddr', 'interpret/'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

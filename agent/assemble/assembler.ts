@@ -1,0 +1,275 @@
+import type { AuditEvent } from '../domain/event.ts'
+import type {
+  AuditRecord,
+  EventId,
+  ExecveRecord,
+  ObjPidRecord,
+  PathRecord,
+  SyscallRecord,
+} from '../domain/record.ts'
+import { joinArgv, type DecodeHex } from './argv.ts'
+
+/** An event that still waits for records is given up after this many newer records; arrival decides, never the stamp. */
+const MOST_NEWER_RECORDS = 4096
+/** One event keeps at most this many PATH or EXECVE records. */
+const MOST_RECORDS_OF_A_KIND = 4096
+const FINISHED_SLOTS = 1 << 13
+/** A serial further away than this from the last one is a reboot or another log, not a gap. */
+const NEAR = 1_000_000
+const SERIALS = 2 ** 32
+
+class OpenEvent {
+  syscall: SyscallRecord | undefined
+  execve: ExecveRecord[] | undefined
+  paths: PathRecord[] | undefined
+  targets: ObjPidRecord[] | undefined
+  cwd: string | undefined
+  saddr: string | undefined
+  openat2Flags: number | undefined
+  hasEnd = false
+  readonly id: EventId
+  /** Number of the record that began it. */
+  readonly since: number
+  /** Offset in the stream of the line that began it. */
+  readonly offset: number
+
+  constructor(id: EventId, since: number, offset: number) {
+    this.id = id
+    this.since = since
+    this.offset = offset
+  }
+}
+
+/** What was not seen, as counts since the start. */
+export interface AssemblyLosses {
+  /** Records of events that were already given up or finished. */
+  readonly lateRecords: number
+  /** Events whose announced records never came. */
+  readonly incompleteEvents: number
+  /** Serial numbers that no record bears. Audit events of other listeners and filtered ones count too. */
+  readonly missingSerials: number
+}
+
+/** Records whose events consist of just this record: nothing else with their id will come. */
+const isAlone = (name: string): boolean =>
+  !name.startsWith('PROCTITLE') &&
+  (name.startsWith('USER_') || name.startsWith('DAEMON_') || name.startsWith('CRED_'))
+
+/**
+ * Joins records into events by (node, time, serial), whatever other events' records stand between them.
+ *
+ * An event is finished when its end mark (PROCTITLE, or EOE in a plugin's stream) and all PATH records that SYSCALL
+ * announced are there, or when 4,096 newer records have come, or when `flush` is called because nothing arrives any
+ * more. Stamps are never used for that: a blocking call is logged with the time at which it began, hours ago perhaps.
+ * Both memory and the delay of an event are bounded by that number.
+ */
+export class Assembler {
+  events = 0
+  private readonly open = new Map<number, OpenEvent>()
+  private current: OpenEvent | undefined
+  private records = 0
+  private lateRecords = 0
+  private incompleteEvents = 0
+  private readonly finishedIds = new Array<EventId | undefined>(FINISHED_SLOTS)
+  private readonly serials = new Map<string, SerialWatch>()
+
+  private readonly emit: (event: AuditEvent, offset: number) => void
+  private readonly decodeHex: DecodeHex
+
+  constructor(emit: (event: AuditEvent, offset: number) => void, decodeHex: DecodeHex) {
+    this.emit = emit
+    this.decodeHex = decodeHex
+  }
+
+  /** Takes a record whose line begins at `offset` of the stream. */
+  add(record: AuditRecord, offset: number): void {
+    this.records++
+    let event = this.current
+    if (event?.id !== record.id) {
+      event = this.find(record.id) ?? this.begin(record, offset)
+      this.current = event
+      if (event === undefined) return
+    }
+    this.take(event, record)
+    if ((this.records & 63) === 0) this.giveUpOld(MOST_NEWER_RECORDS)
+  }
+
+  /** Finishes every open event: for the end of the log, and for a live log on which nothing arrives any more. */
+  flush(): void {
+    this.giveUpOld(0)
+  }
+
+  get hasOpenEvents(): boolean {
+    return this.open.size > 0
+  }
+
+  /** Number of records taken so far; a caller that sees it unchanged knows that nothing arrived. */
+  get recordCount(): number {
+    return this.records
+  }
+
+  /** Offset of the line that began the oldest open event: where a reader must start again to lose nothing. */
+  get lowWater(): number | undefined {
+    for (const event of this.open.values()) return event.offset
+    return undefined
+  }
+
+  get losses(): AssemblyLosses {
+    let missingSerials = 0
+    for (const watch of this.serials.values()) missingSerials += watch.missing
+    return { lateRecords: this.lateRecords, incompleteEvents: this.incompleteEvents, missingSerials }
+  }
+
+  private find(id: EventId): OpenEvent | undefined {
+    const event = this.open.get(slotOf(id))
+    return event !== undefined && isSameId(event.id, id) ? event : undefined
+  }
+
+  /** Undefined when the id is that of an event already finished: the record came too late and is counted. */
+  private begin(record: AuditRecord, offset: number): OpenEvent | undefined {
+    const { id } = record
+    const finished = this.finishedIds[id.serial & (FINISHED_SLOTS - 1)]
+    if (finished !== undefined && isSameId(finished, id)) {
+      this.lateRecords++
+      return undefined
+    }
+    const slot = slotOf(id)
+    const other = this.open.get(slot)
+    if (other !== undefined) this.finish(other, isComplete(other))
+    const event = new OpenEvent(id, this.records, offset)
+    this.open.set(slot, event)
+    if (!hasOwnCounter(record)) this.watchSerial(id)
+    return event
+  }
+
+  private take(event: OpenEvent, record: AuditRecord): void {
+    switch (record.type) {
+      case 'SYSCALL':
+        event.syscall ??= record
+        break
+      case 'PATH':
+        if ((event.paths ??= []).length < MOST_RECORDS_OF_A_KIND) event.paths.push(record)
+        break
+      case 'EXECVE':
+        if ((event.execve ??= []).length < MOST_RECORDS_OF_A_KIND) event.execve.push(record)
+        break
+      case 'CWD':
+        event.cwd ??= record.cwd
+        return
+      case 'SOCKADDR':
+        event.saddr ??= record.saddr
+        return
+      case 'OBJ_PID':
+        ;(event.targets ??= []).push(record)
+        return
+      case 'OPENAT2':
+        event.openat2Flags ??= record.flags
+        return
+      case 'OTHER':
+        if (record.name === 'PROCTITLE' || record.name === 'EOE') event.hasEnd = true
+        else if (isAlone(record.name)) {
+          this.finish(event, true)
+          return
+        } else return
+        break
+    }
+    if (event.hasEnd && isComplete(event)) this.finish(event, true)
+  }
+
+  private giveUpOld(newerRecords: number): void {
+    const oldest = this.records - newerRecords
+    for (const event of this.open.values()) {
+      if (event.since > oldest) return
+      this.finish(event, isComplete(event))
+    }
+  }
+
+  private finish(event: OpenEvent, complete: boolean): void {
+    this.open.delete(slotOf(event.id))
+    this.finishedIds[event.id.serial & (FINISHED_SLOTS - 1)] = event.id
+    this.events++
+    if (!complete) this.incompleteEvents++
+    if (this.current === event) this.current = undefined
+    const argv = event.execve === undefined ? NO_ARGV : joinArgv(event.execve, this.decodeHex)
+    const paths = event.paths ?? NO_PATHS
+    this.emit(
+      {
+        id: event.id,
+        syscall: event.syscall,
+        argv: argv.argv,
+        argvTruncated: argv.truncated,
+        cwd: event.cwd,
+        paths: isInOrder(paths) ? paths : [...paths].sort((one, other) => one.item - other.item),
+        saddr: event.saddr,
+        targets: event.targets ?? NO_TARGETS,
+        openat2Flags: event.openat2Flags,
+        complete,
+      },
+      event.offset,
+    )
+  }
+
+  private watchSerial(id: EventId): void {
+    let watch = this.serials.get(id.node)
+    if (watch === undefined) {
+      watch = new SerialWatch(id.serial)
+      // Names of nodes come from the log: more of them than any site has are not watched.
+      if (this.serials.size < 1024) this.serials.set(id.node, watch)
+    } else watch.see(id.serial)
+  }
+}
+
+/** Counts the serial numbers of one node that never came, modulo 2^32. Those that come late are taken off again. */
+class SerialWatch {
+  missing = 0
+  private highest: number
+
+  constructor(first: number) {
+    this.highest = first
+  }
+
+  see(serial: number): void {
+    const ahead = (serial - this.highest + SERIALS) % SERIALS
+    if (ahead === 0) return
+    if (ahead < NEAR) {
+      this.missing += ahead - 1
+      this.highest = serial
+    } else if (SERIALS - ahead < NEAR) this.missing = Math.max(0, this.missing - 1)
+    else this.highest = serial
+  }
+}
+
+const NO_ARGV = { argv: [], truncated: false } as const
+const NO_PATHS: readonly PathRecord[] = []
+const NO_TARGETS: readonly ObjPidRecord[] = []
+
+/** auditd's own records have serials of a counter of their own (auditd.c seeds it with a random number). */
+const hasOwnCounter = (record: AuditRecord): boolean =>
+  record.type === 'OTHER' && record.name.startsWith('DAEMON_')
+
+/**
+ * One number for an id: the serial with 20 bits of time and node above it. Two open events that share it are as good as
+ * impossible, and cost no more than that the older one is given up.
+ */
+function slotOf(id: EventId): number {
+  let mixed = id.timeMs
+  for (let index = 0; index < id.node.length; index++)
+    mixed = (mixed * 31 + id.node.charCodeAt(index)) % 2 ** 40
+  return id.serial + (mixed % 2 ** 20) * SERIALS
+}
+
+const isSameId = (one: EventId, other: EventId): boolean =>
+  one === other || (one.serial === other.serial && one.timeMs === other.timeMs && one.node === other.node)
+
+/** All that SYSCALL announced is there: its PATH records, and every argument of EXECVE. */
+function isComplete(event: OpenEvent): boolean {
+  if (event.syscall === undefined) return event.paths === undefined
+  return (event.paths?.length ?? 0) >= event.syscall.items
+}
+
+function isInOrder(paths: readonly PathRecord[]): boolean {
+  for (let index = 1; index < paths.length; index++) {
+    if ((paths[index - 1]?.item ?? 0) > (paths[index]?.item ?? 0)) return false
+  }
+  return true
+}

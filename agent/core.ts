@@ -1,0 +1,86 @@
+import { type AssemblyLosses, Assembler } from './assemble/assembler.ts'
+import type { World } from './domain/activity.ts'
+import type { AuditEvent } from './domain/event.ts'
+import { edgesOf, type SeenEdge } from './graph/edges.ts'
+import { Interpreter } from './interpret/interpreter.ts'
+import type { ProcessTable } from './interpret/processes.ts'
+import { LineCutter, LONGEST_LINE } from './parse/lines.ts'
+import { RecordReader } from './parse/record.ts'
+import { textOfHex } from './parse/text.ts'
+
+const NUL = 0
+
+/** Takes what the core makes of an event, in the order of the log. */
+export interface CoreSink {
+  /** Called once for each finished event, before its edges. */
+  onEvent(event: AuditEvent): void
+  onEdge(seen: SeenEdge, event: AuditEvent): void
+}
+
+/**
+ * parse → assemble → interpret → graph: bytes of a log in, edges out.
+ *
+ * Pure: no clock, no files, no chance. The same bytes give the same edges, however they were cut into chunks.
+ */
+export class Core {
+  /** Lines that were read as records, and lines that could not be. */
+  records = 0
+  unreadableLines = 0
+  private readonly lines = new LineCutter((bytes, start, end, offset) => this.line(bytes, start, end, offset))
+  private readonly reader = new RecordReader()
+  private readonly assembler: Assembler
+  private readonly interpreter: Interpreter
+
+  constructor(world: World, sink: CoreSink) {
+    this.interpreter = new Interpreter(world)
+    this.assembler = new Assembler((event) => {
+      sink.onEvent(event)
+      this.interpreter.interpret(event, (activity) => edgesOf(activity, (seen) => sink.onEdge(seen, event)))
+    }, textOfHex)
+  }
+
+  /** Takes the next bytes of the log. */
+  push(bytes: Buffer): void {
+    this.lines.push(bytes)
+  }
+
+  /** Finishes events that wait for records which will not come: nothing has arrived for a while. */
+  flush(): void {
+    this.assembler.flush()
+  }
+
+  /** The log is at its end. A last line without its newline was torn off in the middle and is not believed. */
+  end(): void {
+    if (this.lines.hasRest) this.unreadableLines++
+    this.assembler.flush()
+  }
+
+  get events(): number {
+    return this.assembler.events
+  }
+
+  get losses(): AssemblyLosses & { readonly unreadableLines: number } {
+    return { ...this.assembler.losses, unreadableLines: this.unreadableLines + this.lines.overlongLines }
+  }
+
+  get processes(): ProcessTable {
+    return this.interpreter.processes
+  }
+
+  /** How many bytes of the stream need not be read again: all before the line that began the oldest open event. */
+  get settledBytes(): number {
+    return this.assembler.lowWater ?? this.lines.offset
+  }
+
+  private line(bytes: Buffer, start: number, end: number, offset: number): void {
+    if (start === end) return
+    // After a power loss a file may hold a run of NUL where the last lines should be.
+    let from = start
+    while (from < end && bytes[from] === NUL) from++
+    const record = end - from > LONGEST_LINE ? undefined : this.reader.read(bytes, from, end)
+    if (record === undefined || from > start) this.unreadableLines++
+    if (record === undefined) return
+    this.records++
+    this.assembler.add(record, offset)
+  }
+}

@@ -1,0 +1,70 @@
+import type { FileAction } from './edge.ts'
+import type { AuditEvent } from './event.ts'
+
+/**
+ * What a process is, and how it came to be it. Two processes are the same node of the graph when container, user,
+ * exe and script are the same; a pid is not an identity.
+ */
+export interface ProcessImage {
+  /** First 12 hex digits of the container id; empty on the host itself. */
+  readonly container: string
+  /** Name of the real uid, or its number. */
+  readonly user: string
+  /** Path of the executable as the kernel tells it; `?` when it was never seen. */
+  readonly exe: string
+  /** What an interpreter runs: an absolute path, or `-m MODULE`. */
+  readonly script: string | undefined
+  /** What this process was before its last exec or change of user: its own image, or the one it inherited at a fork. */
+  readonly origin: ProcessImage | undefined
+  /** Number of origins behind this one. */
+  readonly depth: number
+}
+
+/** The far or near end of a socket. */
+export type Address =
+  | { readonly family: 'ip'; readonly address: string; readonly port: number }
+  | { readonly family: 'unix'; readonly path: string; readonly isAbstract: boolean }
+
+interface Acted {
+  /** The process that acted, as it was when the call returned. */
+  readonly actor: ProcessImage
+  readonly event: AuditEvent
+}
+
+/** What an event means. One event may mean several things. */
+export type Activity = Acted &
+  (
+    | { readonly kind: 'exec'; readonly isFromMemory: boolean; readonly before: ProcessImage }
+    | { readonly kind: 'peer'; readonly action: 'connect' | 'listen' | 'accept'; readonly address: Address }
+    | { readonly kind: 'file'; readonly action: FileAction; readonly path: string }
+    | { readonly kind: 'privilege' }
+    | { readonly kind: 'trace'; readonly target: ProcessImage }
+  )
+
+/** A process as /proc shows it. */
+export interface FoundProcess {
+  readonly pid: number
+  readonly ppid: number
+  readonly uid: number
+  readonly exe: string
+  readonly argv: readonly string[]
+  readonly cwd: string
+  readonly container: string
+}
+
+/**
+ * The outside as the core may ask it. A replay answers `undefined` to everything, so that the same log always gives the
+ * same graph.
+ */
+export interface World {
+  readonly userName: (uid: number) => string | undefined
+  readonly findProcess: (pid: number) => FoundProcess | undefined
+  /** Where descriptor `fd` of process `pid` points to; undefined when either is gone. */
+  readonly descriptorPath: (pid: number, fd: number) => string | undefined
+}
+
+export const NO_WORLD: World = {
+  userName: () => undefined,
+  findProcess: () => undefined,
+  descriptorPath: () => undefined,
+}

@@ -1,0 +1,127 @@
+import { ARCHES, SYSCALLS } from '../parse/tables/syscalls.ts'
+
+/** What a system call means to the graph. Argument numbers count from 0. */
+export type Call =
+  | { readonly does: 'exec' }
+  | { readonly does: 'exit' }
+  | { readonly does: 'connect' | 'listen' | 'accept' }
+  | { readonly does: 'socketcall' }
+  | { readonly does: 'set-id' }
+  | { readonly does: 'trace'; readonly isRequest: boolean }
+  /** Opens for writing when the flags say so. `flagsIn: 'record'`: openat2 keeps them in memory, OPENAT2 shows them. */
+  | { readonly does: 'open'; readonly flagsIn: 1 | 2 | 'record'; readonly directory?: 0 }
+  /** Changes the content or the attributes of the file its NORMAL record names. */
+  | { readonly does: 'write' | 'attribute'; readonly directory?: 0; readonly descriptor?: 0 }
+  /** Changes names: CREATE and DELETE records say which. */
+  | { readonly does: 'rename' | 'names'; readonly directory?: 0 | 1 | 2; readonly newDirectory?: 2 }
+
+const CALLS: Readonly<Record<string, Call>> = {
+  execve: { does: 'exec' },
+  execveat: { does: 'exec' },
+  exit_group: { does: 'exit' },
+
+  connect: { does: 'connect' },
+  sendto: { does: 'connect' },
+  sendmsg: { does: 'connect' },
+  sendmmsg: { does: 'connect' },
+  bind: { does: 'listen' },
+  accept: { does: 'accept' },
+  accept4: { does: 'accept' },
+  socketcall: { does: 'socketcall' },
+
+  open: { does: 'open', flagsIn: 1 },
+  openat: { does: 'open', flagsIn: 2, directory: 0 },
+  openat2: { does: 'open', flagsIn: 'record', directory: 0 },
+  open_by_handle_at: { does: 'open', flagsIn: 2 },
+  creat: { does: 'write' },
+  truncate: { does: 'write' },
+  truncate64: { does: 'write' },
+  ftruncate: { does: 'write', descriptor: 0 },
+  ftruncate64: { does: 'write', descriptor: 0 },
+  fallocate: { does: 'write', descriptor: 0 },
+
+  rename: { does: 'rename' },
+  renameat: { does: 'rename', directory: 0, newDirectory: 2 },
+  renameat2: { does: 'rename', directory: 0, newDirectory: 2 },
+  unlinkat: { does: 'names', directory: 0 },
+  mkdirat: { does: 'names', directory: 0 },
+  mknodat: { does: 'names', directory: 0 },
+  linkat: { does: 'names', directory: 2 },
+  symlinkat: { does: 'names', directory: 1 },
+
+  chmod: { does: 'attribute' },
+  fchmod: { does: 'attribute', descriptor: 0 },
+  fchmodat: { does: 'attribute', directory: 0 },
+  fchmodat2: { does: 'attribute', directory: 0 },
+  chown: { does: 'attribute' },
+  chown32: { does: 'attribute' },
+  lchown: { does: 'attribute' },
+  lchown32: { does: 'attribute' },
+  fchown: { does: 'attribute', descriptor: 0 },
+  fchown32: { does: 'attribute', descriptor: 0 },
+  fchownat: { does: 'attribute', directory: 0 },
+  setxattr: { does: 'attribute' },
+  lsetxattr: { does: 'attribute' },
+  fsetxattr: { does: 'attribute', descriptor: 0 },
+  setxattrat: { does: 'attribute', directory: 0 },
+  removexattr: { does: 'attribute' },
+  lremovexattr: { does: 'attribute' },
+  fremovexattr: { does: 'attribute', descriptor: 0 },
+  removexattrat: { does: 'attribute', directory: 0 },
+
+  setuid: { does: 'set-id' },
+  setuid32: { does: 'set-id' },
+  setreuid: { does: 'set-id' },
+  setreuid32: { does: 'set-id' },
+  setresuid: { does: 'set-id' },
+  setresuid32: { does: 'set-id' },
+
+  ptrace: { does: 'trace', isRequest: true },
+  process_vm_writev: { does: 'trace', isRequest: false },
+  pidfd_getfd: { does: 'trace', isRequest: false },
+}
+
+/** A call that is not in the table still changes names when its event has CREATE or DELETE records. */
+const ANY_CALL: Call = { does: 'names' }
+const X32_BIT = 0x40000000
+
+const BY_ARCH: ReadonlyMap<
+  number,
+  { readonly names: readonly (string | undefined)[]; readonly calls: readonly Call[] }
+> = new Map(
+  [...ARCHES].map(([arch, name]) => {
+    const names = SYSCALLS[name]
+    return [arch, { names, calls: names.map((call) => CALLS[call ?? ''] ?? ANY_CALL) }]
+  }),
+)
+
+/** Meaning of system call `number` of architecture `arch` (AUDIT_ARCH value). */
+export const callOf = (arch: number, number: number): Call =>
+  BY_ARCH.get(arch)?.calls[number & ~X32_BIT] ?? ANY_CALL
+
+/** Its name; `ARCH#NUMBER` for a call that the tables do not know. */
+export const callName = (arch: number, number: number): string =>
+  BY_ARCH.get(arch)?.names[number & ~X32_BIT] ?? `${arch.toString(16)}#${number}`
+
+/** net(7) sub-calls of the i386 socketcall, <linux/net.h>. */
+export const SOCKETCALLS: ReadonlyMap<number, 'connect' | 'listen' | 'accept'> = new Map([
+  [2, 'listen'],
+  [3, 'connect'],
+  [5, 'accept'],
+  [11, 'connect'],
+  [16, 'connect'],
+  [18, 'accept'],
+  [20, 'connect'],
+])
+
+/** Requests of ptrace(2) that take hold of another process or write into it. */
+const PTRACE_POKETEXT = 4
+const PTRACE_POKEDATA = 5
+const PTRACE_ATTACH = 16
+const PTRACE_SEIZE = 0x4206
+export const TRACE_REQUESTS: ReadonlySet<number> = new Set([
+  PTRACE_POKETEXT,
+  PTRACE_POKEDATA,
+  PTRACE_ATTACH,
+  PTRACE_SEIZE,
+])

@@ -1,0 +1,36 @@
+/** Execs come from pids that the kernel has just handed out; this far around the newest counts as the same stretch. */
+const STRETCH = 2000
+
+/**
+ * Time as the order of pids tells it. The kernel hands pids out in rising order and begins again at the bottom
+ * (kernel/pid.c, alloc_pid: idr_alloc_cyclic), so a pid can only have been reused once the order has passed it again.
+ */
+export class PidClock {
+  private newest = 0
+  private round = 0
+  private outlier = 0
+
+  /** A point in that order, for `hasPassed`. */
+  get now(): number {
+    return this.round
+  }
+
+  /** A process has just become a new program under `pid`. */
+  tick(pid: number): void {
+    const ahead = pid - this.newest
+    if (this.newest === 0 || (ahead > 0 && ahead < STRETCH)) this.newest = pid
+    else if (ahead < -STRETCH || ahead >= STRETCH) {
+      // One pid far away is an old process that runs another program; two that are near each other are the order itself.
+      if (Math.abs(pid - this.outlier) < STRETCH) {
+        if (pid < this.newest) this.round++
+        this.newest = pid
+      }
+      this.outlier = pid
+    }
+  }
+
+  /** Whether `pid`, known since `born`, may have been handed out again since. */
+  hasPassed(pid: number, born: number): boolean {
+    return this.round > born + 1 || (this.round === born + 1 && pid <= this.newest + STRETCH)
+  }
+}

@@ -1,0 +1,58 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants } from 'node:fs'
+import type { Readable } from 'node:stream'
+
+/** A command that is not installed, or ended with an error; the message says which, in one line. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}
+
+/** Fixed places instead of $PATH: the agent runs as root and must not run what somebody else put first. */
+const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin']
+
+/** Absolute path of an installed command, undefined when there is none. */
+export function findCommand(name: string): string | undefined {
+  return FOLDERS.map((folder) => `${folder}/${name}`).find((path) => {
+    try {
+      accessSync(path, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/**
+ * Standard output of a command, as it comes. No shell, and an empty environment but for the C locale.
+ * Leaving the iteration early kills the command.
+ *
+ * @param stdin file descriptor that the command reads; the caller keeps and closes its own
+ * @throws CommandError when the command is missing or does not end with exit code 0
+ */
+export async function* outputOf(
+  name: string,
+  args: readonly string[],
+  stdin: number | 'ignore' = 'ignore',
+): AsyncGenerator<Buffer, void, undefined> {
+  const path = findCommand(name)
+  if (path === undefined) throw new CommandError(`${name} is not installed`)
+  const child = spawn(path, args, {
+    stdio: [stdin, 'pipe', 'pipe'],
+    env: { LC_ALL: 'C' },
+  }) as ChildProcessByStdio<null, Readable, Readable>
+  const ended = once(child, 'close')
+  let complaint = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(0, 1000)
+  })
+  try {
+    yield* child.stdout as AsyncIterable<Buffer>
+    const [code, killedBy] = (await ended) as [number | null, string | null]
+    if (code === 0) return
+    throw new CommandError(complaint.trim() || `${name} ended with ${code ?? killedBy ?? 'nothing'}`)
+  } finally {
+    child.kill('SIGKILL')
+    await ended
+  }
+}

@@ -1,0 +1,17 @@
+import { getSystemErrorMessage } from 'node:util'
+import { UsageError } from '../domain/result.ts'
+
+/** Whether the operating system says that there is no such file. */
+export const isAbsent = (error: unknown): boolean => isSystemError(error) && error.code === 'ENOENT'
+
+/** What to throw when a file cannot be read: a sentence for the user, or the error itself when it is none of theirs. */
+export function unreadable(path: string, error: unknown): Error {
+  if (isSystemError(error)) {
+    const reason = error.errno === undefined ? error.message : getSystemErrorMessage(error.errno)
+    return new UsageError(`cannot read ${path}: ${reason}`, { cause: error })
+  }
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'code' in error
