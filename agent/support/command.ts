@@ -38,6 +38,7 @@ export async function* outputOf(
   const path = findCommand(name)
   if (path === undefined) throw new CommandError(`${name} is not installed`)
   const child = spawn(path, args, {
+    argv0: name,
     stdio: [stdin, 'pipe', 'pipe'],
     env: { LC_ALL: 'C' },
   }) as ChildProcessByStdio<null, Readable, Readable>

@@ -15,6 +15,9 @@ export interface FollowOptions {
   readonly signal: AbortSignal
 }
 
+/** A rotation leaves the log without its name for a moment, which is not worth a word. */
+const PATIENCE_POLLS = 10
+
 /**
  * The live log of auditd, for ever: every byte once and in order, over rotations, and a blind spot for each gap.
  *
@@ -28,7 +31,7 @@ export async function* follow(
   path: string,
   { from, startAt, pollMs, signal }: FollowOptions,
 ): AsyncGenerator<Chunk | BlindSpot, void, undefined> {
-  const absence = new Absence(path, pollMs)
+  const absence = new Absence(path, PATIENCE_POLLS * pollMs)
   let file: LogFile | undefined
   let next: Successor | undefined
   try {
@@ -41,18 +44,28 @@ export async function* follow(
     }
     while (!signal.aborted) {
       // First look, then read: once there is a newer log, nobody writes to this one and its end is the end.
-      next = openSuccessor(path, file, pollMs)
-      if (file !== undefined) yield* unread(file, next !== undefined, signal)
-      if (next === undefined) {
-        const blindSpot = absence.look()
-        if (blindSpot !== undefined) yield blindSpot
-        await pause(file, pollMs, signal)
-        continue
+      next ??= openSuccessor(path, file, pollMs)
+      if (file?.wasCut() === true) {
+        yield blindSpot(
+          'log-truncated',
+          file.readMs,
+          `${file.path} was truncated: what it held unread is lost`,
+        )
+        file.restart()
       }
-      if (next.gap !== undefined) yield rotatedUnread(file?.modifiedMs ?? Date.now(), next.gap)
-      file?.close()
-      file = next.file
-      next = undefined
+      const chunk = await file?.read(next !== undefined)
+      if (chunk !== undefined) yield chunk
+      else if (next !== undefined) {
+        if (next.gap !== undefined) yield rotatedUnread(file?.modifiedMs ?? Date.now(), next.gap)
+        file?.close()
+        file = next.file
+        next = undefined
+        absence.end()
+      } else {
+        const missing = absence.look()
+        if (missing !== undefined) yield missing
+        await pause(file, pollMs, signal)
+      }
     }
   } finally {
     file?.close()
@@ -60,25 +73,7 @@ export async function* follow(
   }
 }
 
-/** What a log holds from where it was left to its end. */
-async function* unread(
-  file: LogFile,
-  isFinal: boolean,
-  signal: AbortSignal,
-): AsyncGenerator<Chunk | BlindSpot, void, undefined> {
-  while (!signal.aborted) {
-    if (file.wasCut()) {
-      const detail = `${file.path} was truncated; what it held unread is lost, and it is read again from its beginning`
-      yield blindSpot('log-truncated', file.readMs, detail)
-      file.restart()
-    }
-    const chunk = await file.read(isFinal)
-    if (chunk === undefined) return
-    yield chunk
-  }
-}
-
-/** Tells once that the log is missing, when it has been for longer than a rotation takes. */
+/** Tells once each time that there is no log, and nothing else to go on with, for longer than a rotation takes. */
 class Absence {
   readonly #path: string
   readonly #patienceMs: number
@@ -90,10 +85,14 @@ class Absence {
     this.#patienceMs = patienceMs
   }
 
+  end(): void {
+    this.#sinceMs = undefined
+    this.#isTold = false
+  }
+
   look(): BlindSpot | undefined {
     if (existsSync(this.#path)) {
-      this.#sinceMs = undefined
-      this.#isTold = false
+      this.end()
       return undefined
     }
     this.#sinceMs ??= Date.now()

@@ -82,9 +82,8 @@ export class LogFile {
 
   /** Goes on after what is there now, or at the beginning of the last line when that is not complete. */
   seekToEnd(): void {
-    const { size } = fstatSync(this.#fd)
-    const tail = bytesAt(this.#fd, Math.max(0, size - 16 * 1024), 16 * 1024)
-    this.#offset = size - (tail.length - (tail.lastIndexOf('\n') + 1))
+    const start = Math.max(0, fstatSync(this.#fd).size - 16 * 1024)
+    this.#offset = start + bytesAt(this.#fd, start, 16 * 1024).lastIndexOf('\n') + 1
   }
 
   /** Starts again with another content. */

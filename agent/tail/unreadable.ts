@@ -7,11 +7,10 @@ export const isAbsent = (error: unknown): boolean => isSystemError(error) && err
 /** What to throw when a file cannot be read: a sentence for the user, or the error itself when it is none of theirs. */
 export function unreadable(path: string, error: unknown): Error {
   if (isSystemError(error)) {
-    const reason = error.errno === undefined ? error.message : getSystemErrorMessage(error.errno)
-    return new UsageError(`cannot read ${path}: ${reason}`, { cause: error })
+    return new UsageError(`cannot read ${path}: ${getSystemErrorMessage(error.errno)}`, { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error))
 }
 
-const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
-  error instanceof Error && 'code' in error
+const isSystemError = (error: unknown): error is NodeJS.ErrnoException & { errno: number } =>
+  error instanceof Error && 'errno' in error && typeof error.errno === 'number'

@@ -1,0 +1,496 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Chunk, LogPosition } from '../../agent/domain/chunk.ts'
+import type { BlindReason, BlindSpot } from '../../agent/domain/report.ts'
+import { UsageError } from '../../agent/domain/result.ts'
+import { follow, type FollowOptions } from '../../agent/tail/follow.ts'
+import { folderForTest, openIn } from './folder.ts'
+import { RotatingLog } from './writer.ts'
+
+const POLL_MS = 10
+
+/** Somebody who follows a log and writes down what comes. */
+class Follower {
+  readonly chunks: Chunk[] = []
+  readonly blindSpots: BlindSpot[] = []
+  text = ''
+  readonly #stop = new AbortController()
+  readonly #done: Promise<void>
+  #failure: unknown
+
+  constructor(path: string, options: Partial<FollowOptions> = {}) {
+    this.#done = this.#read(
+      follow(path, { startAt: 'beginning', pollMs: POLL_MS, signal: this.#stop.signal, ...options }),
+    ).catch((error: unknown) => {
+      this.#failure = error
+    })
+  }
+
+  /** Waits for so many bytes in all; who loses one waits until the test times out. */
+  async length(length: number): Promise<this> {
+    return this.#until(() => this.text.length >= length)
+  }
+
+  /** Waits for so many blind spots in all. */
+  async blind(count: number): Promise<this> {
+    return this.#until(() => this.blindSpots.length >= count)
+  }
+
+  get reasons(): BlindReason[] {
+    return this.blindSpots.map(({ reason }) => reason)
+  }
+
+  /** Gives what should not come some time to come, then ends. */
+  async end(): Promise<this> {
+    await sleep(5 * POLL_MS)
+    return this.stop()
+  }
+
+  async stop(): Promise<this> {
+    this.#stop.abort()
+    await this.#done
+    return this
+  }
+
+  async #until(isReached: () => boolean): Promise<this> {
+    while (!isReached()) {
+      if (this.#failure !== undefined) throw this.#failure as Error
+      await sleep(1)
+    }
+    return this
+  }
+
+  async #read(items: AsyncIterable<Chunk | BlindSpot>): Promise<void> {
+    for await (const item of items) {
+      if ('kind' in item) this.blindSpots.push(item)
+      else {
+        this.chunks.push(item)
+        this.text += item.bytes.toString('latin1')
+      }
+    }
+  }
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text, 'latin1').digest('hex')
+
+const numbered = (from: number, to: number): string =>
+  Array.from({ length: to - from }, (_, index) => `line ${from + index}\n`).join('')
+
+/** Position and text up to the last complete line: what an agent that reads lines would have saved. */
+function checkpoint(chunks: readonly Chunk[]): { readonly from: LogPosition; readonly text: string } {
+  const text = chunks.map(({ bytes }) => bytes.toString('latin1')).join('')
+  const chunk = chunks.findLast(({ bytes }) => bytes.includes('\n')) ?? chunks[0]
+  if (chunk?.at === undefined) throw new Error('nothing was read')
+  const from = { ...chunk.at, offset: chunk.at.offset + chunk.bytes.lastIndexOf('\n') + 1 }
+  return { from, text: text.slice(0, text.lastIndexOf('\n') + 1) }
+}
+
+test('from the beginning: everything that is there and everything that comes', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\ntwo\n')
+  const follower = await new Follower(path).length(8)
+  appendFileSync(path, 'three\n')
+  await follower.length(14)
+  expect((await follower.end()).text).toBe('one\ntwo\nthree\n')
+  expect(follower.blindSpots).toEqual([])
+  const place = { path, inode: statSync(path).ino, fingerprint: sha256('one') }
+  expect(follower.chunks.map(({ at }) => at)).toEqual([
+    { ...place, offset: 0 },
+    { ...place, offset: 8 },
+  ])
+})
+
+test('from the end: only what comes, and a line that has begun is whole', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'old\nolder\nhalf a')
+  const follower = await new Follower(path, { startAt: 'end' }).length(6)
+  appendFileSync(path, ' line\n')
+  await follower.length(12)
+  expect((await follower.end()).text).toBe('half a line\n')
+})
+
+test('a log that is not there yet is told once, and read from its beginning when it comes', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const follower = new Follower(path, { startAt: 'end' })
+  await follower.blind(1)
+  await sleep(5 * POLL_MS)
+  writeFileSync(path, 'first\n')
+  await follower.length(6)
+  expect((await follower.end()).text).toBe('first\n')
+  expect(follower.reasons).toEqual(['log-missing'])
+  expect(follower.blindSpots[0]?.detail).toContain(path)
+})
+
+test('a log that vanishes is told once each time, and what is written to it meanwhile is read', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\n')
+  const follower = await new Follower(path).length(4)
+  renameSync(path, `${path}-20260101`)
+  await follower.blind(1)
+  appendFileSync(`${path}-20260101`, 'two\n')
+  await follower.length(8)
+  writeFileSync(path, 'three\n')
+  await follower.length(14)
+  await sleep(20 * POLL_MS)
+  expect(follower.blindSpots).toHaveLength(1)
+  unlinkSync(path)
+  await follower.blind(2)
+  writeFileSync(path, 'four\n')
+  await follower.length(19)
+  expect((await follower.end()).text).toBe('one\ntwo\nthree\nfour\n')
+  expect(follower.reasons).toEqual(['log-missing', 'log-missing'])
+})
+
+test('an incomplete first line is waited for, so that every position has a fingerprint', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'fir')
+  const follower = new Follower(path)
+  await sleep(5 * POLL_MS)
+  expect(follower.text).toBe('')
+  appendFileSync(path, 'st\nse')
+  await follower.length(8)
+  expect((await follower.end()).chunks.map(({ at }) => at?.fingerprint)).toEqual([sha256('first')])
+})
+
+test('rotations while another process writes as fast as it can: nothing lost, nothing twice, nothing left open', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const script = `
+    import { RotatingLog } from ${JSON.stringify(new URL('writer.ts', import.meta.url).href)}
+    const log = new RotatingLog(${JSON.stringify(path)}, 300)
+    for (let line = 0; line < 60000; line++) {
+      if (line % 300 === 299) log.rotate()
+      log.write('line ' + line + '\\n')
+    }`
+  writeFileSync(path, '')
+  const follower = new Follower(path, { pollMs: 5 })
+  const writer = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' })
+  const all = numbered(0, 60_000)
+  expect(await once(writer, 'exit')).toEqual([0, null])
+  await follower.length(all.length)
+  expect((await follower.end()).text === all).toBe(true)
+  expect(follower.blindSpots).toEqual([])
+  expect(new Set(follower.chunks.map(({ at }) => at?.inode)).size).toBe(201)
+  await expect.poll(() => openIn(dirname(path))).toEqual([])
+  expect(process.getActiveResourcesInfo()).not.toContain('StatWatcher')
+})
+
+type Step = 'rotate' | { readonly write: number; readonly isLine: boolean } | { readonly waitMs: number }
+
+const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
+  fc.array(
+    fc.oneof(
+      fc.record({ write: fc.nat(300), isLine: fc.boolean() }),
+      fc.constant('rotate' as const),
+      fc.record({ waitMs: fc.nat(12) }),
+    ),
+    { maxLength },
+  )
+
+/** Does what the steps say and returns what was written. */
+async function perform(log: RotatingLog, name: string, steps: readonly Step[]): Promise<string> {
+  let text = ''
+  for (const [index, act] of steps.entries()) {
+    if (act === 'rotate') log.rotate()
+    else if ('waitMs' in act) await sleep(act.waitMs)
+    else {
+      const piece = `${name} ${index} `.repeat(act.write) + (act.isLine ? '\n' : '')
+      log.write(piece)
+      text += piece
+    }
+  }
+  return text
+}
+
+test('law: bytes come once and in order, and each position leads back to its bytes', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps(25), async (acts) => {
+      const path = join(folderForTest(), 'audit.log')
+      const log = new RotatingLog(path, 30)
+      const follower = new Follower(path, { pollMs: 5 })
+      const all = (await perform(log, 'up', acts)) + 'end\n'
+      log.write('end\n')
+      log.close()
+      await follower.length(all.length)
+      expect((await follower.end()).text).toBe(all)
+      expect(follower.blindSpots).toEqual([])
+
+      const logs = new Map(
+        readdirSync(dirname(path)).map((name) => {
+          const file = join(dirname(path), name)
+          return [statSync(file).ino, readFileSync(file, 'latin1')]
+        }),
+      )
+      for (const { bytes, at } of follower.chunks) {
+        const content = logs.get(at?.inode ?? 0) ?? ''
+        const [firstLine = '', ...others] = content.split('\n')
+        expect(content.slice(at?.offset).startsWith(bytes.toString('latin1'))).toBe(true)
+        expect(at?.fingerprint).toBe(others.length === 0 ? '' : sha256(firstLine))
+      }
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('law: who stops at any time and goes on where the last complete line ended has everything once', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps(15), steps(10), async (up, down) => {
+      const path = join(folderForTest(), 'audit.log')
+      const log = new RotatingLog(path, 30)
+      log.write('begin\n')
+      const first = await new Follower(path, { pollMs: 5 }).length(6)
+      const written = await perform(log, 'up', up)
+      const saved = checkpoint((await first.stop()).chunks)
+      const all = 'begin\n' + written + (await perform(log, 'down', down)) + 'end\n'
+      const second = new Follower(path, { from: saved.from, startAt: 'end', pollMs: 5 })
+      log.write('end\n')
+      log.close()
+      await second.length(all.length - saved.text.length)
+      expect(saved.text + (await second.end()).text).toBe(all)
+      expect(second.blindSpots).toEqual([])
+    }),
+    { numRuns: 30 },
+  )
+})
+
+test('a position whose log was rotated away: told, and everything that is left is read', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const log = new RotatingLog(path, 2)
+  log.write('one\n')
+  const { from } = checkpoint((await (await new Follower(path).length(4)).end()).chunks)
+  for (const line of ['two\n', 'three\n', 'four\n']) {
+    log.rotate()
+    log.write(line)
+  }
+  log.close()
+  const follower = await new Follower(path, { from, startAt: 'end' }).length(15)
+  expect((await follower.end()).text).toBe('two\nthree\nfour\n')
+  expect(follower.blindSpots.map(({ reason, count }) => ({ reason, count }))).toEqual([
+    { reason: 'log-rotated-unread', count: 0 },
+  ])
+  expect(follower.blindSpots[0]?.detail).toContain(`${path}.2, the oldest`)
+})
+
+test('a position in a log of which nothing is left: told, and the next one is waited for', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const from = { path, inode: 1, fingerprint: sha256('one'), offset: 4 }
+  const follower = new Follower(path, { from })
+  await follower.blind(2)
+  expect(follower.reasons).toEqual(['log-rotated-unread', 'log-missing'])
+  writeFileSync(path, 'two\n')
+  await follower.length(4)
+  expect((await follower.end()).text).toBe('two\n')
+})
+
+test('the same inode with another first line is another log', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'two\nmore\n')
+  const from = { path, inode: statSync(path).ino, fingerprint: sha256('one'), offset: 4 }
+  const follower = await new Follower(path, { from }).length(9)
+  expect((await follower.end()).text).toBe('two\nmore\n')
+  expect(follower.reasons).toEqual(['log-rotated-unread'])
+})
+
+test('the same first line with another inode is another log', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\nmore\n')
+  const from = { path, inode: statSync(path).ino + 1, fingerprint: sha256('one'), offset: 4 }
+  const follower = await new Follower(path, { from }).length(9)
+  expect((await follower.end()).text).toBe('one\nmore\n')
+  expect(follower.reasons).toEqual(['log-rotated-unread'])
+})
+
+test('a position without a fingerprint is in the first line, which is read again', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\ntwo\n')
+  const from = { path, inode: statSync(path).ino, fingerprint: '', offset: 2 }
+  const follower = await new Follower(path, { from }).length(8)
+  expect((await follower.end()).text).toBe('one\ntwo\n')
+  expect(follower.blindSpots).toEqual([])
+})
+
+test('a position behind the end of its log: told as truncated, read from the beginning', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\ntwo\n')
+  const from = { path, inode: statSync(path).ino, fingerprint: sha256('one'), offset: 9 }
+  const follower = await new Follower(path, { from }).length(8)
+  expect((await follower.end()).text).toBe('one\ntwo\n')
+  expect(follower.reasons).toEqual(['log-truncated'])
+})
+
+test.each([
+  ['shorter than what was read', 'new\n'],
+  ['longer than what was read', 'new\n'.repeat(100)],
+])('a log that is cut and written anew, %s, is told once and read from its beginning', async (_, content) => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, numbered(0, 10))
+  const follower = await new Follower(path).length(70)
+  writeFileSync(path, content)
+  await follower.blind(1)
+  await follower.length(70 + content.length)
+  appendFileSync(path, 'more\n')
+  await follower.length(75 + content.length)
+  expect((await follower.end()).text).toBe(numbered(0, 10) + content + 'more\n')
+  expect(follower.reasons).toEqual(['log-truncated'])
+  expect(follower.chunks.at(-1)?.at).toMatchObject({ offset: content.length, fingerprint: sha256('new') })
+})
+
+test('a log that is cut to nothing is told before anything is written to it', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\n')
+  const follower = await new Follower(path).length(4)
+  truncateSync(path)
+  await follower.blind(1)
+  appendFileSync(path, 'two\n')
+  await follower.length(8)
+  expect((await follower.end()).text).toBe('one\ntwo\n')
+  expect(follower.reasons).toEqual(['log-truncated'])
+})
+
+test('a consumer that sleeps through more rotations than logs are kept is told, and has everything that is left', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const log = new RotatingLog(path, 2)
+  log.write('one\n')
+  const stop = new AbortController()
+  const items = follow(path, { startAt: 'beginning', pollMs: POLL_MS, signal: stop.signal })
+  const next = async (): Promise<string | undefined> => {
+    const { value } = await items.next()
+    if (value === undefined) return undefined
+    return 'kind' in value ? value.reason : value.bytes.toString()
+  }
+  expect(await next()).toBe('one\n')
+  for (const line of ['two\n', 'three\n', 'four\n', 'five\n']) {
+    // File systems stamp with the kernel's tick, which is up to 10 ms long.
+    await sleep(20)
+    log.rotate()
+    log.write(line)
+  }
+  log.close()
+  expect([await next(), await next(), await next(), await next()]).toEqual([
+    'log-rotated-unread',
+    'three\n',
+    'four\n',
+    'five\n',
+  ])
+  stop.abort()
+  expect(await next()).toBeUndefined()
+})
+
+test('a saved log that is removed before it was read is told', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const log = new RotatingLog(path, 5)
+  log.write('one\n')
+  const { from } = checkpoint((await (await new Follower(path).length(4)).end()).chunks)
+  for (const line of ['two\n', 'three\n']) {
+    log.rotate()
+    log.write(line)
+  }
+  log.close()
+  unlinkSync(`${path}.1`)
+  const follower = await new Follower(path, { from }).length(6)
+  expect((await follower.end()).text).toBe('three\n')
+  expect(follower.blindSpots.map(({ detail }) => detail)).toEqual([
+    `${path}.1 was removed before it was read`,
+  ])
+})
+
+test('a log that is deleted and made anew is followed; older saved logs are not read again', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const log = new RotatingLog(path, 5)
+  log.write('one\n')
+  await sleep(20)
+  log.rotate()
+  log.write('two\n')
+  const follower = await new Follower(path).length(4)
+  log.close()
+  unlinkSync(path)
+  writeFileSync(path, 'three\n')
+  await follower.length(10)
+  expect((await follower.end()).text).toBe('two\nthree\n')
+  expect(follower.blindSpots).toEqual([])
+})
+
+/** Bytes that this process has read from files and pipes. */
+const bytesRead = (): number => Number(/^rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'latin1'))?.[1])
+
+test('a backlog is read only as fast as it is asked for, in chunks of at most 1 MiB', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const all = numbered(0, 1_500_000)
+  writeFileSync(path, all)
+  const stop = new AbortController()
+  const items = follow(path, { startAt: 'beginning', pollMs: 5, signal: stop.signal })
+  const before = bytesRead()
+  const first = await items.next()
+  await sleep(100)
+  expect(bytesRead() - before).toBeLessThan(4 * 1024 * 1024)
+
+  const chunks = first.value && 'bytes' in first.value ? [first.value.bytes] : []
+  for (let length = chunks[0]?.length ?? 0; length < all.length;) {
+    const { value } = await items.next()
+    if (value === undefined || 'kind' in value) throw new Error('no chunk')
+    chunks.push(value.bytes)
+    length += value.bytes.length
+  }
+  expect(Buffer.concat(chunks).toString('latin1') === all).toBe(true)
+  expect(Math.max(...chunks.map(({ length }) => length))).toBe(1024 * 1024)
+  stop.abort()
+  expect(await items.next()).toEqual({ value: undefined, done: true })
+})
+
+test('the signal ends the wait for something new at once, and nothing stays open', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\n')
+  const stop = new AbortController()
+  // Had it to wait for the next look, this test would take an hour.
+  const items = follow(path, { startAt: 'end', pollMs: 3_600_000, signal: stop.signal })
+  const waiting = items.next()
+  await sleep(50)
+  expect(openIn(path)).toEqual([path])
+  stop.abort()
+  expect(await waiting).toEqual({ value: undefined, done: true })
+  expect(openIn(dirname(path))).toEqual([])
+  expect(process.getActiveResourcesInfo()).not.toContain('StatWatcher')
+})
+
+test('a consumer that leaves between two logs leaves nothing open', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const log = new RotatingLog(path, 3)
+  const { signal } = new AbortController()
+  const items = follow(path, { startAt: 'beginning', pollMs: POLL_MS, signal })
+  log.write('one\n')
+  await items.next()
+  log.write('two\n')
+  log.rotate()
+  log.write('three\n')
+  log.close()
+  await items.next()
+  // The old log is being read, and the next one is open already.
+  expect(new Set(openIn(path))).toEqual(new Set([path, `${path}.1`]))
+  await items.return()
+  await expect.poll(() => openIn(dirname(path))).toEqual([])
+})
+
+test('what is not a regular file cannot be followed', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  mkdirSync(path)
+  const items = follow(path, { startAt: 'end', pollMs: POLL_MS, signal: new AbortController().signal })
+  await expect(items.next()).rejects.toThrow(
+    new UsageError(`cannot follow ${path}: it is not a regular file`),
+  )
+  expect(openIn(dirname(path))).toEqual([])
+})
