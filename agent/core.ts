@@ -1,6 +1,7 @@
-import { type AssemblyLosses, Assembler } from './assemble/assembler.ts'
+import { type AssemblyLosses, Assembler, type LowWater } from './assemble/assembler.ts'
 import type { World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
+import type { EventId } from './domain/record.ts'
 import { edgesOf, type SeenEdge } from './graph/edges.ts'
 import { Interpreter } from './interpret/interpreter.ts'
 import type { ProcessTable } from './interpret/processes.ts'
@@ -67,9 +68,14 @@ export class Core {
     return this.interpreter.processes
   }
 
-  /** How many bytes of the stream need not be read again: all before the line that began the oldest open event. */
-  get settledBytes(): number {
-    return this.assembler.lowWater ?? this.lines.offset
+  /** Where reading must begin again after a crash: see `Assembler.lowWater`. The offset counts from the first byte pushed. */
+  get resumePoint(): LowWater {
+    return this.assembler.lowWater ?? { offset: this.lines.offset, finished: [] }
+  }
+
+  /** These events were finished before the restart. */
+  skip(finished: readonly EventId[]): void {
+    this.assembler.skip(finished)
   }
 
   private line(bytes: Buffer, start: number, end: number, offset: number): void {

@@ -50,6 +50,11 @@ export interface AssemblyLosses {
   readonly missingSerials: number
 }
 
+export interface LowWater {
+  readonly offset: number
+  readonly finished: readonly EventId[]
+}
+
 /** Records whose events consist of just this record: nothing else with their id will come. */
 const isAlone = (name: string): boolean =>
   !name.startsWith('PROCTITLE') &&
@@ -70,6 +75,10 @@ export class Assembler {
   private records = 0
   private lateRecords = 0
   private incompleteEvents = 0
+  /** Finished while an older event was open, with the offset of the line that finished them. */
+  private finishedLately: { readonly id: EventId; readonly offset: number }[] = []
+  private readonly skipped = new Set<string>()
+  private offset = 0
   private readonly finishedIds = new Array<EventId | undefined>(FINISHED_SLOTS)
   private readonly serials = new Map<string, SerialWatch>()
 
@@ -84,6 +93,7 @@ export class Assembler {
   /** Takes a record whose line begins at `offset` of the stream. */
   add(record: AuditRecord, offset: number): void {
     this.records++
+    this.offset = offset
     let event = this.current
     if (event?.id !== record.id) {
       event = this.find(record.id) ?? this.begin(record, offset)
@@ -108,10 +118,22 @@ export class Assembler {
     return this.records
   }
 
-  /** Offset of the line that began the oldest open event: where a reader must start again to lose nothing. */
-  get lowWater(): number | undefined {
-    for (const event of this.open.values()) return event.offset
+  /**
+   * Where a reader must start again to lose nothing: the line that began the oldest open event, with the events that
+   * have been finished since, whose records it will meet again. Undefined when no event is open.
+   */
+  get lowWater(): LowWater | undefined {
+    for (const { offset } of this.open.values()) {
+      this.finishedLately = this.finishedLately.filter((finished) => finished.offset >= offset)
+      return { offset, finished: this.finishedLately.map(({ id }) => id) }
+    }
+    this.finishedLately = []
     return undefined
+  }
+
+  /** These events were finished before the restart: their records are not taken again. */
+  skip(finished: readonly EventId[]): void {
+    for (const id of finished) this.skipped.add(textOf(id))
   }
 
   get losses(): AssemblyLosses {
@@ -133,6 +155,7 @@ export class Assembler {
       this.lateRecords++
       return undefined
     }
+    if (this.skipped.size > 0 && this.skipped.has(textOf(id))) return undefined
     const slot = slotOf(id)
     const other = this.open.get(slot)
     if (other !== undefined) this.finish(other, isComplete(other))
@@ -187,6 +210,8 @@ export class Assembler {
   private finish(event: OpenEvent, complete: boolean): void {
     this.open.delete(slotOf(event.id))
     this.finishedIds[event.id.serial & (FINISHED_SLOTS - 1)] = event.id
+    if (this.open.size > 0) this.finishedLately.push({ id: event.id, offset: this.offset })
+    else if (this.finishedLately.length > 0) this.finishedLately = []
     this.events++
     if (!complete) this.incompleteEvents++
     if (this.current === event) this.current = undefined
@@ -257,6 +282,8 @@ function slotOf(id: EventId): number {
     mixed = (mixed * 31 + id.node.charCodeAt(index)) % 2 ** 40
   return id.serial + (mixed % 2 ** 20) * SERIALS
 }
+
+const textOf = (id: EventId): string => `${id.timeMs}:${id.serial}:${id.node}`
 
 const isSameId = (one: EventId, other: EventId): boolean =>
   one === other || (one.serial === other.serial && one.timeMs === other.timeMs && one.node === other.node)

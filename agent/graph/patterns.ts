@@ -22,10 +22,6 @@ export interface PathPattern {
   readonly examples: readonly string[]
 }
 
-interface Waiting {
-  readonly samples: Shape[]
-}
-
 /**
  * Volatile file names, process by process.
  *
@@ -35,7 +31,7 @@ interface Waiting {
  */
 export class PathPatterns {
   private readonly learned = new Map<string, { regex: RegExp; path: string }[]>()
-  private readonly waiting = new Map<string, Waiting>()
+  private readonly waiting = new Map<string, Shape[]>()
   private readonly remembered = new Map<string, string>()
 
   constructor(known: Iterable<PathPattern> = []) {
@@ -55,13 +51,9 @@ export class PathPatterns {
     return name
   }
 
-  /** Takes a file that belongs to the baseline; the pattern that it and its siblings teach, when this is the one too many. */
+  /** Takes a file that has come into the baseline; the pattern that it and its siblings teach, once they are enough. */
   learn(process: string, action: FileAction, path: string): PathPattern | undefined {
-    for (const shape of shapesOf(path)) {
-      const samples = this.samplesOf(`${ownerKey(process, action)}\u0000${shape.key}`)
-      if (samples.some((sample) => isSameShape(sample, shape))) continue
-      if (samples.length >= MOST_SAMPLES) samples.shift()
-      samples.push(shape)
+    for (const samples of this.gather(process, action, path)) {
       if (samples.length < ENOUGH_SIBLINGS) continue
       const expression = expressionOf(samples)
       if (expression === undefined) continue
@@ -70,6 +62,23 @@ export class PathPatterns {
       return pattern
     }
     return undefined
+  }
+
+  /** Takes a file that was in the baseline before the start. */
+  remember(process: string, action: FileAction, path: string): void {
+    this.gather(process, action, path)
+  }
+
+  /** The siblings of each shape of the path, itself among them. */
+  private gather(process: string, action: FileAction, path: string): (readonly Shape[])[] {
+    return shapesOf(path).map((shape) => {
+      const samples = this.samplesOf(`${ownerKey(process, action)}\u0000${shape.key}`)
+      if (!samples.some((sample) => isSameShape(sample, shape))) {
+        if (samples.length >= MOST_SAMPLES) samples.shift()
+        samples.push(shape)
+      }
+      return samples
+    })
   }
 
   private add(pattern: PathPattern): void {
@@ -82,7 +91,7 @@ export class PathPatterns {
 
   private samplesOf(key: string): Shape[] {
     const waiting = this.waiting.get(key)
-    if (waiting !== undefined) return waiting.samples
+    if (waiting !== undefined) return waiting
     if (this.waiting.size >= MOST_WAITING) {
       for (const oldest of this.waiting.keys()) {
         this.waiting.delete(oldest)
@@ -90,7 +99,7 @@ export class PathPatterns {
       }
     }
     const samples: Shape[] = []
-    this.waiting.set(key, { samples })
+    this.waiting.set(key, samples)
     return samples
   }
 }

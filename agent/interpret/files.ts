@@ -54,13 +54,17 @@ export class FileReader {
     return changes
   }
 
-  /** A directory named in full, by the process or as its current directory, tells its inode. */
+  /**
+   * A directory named in full tells its inode. Where names are relative to a descriptor, the kernel writes the current
+   * directory in the place of a name it does not know: that is not believed.
+   */
   private learnDirectories(event: AuditEvent, directories: Directories): void {
+    const isRelativeToDescriptor = directories.first !== AT_FDCWD || directories.second !== AT_FDCWD
     for (const record of event.paths) {
       const { name } = record
       if (record.nameType !== 'PARENT' || name?.startsWith('/') !== true) continue
-      const isCurrentDirectory = directories.first === AT_FDCWD && directories.second === AT_FDCWD
-      if (name.endsWith('/') || isCurrentDirectory) this.inodes.set(record, normalisePath(name))
+      const isStandIn = isRelativeToDescriptor && name === event.cwd
+      if (!isStandIn) this.inodes.set(record, normalisePath(name))
     }
   }
 

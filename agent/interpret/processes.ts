@@ -117,18 +117,21 @@ export class ProcessTable {
   }
 
   private imageBeforeExec(call: SyscallRecord): ProcessImage {
-    const task = this.current(call.pid)
-    if (task !== undefined && (task.ppid === call.ppid || call.ppid === INIT)) return task.image
+    const user = this.userOf(call)
+    const own = this.tasks.get(call.pid)
+    const isItself = own !== undefined && canBecome(own, user)
+    // Who execs has mostly just been forked: an old pid that was passed since is rather a new process than that old one.
+    const isRecent = isItself && !this.pids.hasPassed(call.pid, own.seen)
+    if (isRecent && (own.ppid === call.ppid || call.ppid === INIT)) return own.image
     const parent = this.current(call.ppid)
-    // A child keeps its parent's real uid unless somebody privileged changed it: else the parent is long gone.
-    if (parent !== undefined && (parent.isPrivileged || parent.image.user === this.userOf(call))) {
+    if (parent !== undefined && canBecome(parent, user)) {
       parent.isParent = true
       return parent.image
     }
-    if (task !== undefined) return task.image
+    if (isRecent) return own.image
     const found = this.world.findProcess(call.ppid)
     if (found !== undefined) return this.imageOf(found, undefined)
-    return image('', this.userOf(call), '?', undefined, undefined)
+    return image('', user, '?', undefined, undefined)
   }
 
   /** What is known of a pid, unless the order of pids has passed it since and nobody would have told. */
@@ -165,6 +168,9 @@ export class ProcessTable {
     }
   }
 }
+
+/** An exec and a fork keep the real uid; only the privileged change it. What contradicts that is a pid used again. */
+const canBecome = (task: Task, user: string): boolean => task.isPrivileged || task.image.user === user
 
 function image(
   container: string,

@@ -1,0 +1,77 @@
+/**
+ * The schema, one step after the other. A released step is never changed; a change is a new step. `user_version` of the
+ * file says how many have been taken.
+ *
+ * Times are Unix time in milliseconds, days are days since 1970-01-01 UTC.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE nodes (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+  ) STRICT;
+
+  -- What is normal. An edge stands here once it was learned in training or merged afterwards.
+  CREATE TABLE edges (
+    from_id   INTEGER NOT NULL REFERENCES nodes,
+    to_id     INTEGER NOT NULL REFERENCES nodes,
+    kind      TEXT NOT NULL,
+    first_ms  INTEGER NOT NULL,
+    last_ms   INTEGER NOT NULL,
+    sightings INTEGER NOT NULL,
+    days      INTEGER NOT NULL,
+    last_day  INTEGER NOT NULL,
+    PRIMARY KEY (from_id, to_id, kind)
+  ) STRICT, WITHOUT ROWID;
+
+  -- What was unseen, once for each chain of ancestors it happened in.
+  CREATE TABLE findings (
+    id          INTEGER PRIMARY KEY,
+    from_id     INTEGER NOT NULL REFERENCES nodes,
+    to_id       INTEGER NOT NULL REFERENCES nodes,
+    kind        TEXT NOT NULL,
+    chain       TEXT NOT NULL,
+    evidence    TEXT NOT NULL,
+    first_ms    INTEGER NOT NULL,
+    last_ms     INTEGER NOT NULL,
+    sightings   INTEGER NOT NULL,
+    reported_ms INTEGER,
+    merged_ms   INTEGER,
+    UNIQUE (from_id, to_id, kind, chain)
+  ) STRICT;
+  CREATE INDEX findings_unreported ON findings (first_ms) WHERE reported_ms IS NULL;
+
+  -- Patterns over volatile file names; process and action are the only ones a pattern applies to.
+  CREATE TABLE patterns (
+    id         INTEGER PRIMARY KEY,
+    process    TEXT NOT NULL,
+    action     TEXT NOT NULL,
+    path       TEXT NOT NULL,
+    printed    TEXT NOT NULL,
+    examples   TEXT NOT NULL,
+    learned_ms INTEGER NOT NULL,
+    UNIQUE (process, action, path)
+  ) STRICT;
+
+  -- Spans of the log that were learned from. planned_ms is how long the training was meant to last.
+  CREATE TABLE trainings (
+    id         INTEGER PRIMARY KEY,
+    from_ms    INTEGER NOT NULL,
+    to_ms      INTEGER NOT NULL,
+    planned_ms INTEGER,
+    finished   INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+
+  -- Where in the log the agent is: one row for each log that is followed. finished: events behind that place that were
+  -- finished before it, as JSON [[node, time, serial]]; their records are not taken again.
+  CREATE TABLE checkpoints (
+    log         TEXT PRIMARY KEY,
+    path        TEXT NOT NULL,
+    inode       INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    offset      INTEGER NOT NULL,
+    finished    TEXT NOT NULL,
+    clock_ms    INTEGER NOT NULL
+  ) STRICT;
+  `,
+]

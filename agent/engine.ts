@@ -1,0 +1,292 @@
+import type { Baseline } from './baseline/baseline.ts'
+import { Core } from './core.ts'
+import { Schedule, type TrainingPlan } from './detect/schedule.ts'
+import type { World } from './domain/activity.ts'
+import type { Chunk, LogPosition } from './domain/chunk.ts'
+import type { Edge, FileAction } from './domain/edge.ts'
+import type { AuditEvent } from './domain/event.ts'
+import type { BlindReason, BlindSpot, Evidence, Finding, Report, Summary } from './domain/report.ts'
+import type { SeenEdge } from './graph/edges.ts'
+import { chainOf } from './graph/names.ts'
+import { PathPatterns, printedPattern } from './graph/patterns.ts'
+import { callName } from './interpret/calls.ts'
+
+export interface EngineOptions {
+  readonly baseline: Baseline
+  readonly world: World
+  readonly plan: TrainingPlan
+  /** Length of a window, after which its unseen edges are reported. Milliseconds. */
+  readonly monitorMs: number
+  /** Whether what was reported becomes normal. */
+  readonly rebase: boolean
+  readonly emit: (report: Report) => void
+  /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
+  readonly latestMs: () => number
+  /** Log whose position is remembered in the baseline; undefined when the input cannot be read again. */
+  readonly log?: string
+}
+
+/**
+ * The agent without its inputs and outputs: chunks of a log in, reports out, the baseline in between.
+ *
+ * A live agent and a replay run the same engine; they differ in where chunks come from and in the world behind them.
+ */
+export class Engine {
+  readonly core: Core
+  private readonly options: EngineOptions
+  private readonly schedule: Schedule
+  private readonly patterns: PathPatterns
+  private readonly chunks: { readonly offset: number; readonly at: LogPosition }[] = []
+  private readonly blind: BlindSpots
+  private streamOffset = 0
+  private firstMs: number | undefined
+  private isTraining: boolean
+
+  constructor(options: EngineOptions) {
+    this.options = options
+    this.schedule = new Schedule(options.plan, options.monitorMs)
+    this.isTraining = options.plan.kind !== 'none'
+    this.patterns = patternsOf(options.baseline)
+    this.blind = new BlindSpots()
+    this.core = new Core(options.world, {
+      onEvent: (event) => this.onEvent(event),
+      onEdge: (seen, event) => this.onEdge(seen, event),
+    })
+    const checkpoint = options.log === undefined ? undefined : options.baseline.checkpoint(options.log)
+    if (checkpoint !== undefined) this.core.skip(checkpoint.finished)
+  }
+
+  /** Takes the next bytes of the log: one chunk is one transaction. */
+  ingest(chunk: Chunk): void {
+    this.options.baseline.batch(() => {
+      if (chunk.at !== undefined) this.chunks.push({ offset: this.streamOffset, at: chunk.at })
+      this.streamOffset += chunk.bytes.length
+      this.core.push(chunk.bytes)
+      this.saveProgress()
+    })
+  }
+
+  /** Nothing has arrived for a while: waiting events are finished, and the time on the host's clock is the log's time. */
+  idle(nowMs: number): void {
+    this.options.baseline.batch(() => {
+      this.core.flush()
+      this.advance(nowMs)
+      this.saveProgress()
+    })
+  }
+
+  /** The input could not be read for a while. */
+  wentBlind(spot: BlindSpot): void {
+    this.options.emit(spot)
+  }
+
+  /** The input is at its end: reports what is left, and sums up. */
+  end(): void {
+    this.options.baseline.batch(() => {
+      this.core.end()
+      const { nowMs } = this.schedule
+      if (nowMs !== undefined) {
+        if (this.isTraining) {
+          const isAll = this.options.plan.kind === 'everything'
+          this.options.baseline.extendTraining(nowMs, isAll)
+        } else this.report(nowMs)
+        this.reportBlindSpots(nowMs)
+      }
+      this.saveProgress()
+    })
+    this.options.emit(this.summary())
+  }
+
+  summary(): Summary {
+    const { losses } = this.core
+    return {
+      kind: 'summary',
+      records: this.core.records,
+      events: this.core.events,
+      edges: this.options.baseline.countEdges(),
+      unseen: this.options.baseline.countReported(),
+      unreadable: losses.unreadableLines,
+      lost: losses.missingSerials,
+      elapsedMs: this.firstMs === undefined ? 0 : (this.schedule.nowMs ?? this.firstMs) - this.firstMs,
+    }
+  }
+
+  /** Whether training has ended, or there never was one. */
+  get isTrained(): boolean {
+    return !this.isTraining
+  }
+
+  private onEvent(event: AuditEvent): void {
+    this.advance(Math.min(event.id.timeMs, this.options.latestMs()))
+  }
+
+  private advance(timeMs: number): void {
+    if (this.firstMs === undefined) {
+      this.firstMs = timeMs
+      this.schedule.advance(timeMs)
+      if (this.isTraining) this.options.baseline.beginTraining(timeMs, plannedMs(this.options.plan, timeMs))
+    } else this.schedule.advance(timeMs)
+    if (this.isTraining && this.schedule.isTrained) this.finishTraining()
+    const windowEndMs = this.schedule.passedWindow()
+    if (windowEndMs === undefined) return
+    this.report(windowEndMs)
+    this.reportBlindSpots(windowEndMs)
+  }
+
+  private finishTraining(): void {
+    this.isTraining = false
+    const endMs = this.schedule.trainingEndMs ?? 0
+    this.options.baseline.extendTraining(endMs, true)
+    this.reportBlindSpots(endMs)
+  }
+
+  private onEdge(seen: SeenEdge, event: AuditEvent): void {
+    const { baseline } = this.options
+    const edge = this.covered(seen)
+    const stampMs = event.id.timeMs
+    if (this.schedule.isInTraining(stampMs)) {
+      if (baseline.learn(edge, stampMs) && edge === seen.edge) this.learnPattern(edge, seen.filePath, stampMs)
+    } else if (!baseline.sawKnown(edge, stampMs)) {
+      const chain = chainOf(seen.source)
+      // An exec of the same program over itself is one node twice: the chain shows it as it happened.
+      baseline.sawUnseen({
+        edge,
+        chain: [...chain, edge.to],
+        firstMs: stampMs,
+        evidence: evidenceOf(event),
+      })
+    }
+  }
+
+  /** The edge under the name that a learned pattern gives its file. */
+  private covered({ edge, filePath }: SeenEdge): Edge {
+    if (filePath === undefined) return edge
+    const to = this.patterns.nameOf(edge.from, edge.kind as FileAction, filePath)
+    return to === edge.to ? edge : { kind: edge.kind, from: edge.from, to }
+  }
+
+  private learnPattern(edge: Edge, filePath: string | undefined, timeMs: number): void {
+    if (filePath === undefined) return
+    const pattern = this.patterns.learn(edge.from, edge.kind as FileAction, filePath)
+    if (pattern === undefined) return
+    const printed = printedPattern(pattern)
+    const regex = new RegExp(`^${pattern.path}$`)
+    this.options.baseline.addPattern({ ...pattern, printed, learnedMs: timeMs }, (path) => regex.test(path))
+    const { process, action, examples } = pattern
+    this.options.emit({ kind: 'pattern', pattern: printed, process, action, examples })
+  }
+
+  private report(timeMs: number): void {
+    const { baseline, rebase, emit } = this.options
+    const found = baseline.reportable()
+    if (found.length === 0) return
+    for (const { edge, chain, firstMs, evidence } of found) {
+      emit({
+        kind: 'finding',
+        timeMs: firstMs,
+        edge,
+        chain,
+        path: chain.join('->'),
+        evidence,
+      } satisfies Finding)
+    }
+    baseline.markReported(
+      found.map(({ id }) => id),
+      timeMs,
+      rebase,
+    )
+    if (!rebase) return
+    for (const { edge } of found) this.learnPattern(edge, filePathOf(edge), timeMs)
+  }
+
+  private reportBlindSpots(timeMs: number): void {
+    for (const spot of this.blind.since(this.core.losses, timeMs)) this.options.emit(spot)
+  }
+
+  private saveProgress(): void {
+    const { baseline, log } = this.options
+    const { nowMs } = this.schedule
+    if (nowMs !== undefined && this.isTraining) baseline.extendTraining(nowMs, false)
+    const { offset, finished } = this.core.resumePoint
+    // Chunks before the one that holds the resume point will never be needed again.
+    while ((this.chunks[1]?.offset ?? Number.POSITIVE_INFINITY) <= offset) this.chunks.shift()
+    const [first] = this.chunks
+    if (log === undefined || first === undefined) return
+    const position = { ...first.at, offset: first.at.offset + offset - first.offset }
+    baseline.writeCheckpoint(log, { position, finished, clockMs: nowMs ?? 0 })
+  }
+}
+
+/** Known patterns, and the files that may yet teach one. */
+function patternsOf(baseline: Baseline): PathPatterns {
+  const known = baseline.patterns()
+  const patterns = new PathPatterns(known)
+  const covered = new Set(known.map(({ process, action, path }) => `${process} ${action} ${path}`))
+  for (const { process, action, path } of baseline.fileEdges()) {
+    if (!covered.has(`${process} ${action} ${path}`)) patterns.remember(process, action, path)
+  }
+  return patterns
+}
+
+function plannedMs(plan: TrainingPlan, startMs: number): number | undefined {
+  if (plan.kind === 'for') return plan.durationMs
+  return plan.kind === 'until' ? Math.max(0, plan.timeMs - startMs) : undefined
+}
+
+function filePathOf(edge: Edge): string | undefined {
+  const prefix = `file:${edge.kind}:`
+  return edge.to.startsWith(prefix) ? edge.to.slice(prefix.length) : undefined
+}
+
+function evidenceOf(event: AuditEvent): Evidence {
+  const { id, syscall, argv } = event
+  return {
+    node: id.node,
+    serial: id.serial,
+    syscall: syscall === undefined ? '' : callName(syscall.arch, syscall.syscall),
+    pid: syscall?.pid ?? -1,
+    ppid: syscall?.ppid ?? -1,
+    auid: syscall?.auid ?? -1,
+    comm: syscall?.comm ?? '',
+    argv,
+    count: 1,
+  }
+}
+
+type Losses = Core['losses']
+
+const BLIND_SPOTS: readonly { counter: keyof Losses; reason: BlindReason; detail: string }[] = [
+  { counter: 'unreadableLines', reason: 'unreadable-line', detail: 'lines that are no audit records' },
+  {
+    counter: 'incompleteEvents',
+    reason: 'incomplete-event',
+    detail: 'events whose announced records never came',
+  },
+  {
+    counter: 'lateRecords',
+    reason: 'late-record',
+    detail: 'records that came after their event was finished',
+  },
+  { counter: 'missingSerials', reason: 'serial-gap', detail: 'serial numbers that no record bears' },
+]
+
+/** Turns counters that only grow into what was not seen since the last time. */
+class BlindSpots {
+  private reported: Partial<Record<keyof Losses, number>> = {}
+  private fromMs: number | undefined
+
+  since(losses: Losses, toMs: number): BlindSpot[] {
+    const fromMs = this.fromMs ?? toMs
+    const spots = BLIND_SPOTS.map(({ counter, reason, detail }) => ({
+      kind: 'blind-spot' as const,
+      reason,
+      fromMs,
+      toMs,
+      count: losses[counter] - (this.reported[counter] ?? 0),
+      detail,
+    }))
+    this.reported = losses
+    this.fromMs = toMs
+    return spots.filter(({ count }) => count > 0)
+  }
+}
