@@ -25,14 +25,14 @@ const POLL_MS = 20
 /** A clean environment: no shims of the developer, and messages in English. */
 const ENV = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' }
 
-export interface Outcome {
+interface Outcome {
   /** Exit status; undefined if a signal ended the process. */
   readonly status: number | undefined
   readonly stdout: string
   readonly stderr: string
 }
 
-export interface Running {
+interface Running {
   /** The same pid for the whole life: what leads to the command are execs only. */
   readonly pid: number
   readonly done: Promise<Outcome>
@@ -40,7 +40,7 @@ export interface Running {
   kill(): void
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly cwd?: string
   /** Added to PATH and LC_ALL. */
   readonly env?: Readonly<Record<string, string>>
@@ -52,7 +52,7 @@ export interface RunOptions {
 }
 
 /** An argv, or the text of a script for /bin/sh -c. */
-export type Command = string | readonly string[]
+type Command = string | readonly string[]
 
 export interface Lab {
   /** The log as auditd writes it. Gone after `stop`. */

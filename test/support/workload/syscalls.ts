@@ -24,7 +24,7 @@ export interface Scene {
 /** An edge that must be seen; what is left out is not known beforehand. */
 export interface ExpectedEdge {
   readonly kind: EdgeKind
-  readonly from: string
+  readonly from?: string
   readonly to?: string
 }
 
