@@ -22,6 +22,10 @@ export interface EngineOptions {
   readonly emit: (report: Report) => void
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
   readonly latestMs: () => number
+  /** Called when training ends. */
+  readonly onTrained?: () => void
+  /** What the agent itself writes, which would otherwise report itself: files in these places, by this process only. */
+  readonly own?: { readonly pid: number; readonly places: readonly string[] }
   /** Log whose position is remembered in the baseline; undefined when the input cannot be read again. */
   readonly log?: string
 }
@@ -111,9 +115,9 @@ export class Engine {
     }
   }
 
-  /** Whether training has ended, or there never was one. */
-  get isTrained(): boolean {
-    return !this.isTraining
+  /** When the training that goes on will end; undefined when there is none. */
+  get trainingEndMs(): number | undefined {
+    return this.isTraining ? this.schedule.trainingEndMs : undefined
   }
 
   private onEvent(event: AuditEvent): void {
@@ -138,24 +142,26 @@ export class Engine {
     const endMs = this.schedule.trainingEndMs ?? 0
     this.options.baseline.extendTraining(endMs, true)
     this.reportBlindSpots(endMs)
+    this.options.onTrained?.()
   }
 
   private onEdge(seen: SeenEdge, event: AuditEvent): void {
+    if (this.isOwn(seen, event)) return
     const { baseline } = this.options
     const edge = this.covered(seen)
     const stampMs = event.id.timeMs
     if (this.schedule.isInTraining(stampMs)) {
       if (baseline.learn(edge, stampMs) && edge === seen.edge) this.learnPattern(edge, seen.filePath, stampMs)
     } else if (!baseline.sawKnown(edge, stampMs)) {
-      const chain = chainOf(seen.source)
-      // An exec of the same program over itself is one node twice: the chain shows it as it happened.
-      baseline.sawUnseen({
-        edge,
-        chain: [...chain, edge.to],
-        firstMs: stampMs,
-        evidence: evidenceOf(event),
-      })
+      const chain = [...chainOf(seen.source), edge.to]
+      baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) })
     }
+  }
+
+  private isOwn({ filePath }: SeenEdge, event: AuditEvent): boolean {
+    const { own } = this.options
+    if (own === undefined || filePath === undefined || event.syscall?.pid !== own.pid) return false
+    return own.places.some((place) => filePath.startsWith(place))
   }
 
   /** The edge under the name that a learned pattern gives its file. */

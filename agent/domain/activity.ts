@@ -59,6 +59,8 @@ export interface FoundProcess {
 export interface World {
   readonly userName: (uid: number) => string | undefined
   readonly findProcess: (pid: number) => FoundProcess | undefined
+  /** Container that a live process is in, empty on the host itself; undefined when the process is gone. */
+  readonly containerOf: (pid: number) => string | undefined
   /** Where descriptor `fd` of process `pid` points to; undefined when either is gone. */
   readonly descriptorPath: (pid: number, fd: number) => string | undefined
 }
@@ -66,5 +68,6 @@ export interface World {
 export const NO_WORLD: World = {
   userName: () => undefined,
   findProcess: () => undefined,
+  containerOf: () => undefined,
   descriptorPath: () => undefined,
 }

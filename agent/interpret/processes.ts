@@ -76,7 +76,7 @@ export class ProcessTable {
     const exe = call.exe ?? '?'
     const script = scriptOf(exe, event.argv, event.paths)
     const after = image(
-      this.world.findProcess(call.pid)?.container ?? before.container,
+      this.world.containerOf(call.pid) ?? before.container,
       this.userOf(call),
       exe,
       script === undefined || script.startsWith('-m ') ? script : absolutePath(script, event.cwd),

@@ -51,6 +51,11 @@ export class LogFile {
     return fstatSync(this.#fd).mtimeMs
   }
 
+  /** When its name or its permissions changed last, or it was written: Unix time in milliseconds. */
+  get renamedMs(): number {
+    return fstatSync(this.#fd).ctimeMs
+  }
+
   /** When it was read last, or opened if never: Unix time in milliseconds. */
   get readMs(): number {
     return this.#readMs

@@ -6,16 +6,16 @@ import { isAbsent, unreadable } from './unreadable.ts'
 
 /**
  * auditd rotates by renaming `audit.log.4` to `.5`, … `.1` to `.2`, `audit.log` to `.1`, oldest first, and then makes a
- * new `audit.log`. All of this may happen between any two system calls here. So whoever looks for a log looks from the
- * newest name to the oldest (a log that moves meanwhile is met later, not missed), and whoever has opened one looks
- * again whether its neighbour is still where it was.
+ * new `audit.log`. It may be anywhere in that between any two system calls here, with a hole where it is. So whoever
+ * looks for a log looks from the newest name to the oldest, where a log that moves meanwhile is met later and not
+ * missed; and whoever has opened one looks again whether its neighbours are still where they were.
  */
 
 /** auditd(8) keeps at most 999 logs, and what has a date behind its name is not one of them. */
 const SAVED = /^\.(\d{1,3})(\.gz|\.xz)?$/
 
-/** How often to look again when auditd rotates under our eyes. */
-const ATTEMPTS = 3
+/** A hole that is older than so many polls was not made by a rotation under our eyes. */
+const SETTLED_POLLS = 10
 
 /**
  * `audit.log.N … audit.log`, with `.gz` or `.xz` behind the number or without, as far as they exist, oldest first.
@@ -33,7 +33,7 @@ export function savedLogsOf(path: string): string[] {
 
 /** Opens the log that a position is in, there; undefined when it is gone. */
 export function openAt(path: string, position: LogPosition, pollMs: number): LogFile | undefined {
-  for (const age of [0, ...ages(path)]) {
+  for (const age of ages(path)) {
     const file = LogFile.open(nameOf(path, age), pollMs)
     if (file?.holds(position) === true) {
       file.seek(position.fingerprint === '' ? 0 : position.offset)
@@ -67,10 +67,10 @@ export function openSuccessor(
     const first = LogFile.open(path, pollMs)
     return first && { file: first, gap: undefined }
   }
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (file.isAt(path)) return undefined
-    const age = ages(path).find((age) => file.isAt(nameOf(path, age)))
-    if (age !== undefined) return openNewerThan(age, path, file, pollMs)
+  // Most of the time it is the live one, and then there is no need to list the folder.
+  if (file.isAt(path)) return undefined
+  for (const age of ages(path)) {
+    if (file.isAt(nameOf(path, age))) return openNewerThan(age, path, file, pollMs)
   }
   const isNewer = (name: string): boolean =>
     (statSync(name, { throwIfNoEntry: false })?.mtimeMs ?? 0) > file.modifiedMs
@@ -86,15 +86,15 @@ export function openSuccessor(
 }
 
 function openNewerThan(age: number, path: string, file: LogFile, pollMs: number): Successor | undefined {
+  const isSettled = Math.abs(Date.now() - file.renamedMs) > SETTLED_POLLS * pollMs
   for (let newer = age - 1; newer >= 0; newer--) {
     const next = LogFile.open(nameOf(path, newer), pollMs)
-    if (next === undefined) continue
-    if (file.isAt(nameOf(path, age))) {
+    if (next !== undefined && file.isAt(nameOf(path, age))) {
       const gap = newer === age - 1 ? undefined : `${nameOf(path, age - 1)} was removed before it was read`
       return { file: next, gap }
     }
-    next.close()
-    return undefined
+    next?.close()
+    if (next !== undefined || !isSettled) return undefined
   }
   return undefined
 }
@@ -104,23 +104,24 @@ function openOldestThat(
   path: string,
   pollMs: number,
 ): { readonly file: LogFile; readonly age: number } | undefined {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const age = ages(path).findLast((age) => isWanted(nameOf(path, age))) ?? 0
+  const oldest = (): number => [...ages(path)].findLast((age) => isWanted(nameOf(path, age))) ?? 0
+  for (;;) {
+    const age = oldest()
     const file = LogFile.open(nameOf(path, age), pollMs)
-    if (file !== undefined && !isWanted(nameOf(path, age + 1))) return { file, age }
+    if (file === undefined && age === 0) return undefined
+    if (file?.isAt(nameOf(path, age)) === true && oldest() === age) return { file, age }
     file?.close()
   }
-  return undefined
 }
 
 const nameOf = (path: string, age: number): string => (age === 0 ? path : `${path}.${age}`)
 
 const exists = (name: string): boolean => statSync(name, { throwIfNoEntry: false }) !== undefined
 
-/** Ages that a saved log can have, ascending: 1 is the newest. One more than seen, for a rotation while looking. */
-function ages(path: string): number[] {
+/** Ages that a log can have, ascending, also when logs grow older meanwhile: 0 is the live one, 1 the newest saved. */
+function* ages(path: string): Generator<number, void, undefined> {
   const oldest = Math.max(0, ...savedBeside(path).map(({ age }) => age))
-  return Array.from({ length: oldest + 1 }, (_, index) => index + 1)
+  for (let age = 0; age <= oldest + 1 || exists(nameOf(path, age)); age++) yield age
 }
 
 function savedBeside(path: string): { readonly age: number; readonly suffix: string }[] {

@@ -1,0 +1,97 @@
+import { Baseline } from '../baseline/baseline.ts'
+import type { TrainingPlan } from '../detect/schedule.ts'
+import { NO_WORLD } from '../domain/activity.ts'
+import { UsageError } from '../domain/result.ts'
+import { Engine } from '../engine.ts'
+import { printer } from '../report/printer.ts'
+import { readSaved, sizeOf } from '../tail/saved.ts'
+import { command, JSON_OPTION } from './command.ts'
+import { Progress } from './progress.ts'
+import { milliseconds, timeOf } from './values.ts'
+
+const DEFAULT_TRAINING_S = 3600
+
+export const replayCommand = command({
+  name: 'replay <log..>',
+  describe: 'The same over saved logs, by the time of their events',
+  options: (yargs) =>
+    yargs
+      .positional('log', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'logs, oldest first; .gz, .xz and - too',
+      })
+      .options({
+        db: { type: 'string', describe: 'baseline to use and to change; without it one is made in memory' },
+        'train-until': {
+          type: 'string',
+          describe: 'train on events before this time: epoch seconds or ISO 8601',
+        },
+        train: {
+          type: 'number',
+          describe: 'seconds of training from the first event',
+          defaultDescription: '3600 without a trained baseline',
+        },
+        monitor: { type: 'number', default: 60, describe: 'seconds between reports' },
+        rebase: { type: 'boolean', default: false, describe: 'what was reported becomes normal' },
+        json: JSON_OPTION,
+      } as const)
+      .conflicts('train', 'train-until')
+      .example('$0 replay audit.log.1 audit.log --train 3600', 'what would have been reported')
+      .example(
+        '$0 replay audit.log --db b.db --train 0 --json',
+        'compare a log with a baseline that was trained before',
+      ),
+  run: async (words, signal) => {
+    const baseline = new Baseline(words.db ?? ':memory:')
+    try {
+      const engine = new Engine({
+        baseline,
+        world: NO_WORLD,
+        plan: planOf(words, baseline),
+        monitorMs: milliseconds(words.monitor, 'monitor', 0.1),
+        rebase: words.rebase,
+        emit: printer({
+          json: words.json,
+          isTerminal: process.stdout.isTTY,
+          write: (text) => void process.stdout.write(text),
+        }),
+        latestMs: () => Number.POSITIVE_INFINITY,
+      })
+      await ingestSaved(engine, words.log, signal)
+    } finally {
+      baseline.close()
+    }
+    return 0
+  },
+})
+
+function planOf(
+  words: { readonly train: number | undefined; readonly 'train-until': string | undefined },
+  baseline: Baseline,
+): TrainingPlan {
+  const until = words['train-until']
+  if (until !== undefined) return { kind: 'until', timeMs: timeOf(until, 'train-until') }
+  if (words.train === undefined && baseline.trainings().at(-1)?.finished === true) return { kind: 'none' }
+  const durationMs = milliseconds(words.train ?? DEFAULT_TRAINING_S, 'train', 0)
+  return durationMs === 0 ? { kind: 'none' } : { kind: 'for', durationMs }
+}
+
+/** Reads the logs to their end, with a line of progress when standard error is a terminal. */
+export async function ingestSaved(
+  engine: Engine,
+  logs: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (logs.length === 0) throw new UsageError('there is no log to read')
+  const progress = new Progress('reading', sizeOf(logs), process.stderr)
+  try {
+    for await (const chunk of readSaved(logs, signal, (bytes) => progress.advance(bytes))) {
+      engine.ingest({ bytes: chunk.bytes, at: undefined })
+    }
+  } finally {
+    progress.end()
+  }
+  engine.end()
+}

@@ -1,0 +1,118 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { runLive, type Phase } from '../agent.ts'
+import { CONFIG_PLACES, type Config, loadConfig } from '../config/config.ts'
+import { UsageError } from '../domain/result.ts'
+import { printer } from '../report/printer.ts'
+import { timeText } from '../report/text.ts'
+import { findCommand } from '../support/command.ts'
+import { type Log, openLog } from '../support/log.ts'
+import { command, JSON_OPTION } from './command.ts'
+import { milliseconds } from './values.ts'
+
+export const runCommand = command({
+  name: 'run',
+  describe: 'Train on the live log, then report what was never seen before',
+  options: (yargs) =>
+    yargs
+      .options({
+        auditd: {
+          type: 'string',
+          describe: 'log of auditd; - for standard input',
+          defaultDescription: '/var/log/audit/audit.log',
+        },
+        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
+        baseline: { type: 'number', describe: 'seconds of training', defaultDescription: '3600' },
+        monitor: { type: 'number', describe: 'seconds between reports', defaultDescription: '60' },
+        rebase: { type: 'boolean', describe: 'what was reported becomes normal' },
+        wait: { type: 'number', describe: 'seconds between looks at the log', defaultDescription: '0.5' },
+        log: { type: 'string', describe: 'also write reports to this file, rotated by size' },
+        config: {
+          type: 'string',
+          describe: `YAML file with these options`,
+          defaultDescription: CONFIG_PLACES.join(', '),
+        },
+        json: JSON_OPTION,
+      } as const)
+      .example('sudo $0 run', 'train for an hour, then report each minute')
+      .example('sudo $0 run --baseline 86400 --rebase', 'train for a day; report each new thing once')
+      .example('$0 run --auditd - --db ./b.db', 'as a plugin of auditd: records on standard input'),
+  run: async (words, signal) => {
+    const { auditd, db, log, baseline, monitor, rebase, wait } = words
+    const config = loadConfig(words.config, {
+      auditd,
+      db,
+      log,
+      baseline,
+      monitor,
+      rebase,
+      wait,
+    } as Partial<Config>)
+    await live(config, { json: words.json, onlyTrain: false }, signal)
+    return 0
+  },
+})
+
+/** Runs the live agent with its outputs. */
+export async function live(
+  config: Config,
+  { json, onlyTrain }: { readonly json: boolean; readonly onlyTrain: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  checkAuditd(config.auditd)
+  const log = config.log === undefined ? undefined : openLog(config.log)
+  const say = teller(log)
+  try {
+    await runLive(
+      {
+        auditd: config.auditd,
+        db: config.db,
+        log: config.log,
+        trainingMs: milliseconds(config.baseline, 'baseline', 0),
+        monitorMs: milliseconds(config.monitor, 'monitor', 0.1),
+        rebase: config.rebase,
+        pollMs: milliseconds(config.wait, 'wait', 0.01),
+        onlyTrain,
+        emit: printer({
+          json,
+          isTerminal: process.stdout.isTTY,
+          write: (text) => void process.stdout.write(text),
+          ...(log === undefined ? {} : { log }),
+        }),
+        onPhase: (phase) => say(phaseText(phase)),
+      },
+      signal,
+    )
+  } finally {
+    await log?.close()
+  }
+}
+
+const teller =
+  (log: Log | undefined): ((text: string) => void) =>
+  (text) => {
+    process.stderr.write(`fullmon: ${text}\n`)
+    log?.line(text)
+  }
+
+const phaseText = (phase: Phase): string =>
+  phase.name === 'training'
+    ? `training until ${timeText(phase.untilMs)}; nothing is reported before`
+    : `monitoring: the baseline has ${phase.edges} edges`
+
+/** One sentence for each thing that a live agent cannot do without. */
+function checkAuditd(path: string): void {
+  if (path === '-') return
+  try {
+    if (existsSync(path) && !statSync(path).isFile()) throw new UsageError(`${path} is not a file`)
+    accessSync(path, constants.R_OK)
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    if (process.getuid?.() !== 0) throw new UsageError(`cannot read ${path}: run fullmon as root (sudo)`)
+    if (findCommand('auditd') === undefined) {
+      throw new UsageError(
+        'auditd is not installed: apt-get install auditd, then load the rules: auditctl -R audit.rules',
+      )
+    }
+    throw new UsageError(`there is no log at ${path}: is auditd running? See fullmon doctor`)
+  }
+}

@@ -1,0 +1,68 @@
+import { Baseline } from '../baseline/baseline.ts'
+import { loadConfig, type Config } from '../config/config.ts'
+import { NO_WORLD } from '../domain/activity.ts'
+import { Engine } from '../engine.ts'
+import { printer } from '../report/printer.ts'
+import { savedLogsOf } from '../tail/rotation.ts'
+import { command, JSON_OPTION } from './command.ts'
+import { ingestSaved } from './replay.ts'
+import { live } from './run.ts'
+
+export const trainCommand = command({
+  name: 'train',
+  describe: 'Make a baseline before deployment, live or from saved logs',
+  options: (yargs) =>
+    yargs
+      .options({
+        auditd: {
+          type: 'string',
+          array: true,
+          describe: 'log of auditd; several with --no-follow',
+          defaultDescription: '/var/log/audit/audit.log, with --no-follow its rotated logs too',
+        },
+        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
+        duration: { type: 'number', describe: 'seconds to train for, live', defaultDescription: '3600' },
+        follow: {
+          type: 'boolean',
+          default: true,
+          describe: 'follow the live log; --no-follow reads saved logs',
+        },
+        json: JSON_OPTION,
+      } as const)
+      .example('sudo $0 train --duration 86400', 'learn for a day, then stop')
+      .example('sudo $0 train --no-follow', 'learn from audit.log and what was rotated away')
+      .example('$0 train --no-follow --auditd a.log.gz --db ./b.db', 'learn from a saved log'),
+  run: async (words, signal) => {
+    const config = loadConfig(undefined, {
+      db: words.db,
+      auditd: words.auditd?.[0],
+      baseline: words.duration,
+    } as Partial<Config>)
+    if (words.follow) {
+      await live(config, { json: words.json, onlyTrain: true }, signal)
+      return 0
+    }
+    const logs = words.auditd ?? savedLogsOf(config.auditd)
+    const baseline = new Baseline(config.db)
+    const emit = printer({
+      json: words.json,
+      isTerminal: process.stdout.isTTY,
+      write: (text) => void process.stdout.write(text),
+    })
+    try {
+      const engine = new Engine({
+        baseline,
+        world: NO_WORLD,
+        plan: { kind: 'everything' },
+        monitorMs: 60_000,
+        rebase: false,
+        emit,
+        latestMs: () => Number.POSITIVE_INFINITY,
+      })
+      await ingestSaved(engine, logs, signal)
+    } finally {
+      baseline.close()
+    }
+    return 0
+  },
+})

@@ -1,0 +1,21 @@
+import { UsageError } from '../domain/result.ts'
+
+/** Seconds of the command line as milliseconds. */
+export function milliseconds(seconds: number, option: string, least: number): number {
+  if (!Number.isFinite(seconds) || seconds < least) {
+    throw new UsageError(`--${option} takes a number of seconds, at least ${least}`)
+  }
+  return Math.round(seconds * 1000)
+}
+
+/** A time of the command line as Unix time in milliseconds: `1795211392.773`, or ISO 8601 such as `2026-11-20T21:49:52Z`. */
+export function timeOf(text: string, option: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
+  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(timeMs)) {
+    throw new UsageError(
+      `--${option} takes epoch seconds or ISO 8601 such as 2026-11-20T21:49:52Z, not '${text}'`,
+    )
+  }
+  return timeMs
+}

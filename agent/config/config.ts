@@ -1,0 +1,83 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { LineCounter, parseDocument, isMap, isScalar, type Document } from 'yaml'
+import { z } from 'zod'
+import { UsageError } from '../domain/result.ts'
+
+/** The whole configuration. Each key is also an option of `fullmon run`, which wins over the file. */
+export const Config = z.strictObject({
+  auditd: z
+    .string()
+    .default('/var/log/audit/audit.log')
+    .describe('log of auditd to follow; - reads standard input'),
+  db: z.string().default('/var/lib/fullmon/baseline.db').describe('the baseline; created when it is missing'),
+  log: z.string().optional().describe('log file for people; rotated by size'),
+  baseline: z.number().min(0).default(3600).describe('seconds to learn before anything is reported'),
+  monitor: z.number().min(0.1).default(60).describe('seconds after which unseen edges are reported'),
+  rebase: z.boolean().default(false).describe('merge what was reported into the baseline'),
+  wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
+})
+export type Config = Readonly<z.infer<typeof Config>>
+
+/** Looked for in this order when no --config is given. */
+export const CONFIG_PLACES = ['/etc/fullmon/config.yaml']
+
+/**
+ * Defaults, then the file, then the command line.
+ *
+ * @param file from --config; without it the first of CONFIG_PLACES that exists
+ * @param words options that were given on the command line
+ * @throws UsageError with file:line:column of every mistake
+ */
+export function loadConfig(file: string | undefined, words: Partial<Config>): Config {
+  const found = file ?? CONFIG_PLACES.find((place) => existsSync(place))
+  const given = Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined))
+  return Config.parse({ ...(found === undefined ? {} : readConfig(found)), ...given })
+}
+
+function readConfig(file: string): Partial<Config> {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(
+      `cannot read the configuration: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+  return parseConfig(text, file)
+}
+
+/** What a configuration file says. `file` is its name in complaints. */
+export function parseConfig(text: string, file: string): Partial<Config> {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset)
+    return `${file}:${line}:${col}`
+  }
+  const [broken] = document.errors
+  if (broken !== undefined) throw new UsageError(`${at(broken.pos[0])}: ${firstLine(broken.message)}`)
+  const read = Config.partial().safeParse(document.toJS() ?? {})
+  if (read.success) return keysOf(document, read.data)
+  const complaints = read.error.issues.flatMap((issue) => {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.map(String).join('.')]
+    return keys.map((key) => `${at(offsetOf(document, key))}: ${key}: ${complaintOf(issue)}`)
+  })
+  throw new UsageError(complaints.join('\n'))
+}
+
+/** Only what stands in the file: a default is not something the file says. */
+const keysOf = (document: Document, values: Readonly<Record<string, unknown>>): Partial<Config> =>
+  Object.fromEntries(Object.entries(values).filter(([key]) => document.has(key)))
+
+const complaintOf = (issue: z.core.$ZodIssue): string =>
+  issue.code === 'unrecognized_keys'
+    ? `no such key; there are ${Object.keys(Config.shape).join(', ')}`
+    : issue.message
+
+function offsetOf(document: Document, key: string): number {
+  if (!isMap(document.contents)) return 0
+  const pair = document.contents.items.find((item) => isScalar(item.key) && item.key.value === key)
+  return isScalar(pair?.key) ? (pair.key.range?.[0] ?? 0) : 0
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text

@@ -1,0 +1,51 @@
+import type { BlindSpot, Finding, Report, Summary } from '../domain/report.ts'
+
+/** Escape sequences for a terminal; empty strings elsewhere. */
+export interface Colours {
+  readonly bad: string
+  readonly dim: string
+  readonly off: string
+}
+
+export const PLAIN: Colours = { bad: '', dim: '', off: '' }
+export const ANSI: Colours = { bad: '\u001b[1;31m', dim: '\u001b[2m', off: '\u001b[0m' }
+
+const WIDEST_KIND = 11
+
+/** A report as one line for a person. */
+export function textOf(report: Report, colours: Colours = PLAIN): string {
+  switch (report.kind) {
+    case 'finding':
+      return findingText(report, colours)
+    case 'blind-spot':
+      return blindSpotText(report, colours)
+    case 'pattern':
+      return `+ignore ${report.pattern}`
+    case 'summary':
+      return summaryText(report)
+  }
+}
+
+function findingText({ timeMs, edge, path, evidence }: Finding, { bad, dim, off }: Colours): string {
+  const { serial, pid, auid, count } = evidence
+  const who = auid === 0xffffffff ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
+  const often = count === 1 ? '' : `, ${count} times`
+  const kind = edge.kind.padEnd(WIDEST_KIND)
+  return `${timeText(timeMs)} ${bad}unseen ${kind}${off} ${path} ${dim}[event ${serial}, ${who}${often}]${off}`
+}
+
+function blindSpotText({ fromMs, toMs, reason, count, detail }: BlindSpot, { dim, off }: Colours): string {
+  const amount = count === 0 ? '' : ` ${count}`
+  return `${timeText(toMs)} blind  ${reason}:${amount} ${detail} ${dim}[since ${timeText(fromMs)}]${off}`
+}
+
+function summaryText(summary: Summary): string {
+  const { records, events, edges, unseen, unreadable, lost } = summary
+  return (
+    `${records} records, ${events} events in ${(summary.elapsedMs / 1000).toFixed(0)} s of log; ` +
+    `${edges} edges in the baseline, ${unseen} unseen; ${unreadable} lines unreadable, ${lost} events lost`
+  )
+}
+
+/** UTC, to the millisecond, as the audit log stamps it. */
+export const timeText = (timeMs: number): string => new Date(timeMs).toISOString()
