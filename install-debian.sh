@@ -89,11 +89,11 @@ install_state() {
     install -d -m 700 "$state"
     did state "$state"
   fi
-  if is_file "$log" 640 root:adm; then
+  if is_file "$log" 640 root:root; then
     same log
   else
     [ -e "$log" ] || : >"$log"
-    chown root:adm "$log"
+    chown root:root "$log"
     chmod 640 "$log"
     did log "$log"
   fi
@@ -168,18 +168,18 @@ audit_obstacle() {
   if ischroot -t; then
     echo 'this is a chroot'
   elif ! status=$(auditctl -s 2>/dev/null); then
-    echo 'the kernel does not let this container control audit'
+    echo 'the kernel does not let this container control its audit'
   else
     case $status in *'enabled 2'*) echo 'the rules are locked until the next boot (enabled 2)' ;; esac
   fi
 }
 
-load_rules() { # STEP
+load_rules() { # WHAT-WAS-DONE
   if said=$(augenrules --load 2>&1); then
-    did "$1" 'loaded into the kernel'
+    did rules "$1"
   else
     printf '%s\n' "$said" | grep -i error | head -n 5 >&2
-    note "$1" 'loaded, but the kernel refused those named above (see: fullmon doctor)'
+    note rules "$1, but the kernel refused those named above (see: fullmon doctor)"
   fi
 }
 
@@ -195,9 +195,9 @@ install_rules() {
   obstacle=$(audit_obstacle)
   key=$(sed -nE '/^-a/ s/.*(-k +|key=)([^ ]+).*/\2/p' "$rules" | head -n 1)
   if [ -n "$obstacle" ]; then
-    note rules "not loaded now, $obstacle; auditd loads them when it starts"
+    note rules "not loaded now, $obstacle"
   elif [ "$changes" != "$before" ] || ! auditctl -l | grep -qF "key=$key"; then
-    load_rules rules
+    load_rules 'loaded into the kernel'
   fi
 }
 
@@ -253,7 +253,7 @@ uninstall() {
   remove rules "$rules"
   if [ "$changes" != "$before" ]; then
     obstacle=$(audit_obstacle)
-    if [ -n "$obstacle" ]; then note rules "not unloaded now, $obstacle"; else load_rules rules; fi
+    if [ -n "$obstacle" ]; then note rules "not unloaded now, $obstacle"; else load_rules 'unloaded from the kernel'; fi
   fi
   if [ "$purge" = yes ]; then
     remove state "$state"
