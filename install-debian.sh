@@ -141,19 +141,28 @@ install_packages() {
   chmod -R u=rwX,go=rX "$stage"
   rm -rf "$program/node_modules"
   mv "$stage/node_modules" "$stage/package.json" "$stage/package-lock.json" "$program"
+  rm -rf "$stage"
   did packages "$how"
+}
+
+# put SOURCE TARGET: into the program, unless it is there already
+put() {
+  if diff -rq "$1" "$program/$2" >/dev/null 2>&1; then return; fi
+  rm -rf "${program:?}/$2"
+  mkdir -p "$(dirname "$program/$2")"
+  cp -R "$1" "$program/$2"
+  chmod -R u=rwX,go=rX "$program/$2"
+  did program "$program/$2"
 }
 
 install_program() {
   before=$changes
-  for path in agent rules audit.rules LICENSE scripts/fullmon scripts/packages; do
-    [ -e "$from/$path" ] || continue
-    if diff -rq "$from/$path" "$program/$path" >/dev/null 2>&1; then continue; fi
-    rm -rf "${program:?}/$path"
-    mkdir -p "$(dirname "$program/$path")"
-    cp -R "$from/$path" "$program/$path"
-    chmod -R u=rwX,go=rX "$program/$path"
-    did program "$program/$path"
+  stage=$(mktemp -d)
+  trap 'rm -rf "$stage"' EXIT
+  "$program/node_modules/.bin/node" --disable-warning=ExperimentalWarning "$from/scripts/build.ts" "$stage/dist"
+  put "$stage/dist" dist
+  for path in audit.rules scripts/fullmon scripts/packages LICENSE rules; do
+    if [ -e "$from/$path" ]; then put "$from/$path" "$path"; fi
   done
   if [ "$(readlink "$command")" != "$program/scripts/fullmon" ]; then
     ln -sfn "$program/scripts/fullmon" "$command"

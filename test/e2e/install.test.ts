@@ -180,9 +180,7 @@ describe(
         'service',
         `fullmon ${packageJson.version}`,
       ])
-      expect(first.lines).toContain(
-        'rules: not loaded now, this is a chroot',
-      )
+      expect(first.lines).toContain('rules: not loaded now, this is a chroot')
       expect(first.lines).toContain('service: not started, systemd does not run here')
       expect(first.lines.at(-1)).toBe(`fullmon ${packageJson.version}: installed`)
     })
@@ -192,7 +190,7 @@ describe(
         modes(
           '/etc/audit/rules.d/fullmon.rules',
           '/etc/systemd/system/fullmon.service',
-          '/opt/fullmon/agent/main.ts',
+          '/opt/fullmon/dist/agent/main.js',
           '/opt/fullmon/scripts/fullmon',
           '/var/lib/fullmon',
           '/var/log/fullmon.log',
@@ -200,7 +198,7 @@ describe(
       ).toEqual([
         '/etc/audit/rules.d/fullmon.rules 640 root:root',
         '/etc/systemd/system/fullmon.service 644 root:root',
-        '/opt/fullmon/agent/main.ts 644 root:root',
+        '/opt/fullmon/dist/agent/main.js 644 root:root',
         '/opt/fullmon/scripts/fullmon 755 root:root',
         '/var/lib/fullmon 700 root:root',
         '/var/log/fullmon.log 640 root:root',
@@ -216,7 +214,7 @@ describe(
         expect(existsSync(join(root, 'opt/fullmon/node_modules', needed)), needed).toBe(true)
       }
       const tools = Object.keys(packageJson.devDependencies).map((name) => join('node_modules', name))
-      for (const unneeded of [...tools, 'test', 'bench', '.git']) {
+      for (const unneeded of [...tools, 'agent', 'test', 'bench', '.git']) {
         expect(existsSync(join(root, 'opt/fullmon', unneeded)), unneeded).toBe(false)
       }
       expect(inside('command -v npm node gcc').stdout).toBe('')
@@ -265,15 +263,15 @@ describe(
 
     test('a newer checkout replaces what changed and removes what is gone', () => {
       writeFileSync(join(root, SOURCE, 'agent/added.ts'), 'export {}\n')
-      expect(install().lines).toContain('program: /opt/fullmon/agent')
-      expect(existsSync(join(root, 'opt/fullmon/agent/added.ts'))).toBe(true)
+      expect(install().lines).toContain('program: /opt/fullmon/dist')
+      expect(existsSync(join(root, 'opt/fullmon/dist/agent/added.js'))).toBe(true)
       rmSync(join(root, SOURCE, 'agent/added.ts'))
       writeFileSync(join(root, 'etc/audit/rules.d/fullmon.rules'), '-D\n')
       const { lines } = install()
-      expect(lines).toContain('program: /opt/fullmon/agent')
+      expect(lines).toContain('program: /opt/fullmon/dist')
       expect(lines).toContain('rules: /etc/audit/rules.d/fullmon.rules')
       expect(lines.at(-1)).toBe(`fullmon ${packageJson.version}: installed`)
-      expect(existsSync(join(root, 'opt/fullmon/agent/added.ts'))).toBe(false)
+      expect(existsSync(join(root, 'opt/fullmon/dist/agent/added.js'))).toBe(false)
       expect(install().lines.at(-1)).toBe(`fullmon ${packageJson.version}: unchanged`)
     })
 

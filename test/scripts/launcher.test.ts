@@ -7,7 +7,9 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -25,7 +27,8 @@ function checkout(): string {
   const root = mkdtempSync(join(folder, 'checkout-'))
   mkdirSync(join(root, 'scripts'))
   mkdirSync(join(root, 'agent'))
-  for (const path of ['package.json', 'package-lock.json', 'scripts/fullmon', 'scripts/packages']) {
+  const scripts = ['scripts/fullmon', 'scripts/packages', 'scripts/build.ts']
+  for (const path of ['package.json', 'package-lock.json', ...scripts]) {
     copyFileSync(join(REPOSITORY, path), join(root, path))
   }
   const program =
@@ -86,6 +89,30 @@ test('what is installed starts without npm, with the words as they were given, a
   expect(start(link, words, { PATH: withoutNpm })).toEqual(expected)
   install(root, 'all')
   expect(start(join(root, 'scripts/fullmon'), words, { PATH: withoutNpm })).toEqual(expected)
+})
+
+test('it is built once, and again when a source has changed', () => {
+  const root = checkout()
+  install(root)
+  const [launcher, built, source] = ['scripts/fullmon', 'dist/agent/main.js', 'agent/main.ts'].map((path) =>
+    join(root, path),
+  ) as [string, string, string]
+  const launch = (): string => start(launcher, [], { PATH: withoutNpm }).stdout
+  launch()
+  const { ino } = statSync(built)
+  launch()
+  expect(statSync(built).ino).toBe(ino)
+  writeFileSync(source, "const word: string = 'changed'\nconsole.log(word)\n")
+  expect(launch()).toBe('changed\n')
+})
+
+test('an installed tree has no sources and builds nothing', () => {
+  const root = checkout()
+  install(root)
+  mkdirSync(join(root, 'dist'))
+  renameSync(join(root, 'agent'), join(root, 'dist/agent'))
+  writeFileSync(join(root, 'dist/agent/main.js'), "console.log('installed')\n")
+  expect(start(join(root, 'scripts/fullmon'), [], { PATH: withoutNpm }).stdout).toBe('installed\n')
 })
 
 test('without npm it says what to install', () => {
