@@ -1,6 +1,6 @@
 import type { Activity, ProcessImage } from '../domain/activity.ts'
 import type { Edge } from '../domain/edge.ts'
-import { asRoot, callerName, hostName, printable, processName } from './names.ts'
+import { callerName, hostName, printable, processName } from './names.ts'
 
 /** An edge as it was seen once: who stood at its beginning, for the chain of ancestors. */
 export interface SeenEdge {
@@ -39,7 +39,7 @@ export function edgesOf(activity: Activity, emit: (seen: SeenEdge) => void): voi
     }
     case 'privilege':
       emit({
-        edge: { kind: 'privilege', from: processName(actor), to: asRoot(actor) },
+        edge: { kind: 'privilege', from: processName(actor), to: processName(activity.became) },
         source: actor,
         filePath: undefined,
       })

@@ -24,9 +24,6 @@ export function processName(image: ProcessImage): string {
   return name
 }
 
-/** What a process becomes when it runs with effective uid 0. */
-export const asRoot = (image: ProcessImage): string => processName({ ...image, user: 'root' })
-
 /** `host:ADDRESS:PORT`, IPv6 in brackets; `host:unix:PATH` and `host:unix:@NAME` for sockets of this host. */
 export function hostName(address: Address): string {
   switch (address.family) {

@@ -26,6 +26,7 @@ export interface FileChange {
 export class FileReader {
   private readonly inodes = new InodePaths()
   private readonly world: World
+  private writesNewFirst: boolean | undefined
 
   constructor(world: World) {
     this.world = world
@@ -35,21 +36,21 @@ export class FileReader {
     if (event.paths.length === 0) return NOTHING
     const directories = directoriesOf(syscall, call)
     this.learnDirectories(event, directories)
-    const parents = event.paths.filter((path) => path.nameType === 'PARENT')
-    const created = event.paths.find((path) => path.nameType === 'CREATE')
+    const moved = call.does === 'rename' ? movedFile(event.paths) : undefined
+    const parents = this.parentsOf(event, directories, moved)
     const changes: FileChange[] = []
     for (const record of event.paths) {
       if (record.nameType === 'PARENT' || record.nameType === 'UNKNOWN') continue
-      // Of a rename, only the moved file itself lies in the first directory; its new name and a victim in the second.
-      const isMoved = record.nameType === 'DELETE' && created !== undefined && record.inode === created.inode
-      const isInFirst = call.does !== 'rename' || isMoved
-      const parent = isInFirst ? parents[0] : (parents[1] ?? parents[0])
-      const descriptor = isInFirst ? directories.first : directories.second
-      const path = this.pathOf(record, event, syscall, parent, descriptor)
+      // Of a rename, only the file itself lies in the old directory; its new name, and a victim, lie in the new one.
+      const isOld = moved === undefined || record === moved.from
+      const path = isOld
+        ? this.pathOf(record, event, syscall, parents.first, directories.first)
+        : this.pathOf(record, event, syscall, parents.second, directories.second)
       const action = actionOf(record, call, syscall, event)
       if (action !== undefined) changes.push({ action, path })
-      if (record.nameType === 'DELETE' && !isMoved) this.inodes.drop(record, path)
-      else if (isKnown(path) && record.nameType !== 'DELETE') this.inodes.set(record, path)
+      if (record.nameType !== 'DELETE') {
+        if (isKnown(path)) this.inodes.set(record, path)
+      } else if (record !== moved?.from) this.inodes.drop(record, path)
     }
     return changes
   }
@@ -59,13 +60,45 @@ export class FileReader {
    * directory in the place of a name it does not know: that is not believed.
    */
   private learnDirectories(event: AuditEvent, directories: Directories): void {
-    const isRelativeToDescriptor = directories.first !== AT_FDCWD || directories.second !== AT_FDCWD
     for (const record of event.paths) {
-      const { name } = record
-      if (record.nameType !== 'PARENT' || name?.startsWith('/') !== true) continue
-      const isStandIn = isRelativeToDescriptor && name === event.cwd
-      if (!isStandIn) this.inodes.set(record, normalisePath(name))
+      if (record.nameType !== 'PARENT') continue
+      const path = trueName(record, event, directories)
+      if (path !== undefined) this.inodes.set(record, path)
     }
+  }
+
+  /**
+   * The directories that the names of an event lie in. Which of a rename's two PARENT records is the old directory
+   * depends on the kernel (6.18 writes the new one first), so it is told by what is known of the file itself, and
+   * remembered for renames that do not tell. Without either it stays unknown.
+   */
+  private parentsOf(event: AuditEvent, directories: Directories, moved: MovedFile | undefined): Parents {
+    const [one, other] = event.paths.filter((path) => path.nameType === 'PARENT')
+    if (one === undefined || other === undefined || moved === undefined || isSameInode(one, other)) {
+      return { first: one, second: one }
+    }
+    const isNewFirst = this.isNewFirst(one, other, event, directories, moved)
+    if (isNewFirst === undefined) return { first: undefined, second: undefined }
+    this.writesNewFirst = isNewFirst
+    return isNewFirst ? { first: other, second: one } : { first: one, second: other }
+  }
+
+  private isNewFirst(
+    one: PathRecord,
+    other: PathRecord,
+    event: AuditEvent,
+    directories: Directories,
+    moved: MovedFile,
+  ): boolean | undefined {
+    const paths = [one, other].map(
+      (parent) => trueName(parent, event, directories) ?? this.inodes.get(parent),
+    )
+    const [onePath, otherPath] = paths
+    const newDirectory = directoryOf(moved.to.name)
+    const oldDirectory = directoryOf(moved.from.name) ?? directoryOf(this.inodes.get(moved.from))
+    if (newDirectory !== undefined && paths.includes(newDirectory)) return newDirectory === onePath
+    if (oldDirectory !== undefined && paths.includes(oldDirectory)) return oldDirectory === otherPath
+    return this.writesNewFirst
   }
 
   private pathOf(
@@ -90,6 +123,43 @@ export class FileReader {
       absolutePath(name, this.world.descriptorPath(syscall.pid, descriptor) ?? UNKNOWN_DIRECTORY)
     )
   }
+}
+
+interface Parents {
+  readonly first: PathRecord | undefined
+  readonly second: PathRecord | undefined
+}
+
+interface MovedFile {
+  readonly from: PathRecord
+  readonly to: PathRecord
+}
+
+/** Of a rename over another file two are deleted; the moved one is that which lives on under the new name. */
+function movedFile(paths: readonly PathRecord[]): MovedFile | undefined {
+  const to = paths.find((path) => path.nameType === 'CREATE')
+  const from = paths.find((path) => path.nameType === 'DELETE' && to !== undefined && isSameInode(path, to))
+  return to === undefined || from === undefined ? undefined : { from, to }
+}
+
+const isSameInode = (one: PathRecord, other: PathRecord): boolean =>
+  one.inode === other.inode && one.dev === other.dev
+
+/** The path of a PARENT record when the process named it, or the directory is the current one. */
+function trueName(
+  { name }: PathRecord,
+  event: AuditEvent,
+  { first, second }: Directories,
+): string | undefined {
+  if (name?.startsWith('/') !== true) return undefined
+  const isRelativeToDescriptor = first !== AT_FDCWD || second !== AT_FDCWD
+  return isRelativeToDescriptor && name === event.cwd ? undefined : normalisePath(name)
+}
+
+function directoryOf(path: string | undefined): string | undefined {
+  if (path?.startsWith('/') !== true) return undefined
+  const normal = normalisePath(path)
+  return normal.slice(0, Math.max(1, normal.lastIndexOf('/')))
 }
 
 const NOTHING: readonly FileChange[] = []

@@ -54,7 +54,8 @@ export class Interpreter {
     if (!succeeded) return
     for (const change of this.files.changes(event, syscall, call))
       emit({ kind: 'file', actor, event, ...change })
-    if (call.does === 'set-id' && becameRoot(syscall)) emit({ kind: 'privilege', actor, event })
+    if (call.does === 'set-id' && becameRoot(syscall))
+      emit({ kind: 'privilege', actor, event, became: this.processes.asRoot(actor, syscall) })
     if (call.does === 'trace' && (!call.isRequest || TRACE_REQUESTS.has(syscall.a0))) {
       emit({ kind: 'trace', actor, event, target: this.traced(event, syscall) })
     }
@@ -63,7 +64,8 @@ export class Interpreter {
   private interpretExec(event: AuditEvent, syscall: SyscallRecord, emit: (activity: Activity) => void): void {
     const { before, after } = this.processes.exec(event, syscall)
     emit({ kind: 'exec', actor: after, event, before, isFromMemory: MEMORY_FILE.test(after.exe) })
-    if (becameRoot(syscall)) emit({ kind: 'privilege', actor: after, event })
+    if (becameRoot(syscall))
+      emit({ kind: 'privilege', actor: after, event, became: this.processes.asRoot(after, syscall) })
   }
 
   private interpretPeer(

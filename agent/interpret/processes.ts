@@ -86,6 +86,11 @@ export class ProcessTable {
     return { before, after }
   }
 
+  /** What a process is with effective uid 0; an ENRICHED log has names for ids, so the user is called root there. */
+  asRoot(actor: ProcessImage, call: SyscallRecord): ProcessImage {
+    return changedUser(actor, call.user === undefined ? (this.world.userName(ROOT) ?? String(ROOT)) : 'root')
+  }
+
   /** The process ended; its pid is free. */
   exit(pid: number): void {
     this.tasks.delete(pid)
