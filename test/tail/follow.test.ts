@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -157,6 +158,29 @@ test('a log that vanishes is told once each time, and what is written to it mean
   expect(follower.reasons).toEqual(['log-missing', 'log-missing'])
 })
 
+test('two rotations that each leave the log without its name for a moment are not a missing log', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\n')
+  const { signal } = new AbortController()
+  const items = follow(path, { startAt: 'beginning', pollMs: POLL_MS, signal })
+  const next = async (): Promise<string | undefined> => {
+    const { value } = await items.next()
+    return value === undefined || 'kind' in value ? value?.detail : value.bytes.toString()
+  }
+  expect(await next()).toBe('one\n')
+  for (const line of ['two\n', 'three\n']) {
+    if (existsSync(`${path}.1`)) renameSync(`${path}.1`, `${path}.2`)
+    renameSync(path, `${path}.1`)
+    const coming = next()
+    await sleep(3 * POLL_MS)
+    writeFileSync(path, line)
+    expect(await coming).toBe(line)
+    // A consumer that is busy for longer than the agent is patient.
+    await sleep(12 * POLL_MS)
+  }
+  await items.return()
+})
+
 test('an incomplete first line is waited for, so that every position has a fingerprint', async () => {
   const path = join(folderForTest(), 'audit.log')
   writeFileSync(path, 'fir')
@@ -168,8 +192,8 @@ test('an incomplete first line is waited for, so that every position has a finge
   expect((await follower.end()).chunks.map(({ at }) => at?.fingerprint)).toEqual([sha256('first')])
 })
 
-test('rotations while another process writes as fast as it can: nothing lost, nothing twice, nothing left open', async () => {
-  const path = join(folderForTest(), 'audit.log')
+/** Another process that writes 60,000 lines as fast as it can, with 200 rotations, and keeps all logs. */
+function writeAndRotate(path: string): ChildProcess {
   const script = `
     import { RotatingLog } from ${JSON.stringify(new URL('writer.ts', import.meta.url).href)}
     const log = new RotatingLog(${JSON.stringify(path)}, 300)
@@ -177,17 +201,46 @@ test('rotations while another process writes as fast as it can: nothing lost, no
       if (line % 300 === 299) log.rotate()
       log.write('line ' + line + '\\n')
     }`
+  return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' })
+}
+
+test('rotations while another process writes as fast as it can: nothing lost, nothing twice, nothing left open', async () => {
+  const path = join(folderForTest(), 'audit.log')
   writeFileSync(path, '')
   const follower = new Follower(path, { pollMs: 5 })
-  const writer = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' })
+  expect(await once(writeAndRotate(path), 'exit')).toEqual([0, null])
   const all = numbered(0, 60_000)
-  expect(await once(writer, 'exit')).toEqual([0, null])
   await follower.length(all.length)
   expect((await follower.end()).text === all).toBe(true)
   expect(follower.blindSpots).toEqual([])
   expect(new Set(follower.chunks.map(({ at }) => at?.inode)).size).toBe(201)
   await expect.poll(() => openIn(dirname(path))).toEqual([])
   expect(process.getActiveResourcesInfo()).not.toContain('StatWatcher')
+})
+
+test('a position is found, and a lost one answered with the oldest log, while logs are renamed', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'line begin\n')
+  const from = { path, inode: statSync(path).ino, fingerprint: sha256('line begin'), offset: 11 }
+  const { signal } = new AbortController()
+  /** What comes first from there, up to the end of its line. */
+  const first = async (from: LogPosition): Promise<string> => {
+    const items = follow(path, { from, startAt: 'end', pollMs: POLL_MS, signal })
+    let item = (await items.next()).value
+    const reason = item !== undefined && 'kind' in item ? `${item.reason}, ` : ''
+    if (reason !== '') item = (await items.next()).value
+    await items.return()
+    if (item === undefined || 'kind' in item) throw new Error('no chunk')
+    return `${reason}${item.bytes.toString('latin1').split('\n', 1).join()}`
+  }
+  const writer = writeAndRotate(path)
+  await expect.poll(() => existsSync(`${path}.1`)).toBe(true)
+  const answers: string[] = []
+  while (writer.exitCode === null) {
+    answers.push(await first(from), await first({ ...from, fingerprint: sha256('gone') }))
+  }
+  expect(answers.length).toBeGreaterThan(10)
+  expect(new Set(answers)).toEqual(new Set(['line 0', 'log-rotated-unread, line begin']))
 })
 
 type Step = 'rotate' | { readonly write: number; readonly isLine: boolean } | { readonly waitMs: number }
@@ -407,6 +460,23 @@ test('a saved log that is removed before it was read is told', async () => {
   expect(follower.blindSpots.map(({ detail }) => detail)).toEqual([
     `${path}.1 was removed before it was read`,
   ])
+})
+
+test('a hole that a rotation has just made is waited for', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\n')
+  const follower = await new Follower(path, { pollMs: 50 }).length(4)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, 'two\n')
+  // Another rotation, which begins with the oldest log …
+  renameSync(`${path}.1`, `${path}.2`)
+  await sleep(150)
+  // … and ends with the live one.
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, 'three\n')
+  await follower.length(14)
+  expect((await follower.end()).text).toBe('one\ntwo\nthree\n')
+  expect(follower.blindSpots).toEqual([])
 })
 
 test('a log that is deleted and made anew is followed; older saved logs are not read again', async () => {

@@ -25,9 +25,9 @@ type Suffix = keyof typeof pack
 const suffixes = (Object.keys(pack) as Suffix[]).filter((suffix) => suffix !== '.xz' || findCommand('xz'))
 if (!suffixes.includes('.xz')) process.stderr.write('xz is not installed: not tested\n')
 
-async function contentOf(paths: readonly string[]): Promise<string> {
+async function contentOf(paths: readonly string[], onBytes?: (count: number) => void): Promise<string> {
   const copies: Buffer[] = []
-  for await (const { bytes } of readSaved(paths)) copies.push(Buffer.from(bytes))
+  for await (const { bytes } of readSaved(paths, undefined, onBytes)) copies.push(Buffer.from(bytes))
   return Buffer.concat(copies).toString('latin1')
 }
 
@@ -50,7 +50,9 @@ test('law: logs one after the other, however they are packed, with nothing in be
         return path
       })
       const all = Buffer.concat(logs.map(({ content }) => content))
-      expect(await contentOf(paths)).toBe(all.toString('latin1'))
+      let progress = 0
+      expect(await contentOf(paths, (count) => (progress += count))).toBe(all.toString('latin1'))
+      expect(progress).toBe(sizeOf(paths))
       await expect.poll(() => openIn(folder)).toEqual([])
     }),
     { numRuns: 50 },
