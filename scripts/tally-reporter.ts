@@ -10,10 +10,14 @@ export interface Tally {
 
 const nameOf = (test: TestCase | TestSuite): string => `${test.module.relativeModuleId} > ${test.fullName}`
 
+const hasFailedSuite = ({ parent }: TestCase | TestSuite): boolean =>
+  parent.type === 'suite' && (parent.errors().length > 0 || hasFailedSuite(parent))
+
 const skippedOf = (test: TestCase): Tally['skipped'][number] => {
   const result = test.result()
   const note = result.state === 'skipped' ? result.note : undefined
-  return { name: nameOf(test), reason: note ?? 'its reason is printed above' }
+  const otherwise = hasFailedSuite(test) ? 'its suite failed before it' : 'its reason is printed above'
+  return { name: nameOf(test), reason: note ?? otherwise }
 }
 
 /** Failures outside of tests count as well: a file that cannot be loaded, a `beforeAll` that throws, a stray rejection. */

@@ -60,6 +60,7 @@ test('every kind of failure is counted and named', () => {
     'failed: test/setup.test.ts > group',
     'failed: test/unloadable.test.ts',
   ])
+  expect(lines).toContain('skipped: test/setup.test.ts > group > x: its suite failed before it')
   expect(lines.at(-1)).toBe('3 passed, 5 failed, 1 skipped')
   expect(status).toBe(1)
 })
