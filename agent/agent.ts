@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import { Baseline } from './baseline/baseline.ts'
+import { Baseline, type Checkpoint } from './baseline/baseline.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
 import type { BlindSpot, Report } from './domain/report.ts'
@@ -46,7 +46,8 @@ export async function runLive(options: LiveOptions, signal: AbortSignal): Promis
     engine.core.processes.seed(snapshot())
     engine.idle(Date.now())
     options.onPhase(phaseOf(engine, baseline))
-    await pump(inputOf(baseline, options, AbortSignal.any([signal, trained.signal])), engine)
+    const checkpoint = baseline.checkpoint(options.auditd)
+    await pump(inputOf(options, checkpoint, AbortSignal.any([signal, trained.signal])), engine)
     engine.end()
   } finally {
     baseline.close()
@@ -87,13 +88,13 @@ function engineOf(baseline: Baseline, options: LiveOptions, onTrained: () => voi
 }
 
 function inputOf(
-  baseline: Baseline,
   { auditd, pollMs }: LiveOptions,
+  checkpoint: Checkpoint | undefined,
   signal: AbortSignal,
 ): AsyncIterable<Chunk | BlindSpot> {
   if (auditd === STDIN) return readStdin(signal)
-  const from = baseline.checkpoint(auditd)?.position
-  return follow(auditd, { ...(from === undefined ? {} : { from }), startAt: 'end', pollMs, signal })
+  const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
+  return follow(auditd, { ...from, startAt: 'end', pollMs, signal })
 }
 
 /** Until the input ends. Between two chunks only the ticking can run. */

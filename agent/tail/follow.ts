@@ -7,6 +7,8 @@ import { openAt, openOldest, openSuccessor, type Successor } from './rotation.ts
 export interface FollowOptions {
   /** Where an earlier run stopped. Wins over `startAt`. */
   readonly from?: LogPosition
+  /** When that was, for a blind spot that began then. Unix time in milliseconds. */
+  readonly fromMs?: number
   /** Where to begin in the live log; one that appears later is always read from its beginning. */
   readonly startAt: 'end' | 'beginning'
   /** How often to look for news, in milliseconds. */
@@ -29,7 +31,7 @@ const PATIENCE_POLLS = 10
  */
 export async function* follow(
   path: string,
-  { from, startAt, pollMs, signal }: FollowOptions,
+  { from, fromMs = Date.now(), startAt, pollMs, signal }: FollowOptions,
 ): AsyncGenerator<Chunk | BlindSpot, void, undefined> {
   const absence = new Absence(path, PATIENCE_POLLS * pollMs)
   let file: LogFile | undefined
@@ -40,7 +42,7 @@ export async function* follow(
       if (startAt === 'end') file?.seekToEnd()
     } else {
       file = openAt(path, from, pollMs) ?? openOldest(path, pollMs)
-      if (file?.holds(from) !== true) yield rotatedUnread(Date.now(), unreadSince(from, file))
+      if (file?.holds(from) !== true) yield rotatedUnread(fromMs, unreadSince(from, file))
     }
     while (!signal.aborted) {
       // First look, then read: once there is a newer log, nobody writes to this one and its end is the end.

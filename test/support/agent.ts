@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Report } from '../../agent/domain/report.ts'
+
+const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
+const PATIENCE_MS = 60_000
+const POLL_MS = 20
+
+/** The program as a user starts it. */
+export interface RunningAgent {
+  /** Objects printed so far with --json. */
+  readonly reports: readonly Report[]
+  readonly stderr: () => string
+  /** Resolves when `isThere` becomes true; rejects with all that was printed when it never does. */
+  waitFor(what: string, isThere: () => boolean): Promise<void>
+  /** Sends a signal and resolves with the exit code when the program has ended. */
+  end(signal: NodeJS.Signals): Promise<number | null>
+}
+
+export function startAgent(words: readonly string[]): RunningAgent {
+  const child = spawn(FULLMON, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const reports: Report[] = []
+  let rest = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    reports.push(...lines.map((line) => JSON.parse(line) as Report))
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return {
+    reports,
+    stderr: () => stderr,
+    async waitFor(what, isThere) {
+      const deadlineMs = performance.now() + PATIENCE_MS
+      while (!isThere()) {
+        if (performance.now() > deadlineMs || child.exitCode !== null) {
+          const printed = reports.map((report) => JSON.stringify(report)).join('\n')
+          throw new Error(`the agent never came to ${what}; it printed\n${printed}\n${stderr}`)
+        }
+        await sleep(POLL_MS)
+      }
+    },
+    end(signal) {
+      child.kill(signal)
+      return ended
+    },
+  }
+}
