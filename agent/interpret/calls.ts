@@ -7,7 +7,8 @@ export type Call =
   | { readonly does: 'connect' | 'listen' | 'accept' }
   | { readonly does: 'socketcall' }
   | { readonly does: 'set-id' }
-  | { readonly does: 'trace'; readonly isRequest: boolean }
+  /** `pidIn`: the argument that holds the pid of the other process, where one does. `isRequest`: a0 says what is asked. */
+  | { readonly does: 'trace'; readonly isRequest: boolean; readonly pidIn?: 0 | 1 }
   /** Opens for writing when the flags say so. `flagsIn: 'record'`: openat2 keeps them in memory, OPENAT2 shows them. */
   | { readonly does: 'open'; readonly flagsIn: 1 | 2 | 'record'; readonly directory?: 0 }
   /** Changes the content or the attributes of the file its NORMAL record names. */
@@ -76,8 +77,8 @@ const CALLS: Readonly<Record<string, Call>> = {
   setresuid: { does: 'set-id' },
   setresuid32: { does: 'set-id' },
 
-  ptrace: { does: 'trace', isRequest: true },
-  process_vm_writev: { does: 'trace', isRequest: false },
+  ptrace: { does: 'trace', isRequest: true, pidIn: 1 },
+  process_vm_writev: { does: 'trace', isRequest: false, pidIn: 0 },
   pidfd_getfd: { does: 'trace', isRequest: false },
 }
 

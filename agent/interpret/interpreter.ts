@@ -21,6 +21,7 @@ const REACHED_OUT: ReadonlySet<number> = new Set(
   }),
 )
 const ROOT = 0
+const UNKNOWN_PID = -1
 const MEMORY_FILE = /^\/memfd:|^\/dev\/shm\/memfd:| \(deleted\)$/
 
 type Peer = 'connect' | 'listen' | 'accept'
@@ -57,7 +58,7 @@ export class Interpreter {
     if (call.does === 'set-id' && becameRoot(syscall))
       emit({ kind: 'privilege', actor, event, became: this.processes.asRoot(actor, syscall) })
     if (call.does === 'trace' && (!call.isRequest || TRACE_REQUESTS.has(syscall.a0))) {
-      emit({ kind: 'trace', actor, event, target: this.traced(event, syscall) })
+      emit({ kind: 'trace', actor, event, target: this.traced(event, syscall, call.pidIn) })
     }
   }
 
@@ -80,11 +81,12 @@ export class Interpreter {
     if (address !== undefined) emit({ kind: 'peer', actor, event, action, address })
   }
 
-  /** OBJ_PID knows the pid of this host; the argument is a pid of the caller's own name space. */
-  private traced(event: AuditEvent, syscall: SyscallRecord): ProcessImage {
+  /** OBJ_PID knows the pid of this host; the argument is a pid of the caller's own name space, mostly the same. */
+  private traced(event: AuditEvent, syscall: SyscallRecord, pidIn: 0 | 1 | undefined): ProcessImage {
     const [target] = event.targets
     if (target !== undefined) return this.processes.target(target.pid, target.uid, target.comm)
-    return this.processes.target(syscall.a1, syscall.uid, '?')
+    const pid = pidIn === undefined ? UNKNOWN_PID : pidIn === 0 ? syscall.a0 : syscall.a1
+    return this.processes.target(pid, syscall.uid, '?')
   }
 }
 
