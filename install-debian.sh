@@ -135,7 +135,7 @@ install_packages() {
   else
     command -v npm >/dev/null || apt_install npm npm ca-certificates
     "$stage/scripts/packages" runtime
-    how='installed with npm'
+    how='installed with npm (no longer needed; to remove it: apt-get purge --autoremove npm)'
   fi
   (cd "$stage/node_modules" && rm -rf node-linux-*/include better-sqlite3/deps better-sqlite3/src)
   chmod -R u=rwX,go=rX "$stage"

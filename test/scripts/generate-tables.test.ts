@@ -20,18 +20,24 @@ describe('a second opinion, from auditd', () => {
     sched_rr_get_interval64: 'sched_rr_get_interval_time64',
   }
 
-  // Its tables for arm and ppc64le mix in calls that these do not have in the kernel; it has none for riscv64.
-  test.for(['x86_64', 'i386', 'aarch64', 's390x'] as const)('%s has the same calls', (arch, { skip }) => {
-    const { status, stdout } = spawnSync('ausyscall', [arch, '--dump'], { encoding: 'utf8' })
-    skip(status !== 0, `needs an ausyscall (Debian package auditd) that knows ${arch}`)
-    const calls = [...stdout.matchAll(/^(\d+)\t(\S+)$/gm)]
-    expect(calls.length).toBeGreaterThan(300)
-    const different = calls.filter(([, number, name = '']) => {
-      const call = SYSCALLS[arch][Number(number)]
-      return call !== name && call !== SPELLING[name]
-    })
-    expect(different.map(([line]) => line)).toEqual([])
-  })
+  // Its tables for arm and ppc64le mix in calls that these do not have in the kernel; asked for riscv64, 3.0.9 gives its own.
+  test.for(['x86_64', 'i386', 'aarch64', 's390x', 'riscv64'] as const)(
+    '%s has the same calls',
+    (arch, { skip }) => {
+      const { error, stdout } = spawnSync('ausyscall', [arch, '--dump'], { encoding: 'utf8' })
+      skip(
+        !stdout?.startsWith(`Using ${arch} `),
+        `needs an ausyscall (Debian package auditd) that knows ${arch}`,
+      )
+      const calls = [...stdout.matchAll(/^(\d+)\t(\S+)$/gm)]
+      expect(calls.length).toBeGreaterThan(300)
+      const different = calls.filter(([, number, name = '']) => {
+        const call = SYSCALLS[arch][Number(number)]
+        return call !== name && call !== SPELLING[name]
+      })
+      expect(different.map(([line]) => line)).toEqual([])
+    },
+  )
 
   // auditd 3.0.9 takes ARM to be big-endian and does not know RISC-V.
   const known = [...ARCHES].filter(([, name]) => name !== 'arm' && name !== 'riscv64')
