@@ -26,7 +26,7 @@ describe('a second opinion, from auditd', () => {
     (arch, { skip }) => {
       const { error, stdout } = spawnSync('ausyscall', [arch, '--dump'], { encoding: 'utf8' })
       skip(
-        !stdout?.startsWith(`Using ${arch} `),
+        error !== undefined || !stdout.startsWith(`Using ${arch} `),
         `needs an ausyscall (Debian package auditd) that knows ${arch}`,
       )
       const calls = [...stdout.matchAll(/^(\d+)\t(\S+)$/gm)]
