@@ -1,0 +1,124 @@
+import type Database from 'better-sqlite3'
+import { EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
+import { openForReading } from './open.ts'
+
+/** Where a live agent stands in one of its logs. */
+export interface LogProgress {
+  /** Log that the agent was told to follow. */
+  readonly log: string
+  /** File that the place is in: the log, or what it was called before it was rotated. */
+  readonly path: string
+  readonly inode: number
+  readonly fingerprint: string
+  /** Start of the oldest event that was not finished yet, in bytes. */
+  readonly offset: number
+  /** Time of the last event, Unix time in milliseconds. */
+  readonly clockMs: number
+}
+
+/** The training that goes on, or the last one that ended. Times are Unix time in milliseconds. */
+export interface TrainingProgress {
+  readonly fromMs: number
+  readonly toMs: number
+  /** Sum of its spans: an agent that is restarted does not learn in between. */
+  readonly doneMs: number
+  /** Undefined when it was to last as long as the logs did. */
+  readonly plannedMs: number | undefined
+}
+
+export interface BaselineStatus {
+  readonly phase: 'untrained' | 'training' | 'trained'
+  readonly training: TrainingProgress | undefined
+  readonly edges: Readonly<Record<EdgeKind, number>>
+  readonly nodes: number
+  readonly patterns: number
+  /** One for each chain of ancestors that an unseen edge happened in. `merged` are among the reported ones. */
+  readonly findings: { readonly reported: number; readonly merged: number; readonly waiting: number }
+  readonly lastReportMs: number | undefined
+  readonly logs: readonly LogProgress[]
+}
+
+/**
+ * What a baseline says about itself, at one moment, also while an agent writes to it.
+ * @throws UsageError when there is none, it is not ours, or it has another schema
+ */
+export function statusOf(path: string): BaselineStatus {
+  const database = openForReading(path)
+  try {
+    return database.transaction(() => readStatus(database))()
+  } finally {
+    database.close()
+  }
+}
+
+function readStatus(database: Database.Database): BaselineStatus {
+  const trainings = database.prepare<[], TrainingRow>('SELECT * FROM trainings ORDER BY id').all()
+  const findings = database
+    .prepare<[], FindingCounts>(
+      `SELECT count(reported_ms) AS reported, count(merged_ms) AS merged, count(*) - count(reported_ms) AS waiting,
+              max(reported_ms) AS last_ms FROM findings`,
+    )
+    .get() ?? { reported: 0, merged: 0, waiting: 0, last_ms: null }
+  const { reported, merged, waiting } = findings
+  return {
+    phase: phaseOf(trainings),
+    training: progressOf(trainings),
+    edges: countEdges(database),
+    nodes: count(database, 'nodes'),
+    patterns: count(database, 'patterns'),
+    findings: { reported, merged, waiting },
+    lastReportMs: findings.last_ms ?? undefined,
+    logs: database
+      .prepare<[], LogProgress>(
+        'SELECT log, path, inode, fingerprint, offset, clock_ms AS clockMs FROM checkpoints ORDER BY log',
+      )
+      .all(),
+  }
+}
+
+function phaseOf(trainings: readonly TrainingRow[]): BaselineStatus['phase'] {
+  const last = trainings.at(-1)
+  if (last === undefined) return 'untrained'
+  return last.finished === 1 ? 'trained' : 'training'
+}
+
+/** A training has a span for each start of the agent, and each was planned to last as long as was left then. */
+function progressOf(trainings: readonly TrainingRow[]): TrainingProgress | undefined {
+  const last = trainings.at(-1)
+  if (last === undefined) return undefined
+  const earlier = trainings.slice(0, -1)
+  const spans = earlier.slice(earlier.findLastIndex(({ finished }) => finished === 1) + 1)
+  const beforeMs = spans.reduce((sum, { from_ms, to_ms }) => sum + to_ms - from_ms, 0)
+  return {
+    fromMs: (spans[0] ?? last).from_ms,
+    toMs: last.to_ms,
+    doneMs: beforeMs + last.to_ms - last.from_ms,
+    plannedMs: last.planned_ms === null ? undefined : beforeMs + last.planned_ms,
+  }
+}
+
+function countEdges(database: Database.Database): Record<EdgeKind, number> {
+  const counts = Object.fromEntries(EDGE_KINDS.map((kind) => [kind, 0])) as Record<EdgeKind, number>
+  const rows = database.prepare<[], { kind: EdgeKind; count: number }>(
+    'SELECT kind, count(*) AS count FROM edges GROUP BY kind',
+  )
+  for (const row of rows.all()) counts[row.kind] = row.count
+  return counts
+}
+
+const count = (database: Database.Database, table: 'nodes' | 'patterns'): number =>
+  database.prepare<[], { count: number }>(`SELECT count(*) AS count FROM ${table}`).get()?.count ?? 0
+
+interface TrainingRow {
+  from_ms: number
+  to_ms: number
+  planned_ms: number | null
+  finished: 0 | 1
+}
+
+interface FindingCounts {
+  reported: number
+  merged: number
+  waiting: number
+  last_ms: number | null
+}

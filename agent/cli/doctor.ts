@@ -1,0 +1,48 @@
+import { CONFIG_PLACES, loadConfig, type Config } from '../config/config.ts'
+import { type Check, diagnose } from '../doctor/checks.ts'
+import { findFacts } from '../doctor/facts.ts'
+import { ANSI, type Colours, PLAIN } from '../report/text.ts'
+import { command, JSON_OPTION } from './command.ts'
+
+const SOMETHING_BAD = 1
+
+export const doctorCommand = command({
+  name: 'doctor',
+  describe: 'Check that the host lets fullmon see, and say how to mend what does not',
+  options: (yargs) =>
+    yargs
+      .options({
+        auditd: {
+          type: 'string',
+          describe: 'log of auditd; - for standard input',
+          defaultDescription: '/var/log/audit/audit.log',
+        },
+        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
+        config: {
+          type: 'string',
+          describe: 'YAML file with these options',
+          defaultDescription: CONFIG_PLACES.join(', '),
+        },
+        json: JSON_OPTION,
+      } as const)
+      .example('sudo $0 doctor', 'every check, one a line')
+      .example('sudo $0 doctor --json', 'exit code 1: something is bad'),
+  run: async (words) => {
+    const { auditd, db } = loadConfig(words.config, { auditd: words.auditd, db: words.db } as Partial<Config>)
+    const checks = diagnose(await findFacts(auditd, db))
+    const colours = process.stdout.isTTY ? ANSI : PLAIN
+    for (const check of checks) {
+      process.stdout.write(`${words.json ? JSON.stringify(check) : textOf(check, colours)}\n`)
+    }
+    return checks.some(({ state }) => state === 'bad') ? SOMETHING_BAD : 0
+  },
+})
+
+function textOf({ name, state, detail, mend }: Check, { bad, dim, off }: Colours): string {
+  const colour = { ok: '', bad, unknown: dim }[state]
+  const line = `${colour}${state.padEnd(7)}${colour && off} ${name.padEnd(13)} ${printable(detail)}`
+  return mend === undefined ? line : `${line}; mend: ${printable(mend)}`
+}
+
+/** Paths and rules are others' words: they shall not move the cursor of a terminal, or begin a line. */
+const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?')

@@ -1,0 +1,216 @@
+import { spawnSync } from 'node:child_process'
+import { appendFileSync, chmodSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { expect, test } from 'vitest'
+import { Baseline } from '../../agent/baseline/baseline.ts'
+import type { Edge } from '../../agent/domain/edge.ts'
+import { fingerprintOf } from '../../agent/tail/first-line.ts'
+import { folderForTest } from '../tail/folder.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const DAY_MS = 86_400_000
+const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
+
+interface Said {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const fullmon = (...words: readonly string[]): Said =>
+  spawnSync(process.execPath, ['agent/main.ts', ...words], { cwd: ROOT, encoding: 'utf8' })
+
+const statusOf = (db: string): unknown => JSON.parse(fullmon('status', '--json', '--db', db).stdout)
+
+const edge = (kind: Edge['kind'], to: string): Edge => ({ kind, from: 'proc::root:/usr/bin/dash', to })
+
+/** A database made as the agent makes it. */
+function baselineWith(fill: (baseline: Baseline) => void): string {
+  const db = join(folderForTest(), 'baseline.db')
+  const baseline = new Baseline(db)
+  baseline.batch(() => fill(baseline))
+  baseline.close()
+  return db
+}
+
+test('without a baseline it says so, and makes none', () => {
+  const db = join(folderForTest(), 'baseline.db')
+  const said = fullmon('status', '--json', '--db', db)
+  expect(said).toMatchObject({ status: 1, stderr: '' })
+  expect(JSON.parse(said.stdout)).toEqual({ kind: 'status', db, phase: 'absent' })
+  expect(fullmon('status', '--db', db).stdout).toContain(`there is none at ${db}`)
+  expect(statSync(db, { throwIfNoEntry: false })).toBeUndefined()
+})
+
+test('an empty baseline is not trained', () => {
+  const db = baselineWith(() => undefined)
+  expect(fullmon('status', '--db', db)).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining('not trained') as string,
+  })
+  expect(statusOf(db)).toMatchObject({
+    phase: 'untrained',
+    training: null,
+    nodes: 0,
+    lastReportMs: null,
+    logs: [],
+  })
+})
+
+test('training adds up over restarts of the agent, and what was learned before counts no more', () => {
+  const db = baselineWith((baseline) => {
+    baseline.beginTraining(NOON_MS - DAY_MS, 5000)
+    baseline.extendTraining(NOON_MS - DAY_MS + 5000, true)
+    baseline.beginTraining(NOON_MS, 3_600_000)
+    baseline.extendTraining(NOON_MS + 1_000_000, false)
+    // Started again an hour later, for what was left.
+    baseline.beginTraining(NOON_MS + 4_600_000, 2_600_000)
+    baseline.extendTraining(NOON_MS + 4_800_000, false)
+  })
+  expect(statusOf(db)).toMatchObject({
+    phase: 'training',
+    training: { fromMs: NOON_MS, toMs: NOON_MS + 4_800_000, doneMs: 1_200_000, plannedMs: 3_600_000 },
+  })
+  const said = fullmon('status', '--db', db)
+  expect(said.status).toBe(1)
+  expect(said.stdout).toContain('training: 1200 of 3600 s done')
+})
+
+test('edges, nodes, patterns and findings are counted', () => {
+  const pattern = { process: 'proc::root:/usr/bin/dash', action: 'write', path: '/tmp/\\d+' } as const
+  const evidence = { node: '', serial: 1, syscall: 'openat', pid: 1, ppid: 0, auid: 0, comm: 'sh', argv: [] }
+  const db = baselineWith((baseline) => {
+    baseline.beginTraining(NOON_MS, 60_000)
+    baseline.extendTraining(NOON_MS + 60_000, true)
+    baseline.learn(edge('exec', 'proc::root:/usr/bin/ls'), NOON_MS)
+    baseline.learn(edge('exec', 'proc::root:/usr/bin/cat'), NOON_MS)
+    baseline.learn(edge('connect', 'host:192.0.2.1:53'), NOON_MS)
+    baseline.addPattern({ ...pattern, printed: 'p', examples: [], learnedMs: NOON_MS }, () => false)
+    const see = (to: string): void =>
+      baseline.sawUnseen({
+        edge: edge('connect', to),
+        chain: [to],
+        firstMs: NOON_MS,
+        evidence: { ...evidence, count: 1 },
+      })
+    see('host:203.0.113.1:1')
+    see('host:203.0.113.2:2')
+    const [first, second] = baseline.reportable().map(({ id }) => id)
+    baseline.markReported([first ?? 0], NOON_MS + 120_000, true)
+    baseline.markReported([second ?? 0], NOON_MS + 180_000, false)
+    see('host:203.0.113.3:3')
+  })
+  expect(statusOf(db)).toMatchObject({
+    phase: 'trained',
+    edges: { exec: 2, connect: 2, write: 0 },
+    // dash, ls, cat, and the four hosts
+    nodes: 7,
+    patterns: 1,
+    findings: { reported: 2, merged: 1, waiting: 1 },
+    lastReportMs: NOON_MS + 180_000,
+  })
+  const { status, stdout } = fullmon('status', '--db', db)
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/^edges +4, exec 2, connect 2$/m)
+  expect(stdout).toMatch(/^findings +2 reported, 1 of them merged; 1 waiting$/m)
+  expect(stdout).toMatch(/^last report +2026-11-20T12:03:00.000Z$/m)
+  expect(stdout).toMatch(/^phase +trained since 2026-11-20T12:01:00.000Z, on 60 s of log$/m)
+})
+
+test('what the agent learns from a log is what status counts', () => {
+  const db = join(folderForTest(), 'baseline.db')
+  const log = join(ROOT, 'test/fixtures/recorded/accept.log')
+  const trained = fullmon('train', '--no-follow', '--auditd', log, '--db', db, '--json')
+  expect(trained).toMatchObject({ status: 0 })
+  const summary = JSON.parse(trained.stdout.trim().split('\n').at(-1) ?? '') as { edges: number }
+  const { edges } = statusOf(db) as { edges: Record<string, number> }
+  expect(edges['accept']).toBeGreaterThan(0)
+  expect(Object.values(edges).reduce((sum, count) => sum + count)).toBe(summary.edges)
+})
+
+test('how far the log goes on behind the checkpoint, also after rotations, until its place is gone', () => {
+  const folder = folderForTest()
+  const log = join(folder, 'audit.log')
+  writeFileSync(log, 'first line\nsecond line\n')
+  const position = {
+    path: log,
+    inode: statSync(log).ino,
+    fingerprint: fingerprintOf(Buffer.from('first line')),
+    offset: 11,
+  }
+  const db = baselineWith((baseline) =>
+    baseline.writeCheckpoint(log, { position, finished: [], clockMs: NOON_MS }),
+  )
+  const progress = (): unknown => (statusOf(db) as { logs: unknown[] }).logs[0]
+  const found = { log, path: log, offset: 11, clockMs: NOON_MS }
+  expect(progress()).toEqual({ ...found, behindBytes: 12 })
+  appendFileSync(log, 'third\n')
+  expect(progress()).toEqual({ ...found, behindBytes: 18 })
+  renameSync(log, `${log}.1`)
+  writeFileSync(log, 'new log\n')
+  expect(progress()).toEqual({ ...found, behindBytes: 26 })
+  expect(fullmon('status', '--db', db).stdout).toContain(
+    `${log}: at byte 11 of ${log}, 26 bytes behind the end of the log; last event 2026-11-20T12:00:00.000Z`,
+  )
+  rmSync(`${log}.1`)
+  expect(progress()).toEqual({ ...found, behindBytes: null })
+  expect(fullmon('status', '--db', db).stdout).toContain('which is rotated away or cannot be read')
+})
+
+test('an agent that writes is no obstacle', () => {
+  const db = join(folderForTest(), 'baseline.db')
+  const baseline = new Baseline(db)
+  try {
+    baseline.batch(() => baseline.learn(edge('exec', 'proc::root:/usr/bin/ls'), NOON_MS))
+    baseline.batch(() => {
+      baseline.learn(edge('exec', 'proc::root:/usr/bin/cat'), NOON_MS)
+      expect(statusOf(db)).toMatchObject({ edges: { exec: 1 } })
+    })
+    expect(statusOf(db)).toMatchObject({ edges: { exec: 2 } })
+  } finally {
+    baseline.close()
+  }
+})
+
+test('a file of somebody else is refused', () => {
+  const folder = folderForTest()
+  const text = join(folder, 'text')
+  writeFileSync(text, 'this is no database, and long enough to be sure of that\n'.repeat(20))
+  const foreign = join(folder, 'foreign.db')
+  const database = new Database(foreign)
+  database.exec('CREATE TABLE trainings (id INTEGER)')
+  database.close()
+  for (const db of [text, foreign, folder]) {
+    const said = fullmon('status', '--json', '--db', db)
+    expect(said).toMatchObject({ status: 2, stdout: '' })
+    expect(said.stderr).toContain(db)
+    expect(said.stderr.trim().split('\n')).toHaveLength(1)
+  }
+})
+
+test.skipIf(process.getuid?.() !== 0)('who may not look is told so, not that there is nothing', () => {
+  const folder = folderForTest()
+  const db = join(folder, 'baseline.db')
+  new Baseline(db).close()
+  chmodSync(folder, 0o700)
+  const words = ['--reuid', '65534', '--regid', '65534', '--clear-groups', process.execPath, 'agent/main.ts']
+  const said = spawnSync('setpriv', [...words, 'status', '--db', db], { cwd: ROOT, encoding: 'utf8' })
+  expect(said).toMatchObject({ status: 2, stdout: '' })
+  expect(said.stderr).toContain(`cannot read ${db}: permission denied`)
+})
+
+test('a wrong option or configuration is a usage error', () => {
+  expect(fullmon('status', '--nonsense')).toMatchObject({ status: 2, stdout: '' })
+  expect(fullmon('status', '--config', '/nonexistent.yaml')).toMatchObject({ status: 2, stdout: '' })
+})
+
+test('the configuration names the baseline, the command line wins', () => {
+  const folder = folderForTest()
+  const config = join(folder, 'config.yaml')
+  writeFileSync(config, `db: ${folder}/configured.db\n`)
+  const dbOf = (...words: readonly string[]): string =>
+    (JSON.parse(fullmon('status', '--json', '--config', config, ...words).stdout) as { db: string }).db
+  expect(dbOf()).toBe(`${folder}/configured.db`)
+  expect(dbOf('--db', `${folder}/given.db`)).toBe(`${folder}/given.db`)
+})
