@@ -20,7 +20,8 @@ describe('a second opinion, from auditd', () => {
     sched_rr_get_interval64: 'sched_rr_get_interval_time64',
   }
 
-  // Its tables for arm and ppc64le mix in calls that these do not have in the kernel; asked for riscv64, 3.0.9 gives its own.
+  // Its tables for arm and ppc64le mix in calls that these do not have in the kernel. Asked for riscv64, 3.0.9 answers
+  // with the table of the machine it runs on.
   test.for(['x86_64', 'i386', 'aarch64', 's390x', 'riscv64'] as const)(
     '%s has the same calls',
     (arch, { skip }) => {
