@@ -1,10 +1,11 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { runLive, type Phase } from '../agent.ts'
-import { CONFIG_PLACES, type Config, loadConfig } from '../config/config.ts'
+import { CONFIG_PLACES, type Config, DEFAULT_LOG, loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
 import { printer } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
 import { findCommand } from '../support/command.ts'
+import { loadRulesWhereNone } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { command, JSON_OPTION } from './command.ts'
 import { milliseconds } from './values.ts'
@@ -59,8 +60,10 @@ export async function live(
   signal: AbortSignal,
 ): Promise<void> {
   checkAuditd(config.auditd)
+  const rules = config.auditd === DEFAULT_LOG ? await loadRulesWhereNone() : undefined
   const log = config.log === undefined ? undefined : openLog(config.log)
   const say = teller(log)
+  if (rules !== undefined) say(rules)
   try {
     await runLive(
       {

@@ -3,12 +3,11 @@ import { LineCounter, parseDocument, isMap, isScalar, type Document } from 'yaml
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
 
+export const DEFAULT_LOG = '/var/log/audit/audit.log'
+
 /** The whole configuration. Each key is also an option of `fullmon run`, which wins over the file. */
 export const Config = z.strictObject({
-  auditd: z
-    .string()
-    .default('/var/log/audit/audit.log')
-    .describe('log of auditd to follow; - reads standard input'),
+  auditd: z.string().default(DEFAULT_LOG).describe('log of auditd to follow; - reads standard input'),
   db: z.string().default('/var/lib/fullmon/baseline.db').describe('the baseline; created when it is missing'),
   log: z.string().optional().describe('log file for people; rotated by size'),
   baseline: z.number().min(0).default(3600).describe('seconds to learn before anything is reported'),

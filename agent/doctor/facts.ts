@@ -1,9 +1,10 @@
-import { accessSync, constants, existsSync, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { statusOf } from '../baseline/status.ts'
 import { fail, ok, type Result, UsageError } from '../domain/result.ts'
 import { CommandError, findCommand, outputOf } from '../support/command.ts'
+import { rulesFile } from '../support/kernel-rules.ts'
 import { readProcess } from '../support/procfs.ts'
 import { isAbsent } from '../tail/unreadable.ts'
 import { type AuditRule, parseRules } from './audit-rules.ts'
@@ -13,8 +14,6 @@ import type { BaselineFacts, Facts, LogFacts, Space } from './checks.ts'
 
 const STDIN = '-'
 const CONF_DIRECTORY = '/etc/audit'
-/** Beside the sources, and beside what is built of them. */
-const RULES = ['../../audit.rules', '../../../audit.rules']
 
 /** Looks at this host, and changes nothing. */
 export async function findFacts(auditd: string, db: string): Promise<Facts> {
@@ -22,16 +21,16 @@ export async function findFacts(auditd: string, db: string): Promise<Facts> {
   const receiver = kernel.ok ? readProcess(kernel.value.pid) : undefined
   const confFile = join(confDirectory(receiver?.argv ?? []), 'auditd.conf')
   const conf = readConf(confFile)
-  const rulesFile = findRules()
+  const rules = rulesFile()
   return {
     auditd: findCommand('auditd'),
     kernel,
     receiver: receiver?.exe,
     loaded: await readRules(),
-    wanted: parseRules(readFileSync(rulesFile, 'utf8')).filter(
+    wanted: parseRules(readFileSync(rules, 'utf8')).filter(
       ({ isForX86 }) => !isForX86 || process.arch === 'x64',
     ),
-    rulesFile,
+    rulesFile: rules,
     conf,
     confFile,
     log: auditd === STDIN ? undefined : lookAtLog(auditd, conf),
@@ -76,14 +75,6 @@ function readConf(file: string): Result<AuditdConf, string> {
   } catch (error) {
     return fail(isAbsent(error) ? `there is no ${file}` : `${file} cannot be read: run fullmon as root`)
   }
-}
-
-function findRules(): string {
-  const places = RULES.map((path) => join(import.meta.dirname, path))
-  const found = places.find((path) => existsSync(path))
-  if (found === undefined)
-    throw new UsageError(`audit.rules is missing; it should be at ${places.join(' or ')}`)
-  return found
 }
 
 function lookAtLog(path: string, conf: Result<AuditdConf, string>): LogFacts {

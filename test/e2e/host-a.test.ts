@@ -1,0 +1,129 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Finding, Report } from '../../agent/domain/report.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const HOST_A = join(ROOT, '../shared/corpus/host-a')
+const isThere = existsSync(join(HOST_A, 'audit.log.xz'))
+if (!isThere)
+  process.stderr.write('host-a.test.ts: left out: the recording of host-a is not beside the checkout\n')
+
+/** An event may carry a stamp this much older than the mark before it: the kernel's clock is coarse. */
+const COARSE_MS = 10
+const MOST_MEMORY_KB = 150_000
+
+interface Mark {
+  readonly t: number
+  readonly kind: 'phase' | 'attack'
+  readonly name: string
+}
+
+/** A live host with known attacks: eight minutes of training, four of ordinary life, eighteen attack steps. */
+describe.skipIf(!isThere)('the recording of host-a', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'fullmon-host-a-'))
+  const log = join(directory, 'audit.log')
+  let marks: readonly Mark[] = []
+  let replayed: Replayed
+
+  const markMs = (name: string): number => (marks.find((mark) => mark.name === name)?.t ?? Number.NaN) * 1000
+  const between = (fromMs: number, toMs: number): Finding[] =>
+    replayed.reports
+      .filter((report) => report.kind === 'finding')
+      .filter(({ timeMs }) => timeMs >= fromMs - COARSE_MS && timeMs < toMs)
+
+  beforeAll(async () => {
+    execFileSync('sh', ['-c', `xz -dc '${join(HOST_A, 'audit.log.xz')}' >'${log}'`])
+    marks = readFileSync(join(HOST_A, 'phases.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Mark)
+    replayed = await replay([log, '--train-until', String(markMs('benign') / 1000), '--json'])
+  })
+
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+  test('is read whole', () => {
+    expect(replayed.reports.at(-1)).toMatchObject({
+      kind: 'summary',
+      records: 419_990,
+      unreadable: 0,
+      lost: 0,
+    })
+  })
+
+  test('every attack step has a finding of its own', () => {
+    const steps = marks.filter(({ kind }) => kind === 'attack')
+    const ends = [...steps.slice(1).map(({ name }) => markMs(name)), markMs('end')]
+    const unseen = steps.filter(({ name }, index) => between(markMs(name), ends[index] ?? 0).length === 0)
+    expect(steps).toHaveLength(18)
+    expect(unseen.map(({ name }) => name)).toEqual([])
+  })
+
+  test('ordinary life gives no finding but the addresses of one name that changes them', () => {
+    const benign = between(markMs('benign'), markMs('attack') - 2 * COARSE_MS)
+    const rotating =
+      /^connect proc::app:\/usr\/bin\/python3\.11<\/srv\/app\/app\.py->host:203\.0\.113\.\d+:8080$/
+    const texts = benign.map(({ edge }) => `${edge.kind} ${edge.from}->${edge.to}`)
+    expect(texts.filter((text) => !rotating.test(text))).toEqual([])
+    expect(new Set(texts).size).toBe(texts.length)
+  })
+
+  test('no file that gzip made in /tmp appears below the directory of its parent', () => {
+    const text = JSON.stringify(replayed.reports)
+    expect(text).toContain('/tmp/tmp')
+    expect(text).not.toContain('/srv/app/tmp')
+  })
+
+  test('a second replay prints the same, byte for byte', async () => {
+    const again = await replay([log, '--train-until', String(markMs('benign') / 1000), '--json'])
+    expect(again.stdout === replayed.stdout).toBe(true)
+  })
+
+  test(`stays below ${MOST_MEMORY_KB / 1000} MB of memory`, () => {
+    expect(replayed.peakKb).toBeGreaterThan(0)
+    expect(replayed.peakKb).toBeLessThan(MOST_MEMORY_KB)
+  })
+})
+
+interface Replayed {
+  readonly stdout: string
+  readonly reports: readonly Report[]
+  /** Largest resident set that was seen while it ran. */
+  readonly peakKb: number
+}
+
+function replay(words: readonly string[]): Promise<Replayed> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(join(ROOT, 'scripts/fullmon'), ['replay', ...words], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let stdout = ''
+    let peakKb = 0
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    const looking = setInterval(() => {
+      try {
+        const status = readFileSync(`/proc/${child.pid}/status`, 'latin1')
+        peakKb = Math.max(peakKb, Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0))
+      } catch {
+        // It has just ended.
+      }
+    }, 5)
+    child.once('close', (code) => {
+      clearInterval(looking)
+      if (code !== 0) {
+        reject(new Error(`replay ended with ${code}`))
+        return
+      }
+      const reports = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Report)
+      resolve({ stdout, reports, peakKb })
+    })
+  })
+}
