@@ -1,6 +1,8 @@
 import tseslint from 'typescript-eslint'
 
-const PURE = ['domain', 'parse', 'assemble', 'interpret', 'graph', 'detect'].map((folder) => `agent/${folder}/**`)
+const PURE = ['domain', 'parse', 'assemble', 'interpret', 'graph', 'detect'].map(
+  (folder) => `agent/${folder}/**`,
+)
 
 export default tseslint.config(
   { ignores: ['node_modules', 'coverage', '**/*.cjs', 'test/fixtures'] },
@@ -10,7 +12,10 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       eqeqeq: 'error',
       'no-console': 'error',
@@ -28,7 +33,11 @@ export default tseslint.config(
       ],
       'no-restricted-properties': [
         'error',
-        { object: 'Date', property: 'now', message: 'Time is data: it comes from the log or as an argument.' },
+        {
+          object: 'Date',
+          property: 'now',
+          message: 'Time is data: it comes from the log or as an argument.',
+        },
         { object: 'Math', property: 'random', message: 'Same bytes in, same graph out.' },
       ],
     },
