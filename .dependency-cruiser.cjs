@@ -19,7 +19,13 @@ const stage = (folder, ...friends) => ({
 
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', comment: 'Data flows one way.', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-cycles',
+      comment: 'Data flows one way.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
     {
       name: 'no-orphans',
       comment: 'A file that nothing imports is dead.',

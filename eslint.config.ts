@@ -1,11 +1,12 @@
+import { defineConfig } from 'eslint/config'
 import tseslint from 'typescript-eslint'
 
 const PURE = ['domain', 'parse', 'assemble', 'interpret', 'graph', 'detect'].map(
   (folder) => `agent/${folder}/**`,
 )
 
-export default tseslint.config(
-  { ignores: ['node_modules', 'coverage', '**/*.cjs', 'test/fixtures'] },
+export default defineConfig(
+  { ignores: ['node_modules', 'coverage', 'dist', '**/*.cjs', 'test/fixtures'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -14,7 +14,10 @@ const RELATIVE_IMPORT = /(from|import) '(\.{1,2}\/[^']*)\.ts'/g
 
 rmSync(target, { recursive: true, force: true })
 for (const source of globSync('agent/**/*.ts', { cwd: root })) {
-  const javascript = stripTypeScriptTypes(readFileSync(join(root, source), 'utf8')).replace(RELATIVE_IMPORT, "$1 '$2.js'")
+  const javascript = stripTypeScriptTypes(readFileSync(join(root, source), 'utf8')).replace(
+    RELATIVE_IMPORT,
+    "$1 '$2.js'",
+  )
   const file = join(target, source.replace(/\.ts$/, '.js'))
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, javascript)

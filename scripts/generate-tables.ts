@@ -1,5 +1,5 @@
 /**
- * Writes agent/parse/tables/syscalls.ts from the kernel's own headers.
+ * Writes agent/interpret/tables/syscalls.ts from the kernel's own headers.
  *
  * The source is the Debian package linux-libc-dev from 6.10 on (Debian 13, backports), which holds the headers of
  * every architecture; tables of auditd's ausyscall end years earlier. On another system unpack it and name the folder:
@@ -30,7 +30,7 @@ const ARCHITECTURES: readonly Architecture[] = [
   { name: 'ppc64le', audit: 0xc0000015, headers: ['powerpc/asm/unistd_64.h'] },
 ]
 
-const TABLE = join(import.meta.dirname, '../agent/parse/tables/syscalls.ts')
+const TABLE = join(import.meta.dirname, '../agent/interpret/tables/syscalls.ts')
 const UAPI = 'usr/lib/linux/uapi'
 
 const { values, positionals } = parseArgs({ options: { check: { type: 'boolean' } }, allowPositionals: true })

@@ -1,4 +1,4 @@
-import { ARCHES, SYSCALLS } from '../parse/tables/syscalls.ts'
+import { ARCHES, SYSCALLS } from './tables/syscalls.ts'
 
 /** What a system call means to the graph. Argument numbers count from 0. */
 export type Call =

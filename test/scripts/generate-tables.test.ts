@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ARCHES, SYSCALLS, type Arch } from '../../agent/parse/tables/syscalls.ts'
+import { ARCHES, SYSCALLS, type Arch } from '../../agent/interpret/tables/syscalls.ts'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'fullmon-tables-'))
@@ -95,7 +95,7 @@ describe('--check', () => {
   }
 
   beforeAll(() => {
-    const table = readFileSync(join(REPOSITORY, 'agent/parse/tables/syscalls.ts'), 'utf8')
+    const table = readFileSync(join(REPOSITORY, 'agent/interpret/tables/syscalls.ts'), 'utf8')
     const [, major = '', minor = '', patch = ''] = /Linux (\d+)\.(\d+)\.(\d+)/.exec(table) ?? []
     const version = `#define LINUX_VERSION_MAJOR ${major}
 #define LINUX_VERSION_PATCHLEVEL ${minor}
