@@ -10,13 +10,13 @@ import { dirname, join } from 'node:path'
 
 const root = dirname(import.meta.dirname)
 const target = process.argv[2] ?? join(root, 'dist')
-const RELATIVE_IMPORT = /(from|import) '(\.{1,2}\/[^']*)\.ts'/g
+const RELATIVE_IMPORT = /(from |import |import\()'(\.{1,2}\/[^']*)\.ts'/g
 
 rmSync(target, { recursive: true, force: true })
 for (const source of globSync('agent/**/*.ts', { cwd: root })) {
   const javascript = stripTypeScriptTypes(readFileSync(join(root, source), 'utf8')).replace(
     RELATIVE_IMPORT,
-    "$1 '$2.js'",
+    "$1'$2.js'",
   )
   const file = join(target, source.replace(/\.ts$/, '.js'))
   mkdirSync(dirname(file), { recursive: true })

@@ -10,15 +10,18 @@ import { command, JSON_OPTION } from './command.ts'
 const ACTIONS = ['show', 'stats', 'export', 'import'] as const
 
 export const baselineCommand = command({
-  name: 'baseline <action> [file]',
-  describe: 'Look at a baseline, or carry it to another host',
   options: (yargs: Argv) =>
     yargs
       .positional('action', { choices: ACTIONS, demandOption: true, describe: 'what to do' })
       .positional('file', { type: 'string', describe: 'import: what export printed; - for standard input' })
       .options({
-        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
-        match: { type: 'string', describe: 'show: only edges whose text contains this' },
+        db: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the baseline',
+          defaultDescription: '/var/lib/fullmon/baseline.db',
+        },
+        match: { type: 'string', requiresArg: true, describe: 'show: only edges whose text contains this' },
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 baseline show --match nginx', 'edges that name nginx')

@@ -1,21 +1,44 @@
 import { readFileSync } from 'node:fs'
 import yargs from 'yargs'
 import { UsageError } from '../domain/result.ts'
-import { baselineCommand } from './baseline.ts'
 import type { Command } from './command.ts'
-import { doctorCommand } from './doctor.ts'
-import { replayCommand } from './replay.ts'
-import { runCommand } from './run.ts'
-import { statusCommand } from './status.ts'
-import { trainCommand } from './train.ts'
 
-const COMMANDS: readonly Command[] = [
-  runCommand,
-  trainCommand,
-  replayCommand,
-  baselineCommand,
-  statusCommand,
-  doctorCommand,
+/** Each command is loaded when it is asked for: a replay needs neither the configuration nor the log file. */
+const COMMANDS: readonly {
+  readonly name: string
+  readonly describe: string
+  readonly load: () => Promise<Command>
+}[] = [
+  {
+    name: 'run',
+    describe: 'Train on the live log, then report what was never seen before',
+    load: async () => (await import('./run.ts')).runCommand,
+  },
+  {
+    name: 'train',
+    describe: 'Make a baseline before deployment, live or from saved logs',
+    load: async () => (await import('./train.ts')).trainCommand,
+  },
+  {
+    name: 'replay <log..>',
+    describe: 'The same over saved logs, by the time of their events',
+    load: async () => (await import('./replay.ts')).replayCommand,
+  },
+  {
+    name: 'baseline <action> [file]',
+    describe: 'Look at a baseline, or carry it to another host',
+    load: async () => (await import('./baseline.ts')).baselineCommand,
+  },
+  {
+    name: 'status',
+    describe: 'Say how far training and reading have come',
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
+  {
+    name: 'doctor',
+    describe: 'Check that the host lets fullmon see, and say how to mend what does not',
+    load: async () => (await import('./doctor.ts')).doctorCommand,
+  },
 ]
 
 /**
@@ -43,20 +66,26 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
     .epilogue('Exit codes: 0 success, 1 a check found something, 2 a wrong option or file. Manual: docs/.')
     .exitProcess(false)
     .fail((message, error) => {
-      // yargs passes undefined for one of the two, whatever its types say.
+      // yargs passes nothing for one of the two, whatever its types say.
       throw (error as Error | undefined) ?? new UsageError(message)
     })
-  for (const { name, describe, options, run } of COMMANDS) {
+  for (const { name, describe, load } of COMMANDS) {
     parser.command(
       name,
       describe,
-      (command) => options(command),
+      async (command) => (await load()).options(command),
       async (parsed) => {
+        const { run } = await load()
         exitCode = await run(parsed, signal)
       },
     )
   }
-  await parser.parseAsync(words)
+  try {
+    await parser.parseAsync(words)
+  } catch (error) {
+    // The errors of yargs itself are about words.
+    throw error instanceof Error && error.name === 'YError' ? new UsageError(error.message) : error
+  }
   return exitCode
 }
 

@@ -1,17 +1,13 @@
 import type { Arguments, Argv } from 'yargs'
 
-/** A command of the program: what yargs must know, and what to do. Returns the exit code. */
+/** A command of the program: its options and examples for yargs, and what to do. `run` returns the exit code. */
 export interface Command {
-  readonly name: string
-  readonly describe: string
   readonly options: (command: Argv) => Argv
   readonly run: (parsed: Arguments, signal: AbortSignal) => Promise<number>
 }
 
 /** Keeps the types of the options between `options` and `run`. */
 export function command<T>(definition: {
-  readonly name: string
-  readonly describe: string
   readonly options: (command: Argv) => Argv<T>
   readonly run: (parsed: Arguments<T>, signal: AbortSignal) => Promise<number>
 }): Command {

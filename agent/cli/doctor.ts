@@ -7,19 +7,24 @@ import { command, JSON_OPTION } from './command.ts'
 const SOMETHING_BAD = 1
 
 export const doctorCommand = command({
-  name: 'doctor',
-  describe: 'Check that the host lets fullmon see, and say how to mend what does not',
   options: (yargs) =>
     yargs
       .options({
         auditd: {
           type: 'string',
+          requiresArg: true,
           describe: 'log of auditd; - for standard input',
           defaultDescription: '/var/log/audit/audit.log',
         },
-        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
+        db: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the baseline',
+          defaultDescription: '/var/lib/fullmon/baseline.db',
+        },
         config: {
           type: 'string',
+          requiresArg: true,
           describe: 'YAML file with these options',
           defaultDescription: CONFIG_PLACES.join(', '),
         },

@@ -12,8 +12,6 @@ import { milliseconds, timeOf } from './values.ts'
 const DEFAULT_TRAINING_S = 3600
 
 export const replayCommand = command({
-  name: 'replay <log..>',
-  describe: 'The same over saved logs, by the time of their events',
   options: (yargs) =>
     yargs
       .positional('log', {
@@ -23,17 +21,23 @@ export const replayCommand = command({
         describe: 'logs, oldest first; .gz, .xz and - too',
       })
       .options({
-        db: { type: 'string', describe: 'baseline to use and to change; without it one is made in memory' },
+        db: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'baseline to use and to change; without it one is made in memory',
+        },
         'train-until': {
           type: 'string',
+          requiresArg: true,
           describe: 'train on events before this time: epoch seconds or ISO 8601',
         },
         train: {
           type: 'number',
+          requiresArg: true,
           describe: 'seconds of training from the first event',
           defaultDescription: '3600 without a trained baseline',
         },
-        monitor: { type: 'number', default: 60, describe: 'seconds between reports' },
+        monitor: { type: 'number', requiresArg: true, default: 60, describe: 'seconds between reports' },
         rebase: { type: 'boolean', default: false, describe: 'what was reported becomes normal' },
         json: JSON_OPTION,
       } as const)

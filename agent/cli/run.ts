@@ -11,24 +11,48 @@ import { command, JSON_OPTION } from './command.ts'
 import { milliseconds } from './values.ts'
 
 export const runCommand = command({
-  name: 'run',
-  describe: 'Train on the live log, then report what was never seen before',
   options: (yargs) =>
     yargs
       .options({
         auditd: {
           type: 'string',
+          requiresArg: true,
           describe: 'log of auditd; - for standard input',
           defaultDescription: '/var/log/audit/audit.log',
         },
-        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
-        baseline: { type: 'number', describe: 'seconds of training', defaultDescription: '3600' },
-        monitor: { type: 'number', describe: 'seconds between reports', defaultDescription: '60' },
+        db: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the baseline',
+          defaultDescription: '/var/lib/fullmon/baseline.db',
+        },
+        baseline: {
+          type: 'number',
+          requiresArg: true,
+          describe: 'seconds of training',
+          defaultDescription: '3600',
+        },
+        monitor: {
+          type: 'number',
+          requiresArg: true,
+          describe: 'seconds between reports',
+          defaultDescription: '60',
+        },
         rebase: { type: 'boolean', describe: 'what was reported becomes normal' },
-        wait: { type: 'number', describe: 'seconds between looks at the log', defaultDescription: '0.5' },
-        log: { type: 'string', describe: 'also write reports to this file, rotated by size' },
+        wait: {
+          type: 'number',
+          requiresArg: true,
+          describe: 'seconds between looks at the log',
+          defaultDescription: '0.5',
+        },
+        log: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'also write reports to this file, rotated by size',
+        },
         config: {
           type: 'string',
+          requiresArg: true,
           describe: `YAML file with these options`,
           defaultDescription: CONFIG_PLACES.join(', '),
         },

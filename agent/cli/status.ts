@@ -12,14 +12,18 @@ const UNTRAINED = 1
 const POLL_MS = 1000
 
 export const statusCommand = command({
-  name: 'status',
-  describe: 'Say how far training and reading have come',
   options: (yargs) =>
     yargs
       .options({
-        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
+        db: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the baseline',
+          defaultDescription: '/var/lib/fullmon/baseline.db',
+        },
         config: {
           type: 'string',
+          requiresArg: true,
           describe: 'YAML file with these options',
           defaultDescription: CONFIG_PLACES.join(', '),
         },

@@ -9,19 +9,28 @@ import { ingestSaved } from './replay.ts'
 import { live } from './run.ts'
 
 export const trainCommand = command({
-  name: 'train',
-  describe: 'Make a baseline before deployment, live or from saved logs',
   options: (yargs) =>
     yargs
       .options({
         auditd: {
           type: 'string',
+          requiresArg: true,
           array: true,
           describe: 'log of auditd; several with --no-follow',
           defaultDescription: '/var/log/audit/audit.log, with --no-follow its rotated logs too',
         },
-        db: { type: 'string', describe: 'the baseline', defaultDescription: '/var/lib/fullmon/baseline.db' },
-        duration: { type: 'number', describe: 'seconds to train for, live', defaultDescription: '3600' },
+        db: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the baseline',
+          defaultDescription: '/var/lib/fullmon/baseline.db',
+        },
+        duration: {
+          type: 'number',
+          requiresArg: true,
+          describe: 'seconds to train for, live',
+          defaultDescription: '3600',
+        },
         follow: {
           type: 'boolean',
           default: true,

@@ -30,7 +30,12 @@ export const CONFIG_PLACES = ['/etc/fullmon/config.yaml']
 export function loadConfig(file: string | undefined, words: Partial<Config>): Config {
   const found = file ?? CONFIG_PLACES.find((place) => existsSync(place))
   const given = Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined))
-  return Config.parse({ ...(found === undefined ? {} : readConfig(found)), ...given })
+  const config = Config.safeParse({ ...(found === undefined ? {} : readConfig(found)), ...given })
+  if (config.success) return config.data
+  // The file has been checked: what is wrong now was given on the command line.
+  throw new UsageError(
+    config.error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('\n'),
+  )
 }
 
 function readConfig(file: string): Partial<Config> {
@@ -59,7 +64,9 @@ export function parseConfig(text: string, file: string): Partial<Config> {
   if (read.success) return keysOf(document, read.data)
   const complaints = read.error.issues.flatMap((issue) => {
     const keys = issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.map(String).join('.')]
-    return keys.map((key) => `${at(offsetOf(document, key))}: ${key}: ${complaintOf(issue)}`)
+    return keys.map(
+      (key) => `${at(offsetOf(document, key))}: ${key === '' ? '' : `${key}: `}${complaintOf(issue)}`,
+    )
   })
   throw new UsageError(complaints.join('\n'))
 }
