@@ -90,13 +90,15 @@ export class Engine {
       this.core.end()
       const { nowMs } = this.schedule
       if (nowMs !== undefined) {
-        if (this.isTraining) {
-          const isAll = this.options.plan.kind === 'everything'
-          this.options.baseline.extendTraining(nowMs, isAll)
-        } else this.report(nowMs)
+        if (!this.isTraining) this.report(nowMs)
         this.reportBlindSpots(nowMs)
       }
       this.saveProgress()
+      // Training on everything is finished when everything has been read; one by time goes on at the next start.
+      if (nowMs !== undefined && this.options.plan.kind === 'everything') {
+        this.isTraining = false
+        this.options.baseline.extendTraining(nowMs, true)
+      }
     })
     this.options.emit(this.summary())
   }

@@ -29,7 +29,8 @@ export function openForReading(path: string): Database.Database {
   const database = open(path, true)
   try {
     const version = schemaOf(database, path)
-    if (version !== MIGRATIONS.length) {
+    refuseNewer(version, path)
+    if (version < MIGRATIONS.length) {
       throw new UsageError(
         `${path} has schema ${version}, this program reads ${MIGRATIONS.length}: run the agent once to migrate it`,
       )
@@ -67,11 +68,7 @@ function open(path: string, readonly: boolean): Database.Database {
 
 function migrate(database: Database.Database, path: string): void {
   const version = schemaOf(database, path)
-  if (version > MIGRATIONS.length) {
-    throw new UsageError(
-      `${path} has schema ${version}, this program knows ${MIGRATIONS.length}: it was written by a newer fullmon`,
-    )
-  }
+  refuseNewer(version, path)
   for (const [index, step] of MIGRATIONS.entries()) {
     if (index < version) continue
     database.transaction(() => {
@@ -79,6 +76,14 @@ function migrate(database: Database.Database, path: string): void {
       database.pragma(`application_id = ${APPLICATION_ID}`)
       database.pragma(`user_version = ${index + 1}`)
     })()
+  }
+}
+
+function refuseNewer(version: number, path: string): void {
+  if (version > MIGRATIONS.length) {
+    throw new UsageError(
+      `${path} has schema ${version}, this program knows ${MIGRATIONS.length}: it was written by a newer fullmon`,
+    )
   }
 }
 

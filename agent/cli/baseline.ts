@@ -5,7 +5,7 @@ import { loadConfig } from '../config/config.ts'
 import { EDGE_KINDS } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import { timeText } from '../report/text.ts'
-import { command, JSON_OPTION } from './command.ts'
+import { command, fileFromYargs, JSON_OPTION } from './command.ts'
 
 const ACTIONS = ['show', 'stats', 'export', 'import'] as const
 
@@ -41,7 +41,7 @@ export const baselineCommand = command({
         for (const line of exportBaseline(db)) process.stdout.write(`${line}\n`)
         break
       case 'import':
-        importFile(db, words.file, words.json)
+        importFile(db, words.file === undefined ? undefined : fileFromYargs(words.file), words.json)
         break
     }
     return Promise.resolve(0)

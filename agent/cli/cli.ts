@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import yargs from 'yargs'
 import { UsageError } from '../domain/result.ts'
-import type { Command } from './command.ts'
+import { type Command, wordsForYargs } from './command.ts'
 
 /** Each command is loaded when it is asked for: a replay needs neither the configuration nor the log file. */
 const COMMANDS: readonly {
@@ -67,7 +67,7 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
     .exitProcess(false)
     .fail((message, error) => {
       // yargs passes nothing for one of the two, whatever its types say.
-      throw (error as Error | undefined) ?? new UsageError(message)
+      throw (error as Error | undefined) ?? new UsageError(message.replace(/\s*\n\s*/g, ' '))
     })
   for (const { name, describe, load } of COMMANDS) {
     parser.command(
@@ -81,7 +81,7 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
     )
   }
   try {
-    await parser.parseAsync(words)
+    await parser.parseAsync(wordsForYargs(words))
   } catch (error) {
     // The errors of yargs itself are about words.
     throw error instanceof Error && error.name === 'YError' ? new UsageError(error.message) : error

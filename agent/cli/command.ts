@@ -15,3 +15,13 @@ export function command<T>(definition: {
 }
 
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
+
+const STDIN = '-'
+const STDIN_PATH = '/dev/stdin'
+
+/** yargs loses a lone `-` among words without an option, so it goes through yargs as a path, and back. */
+export const wordsForYargs = (words: readonly string[]): string[] =>
+  words.map((word) => (word === STDIN ? STDIN_PATH : word))
+
+/** A file name that came through yargs. */
+export const fileFromYargs = (name: string): string => (name === STDIN_PATH ? STDIN : name)

@@ -2,7 +2,7 @@ import { CONFIG_PLACES, loadConfig, type Config } from '../config/config.ts'
 import { type Check, diagnose } from '../doctor/checks.ts'
 import { findFacts } from '../doctor/facts.ts'
 import { ANSI, type Colours, PLAIN } from '../report/text.ts'
-import { command, JSON_OPTION } from './command.ts'
+import { command, fileFromYargs, JSON_OPTION } from './command.ts'
 
 const SOMETHING_BAD = 1
 
@@ -33,7 +33,10 @@ export const doctorCommand = command({
       .example('sudo $0 doctor', 'every check, one a line')
       .example('sudo $0 doctor --json', 'exit code 1: something is bad'),
   run: async (words) => {
-    const { auditd, db } = loadConfig(words.config, { auditd: words.auditd, db: words.db } as Partial<Config>)
+    const { auditd, db } = loadConfig(words.config, {
+      auditd: words.auditd === undefined ? undefined : fileFromYargs(words.auditd),
+      db: words.db,
+    } as Partial<Config>)
     const checks = diagnose(await findFacts(auditd, db))
     const colours = process.stdout.isTTY ? ANSI : PLAIN
     for (const check of checks) {

@@ -5,7 +5,7 @@ import { UsageError } from '../domain/result.ts'
 import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
-import { command, JSON_OPTION } from './command.ts'
+import { command, fileFromYargs, JSON_OPTION } from './command.ts'
 import { Progress } from './progress.ts'
 import { milliseconds, timeOf } from './values.ts'
 
@@ -63,7 +63,7 @@ export const replayCommand = command({
         }),
         latestMs: () => Number.POSITIVE_INFINITY,
       })
-      await ingestSaved(engine, words.log, signal)
+      await ingestSaved(engine, words.log.map(fileFromYargs), signal)
     } finally {
       baseline.close()
     }

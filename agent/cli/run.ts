@@ -7,7 +7,7 @@ import { timeText } from '../report/text.ts'
 import { findCommand } from '../support/command.ts'
 import { loadRulesWhereNone } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
-import { command, JSON_OPTION } from './command.ts'
+import { command, fileFromYargs, JSON_OPTION } from './command.ts'
 import { milliseconds } from './values.ts'
 
 export const runCommand = command({
@@ -62,7 +62,8 @@ export const runCommand = command({
       .example('sudo $0 run --baseline 86400 --rebase', 'train for a day; report each new thing once')
       .example('$0 run --auditd - --db ./b.db', 'as a plugin of auditd: records on standard input'),
   run: async (words, signal) => {
-    const { auditd, db, log, baseline, monitor, rebase, wait } = words
+    const { db, log, baseline, monitor, rebase, wait } = words
+    const auditd = words.auditd === undefined ? undefined : fileFromYargs(words.auditd)
     const config = loadConfig(words.config, {
       auditd,
       db,

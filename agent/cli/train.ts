@@ -4,7 +4,7 @@ import { NO_WORLD } from '../domain/activity.ts'
 import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
-import { command, JSON_OPTION } from './command.ts'
+import { command, fileFromYargs, JSON_OPTION } from './command.ts'
 import { ingestSaved } from './replay.ts'
 import { live } from './run.ts'
 
@@ -44,14 +44,14 @@ export const trainCommand = command({
   run: async (words, signal) => {
     const config = loadConfig(undefined, {
       db: words.db,
-      auditd: words.auditd?.[0],
+      auditd: words.auditd?.map(fileFromYargs)[0],
       baseline: words.duration,
     } as Partial<Config>)
     if (words.follow) {
       await live(config, { json: words.json, onlyTrain: true }, signal)
       return 0
     }
-    const logs = words.auditd ?? savedLogsOf(config.auditd)
+    const logs = words.auditd?.map(fileFromYargs) ?? savedLogsOf(config.auditd)
     const baseline = new Baseline(config.db)
     const emit = printer({
       json: words.json,
