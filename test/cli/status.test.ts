@@ -124,7 +124,8 @@ test('what the agent learns from a log is what status counts', () => {
   const trained = fullmon('train', '--no-follow', '--auditd', log, '--db', db, '--json')
   expect(trained).toMatchObject({ status: 0 })
   const summary = JSON.parse(trained.stdout.trim().split('\n').at(-1) ?? '') as { edges: number }
-  const { edges } = statusOf(db) as { edges: Record<string, number> }
+  const { edges, phase } = statusOf(db) as { edges: Record<string, number>; phase: string }
+  expect(phase).toBe('trained')
   expect(edges['accept']).toBeGreaterThan(0)
   expect(Object.values(edges).reduce((sum, count) => sum + count)).toBe(summary.edges)
 })
