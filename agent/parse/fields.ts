@@ -4,9 +4,12 @@ import { EQUALS, GS, QUOTE, SPACE } from './bytes.ts'
 export class Layout<Name extends string> {
   /** Keys as bytes, in order. */
   readonly keys: readonly Uint8Array[]
+  /** Whether fields of auditd's ENRICHED suffix are wanted, whose keys are in capitals. */
+  readonly readsSuffix: boolean
   private readonly indexes: ReadonlyMap<Name, number>
 
   constructor(names: readonly Name[]) {
+    this.readsSuffix = names.some((name) => name === name.toUpperCase())
     this.keys = names.map((name) => Buffer.from(name, 'latin1'))
     this.indexes = new Map(names.map((name, index) => [name, index]))
   }
@@ -23,7 +26,8 @@ export class Layout<Name extends string> {
  * the value. The first occurrence of a field wins, so nothing that stands further behind, where other programs may have
  * had a hand in the text, overrides what the kernel wrote first. The pass ends when the last field has been found.
  *
- * The order is a hint that makes the usual line cheap; a field that moved is still found.
+ * The order is a hint that makes the usual line cheap; a field that moved is still found. The ENRICHED suffix is read
+ * only where it is wanted: auditd writes the path of a socket there as it is, and a path may say anything.
  */
 export function findFields(
   bytes: Uint8Array,
@@ -32,7 +36,7 @@ export function findFields(
   layout: Layout<string>,
   spans: Int32Array,
 ): void {
-  const { keys } = layout
+  const { keys, readsSuffix } = layout
   const count = keys.length
   spans.fill(-1, 0, count * 2)
   let expected = 0
@@ -51,6 +55,7 @@ export function findFields(
       spans[index * 2 + 1] = valueEnd
       if (index + 1 === count) return
     }
+    if (bytes[valueEnd] === GS && !readsSuffix) return
     at = valueEnd + 1
   }
 }

@@ -45,6 +45,8 @@ const OBJ_PID = new Layout(['opid', 'oauid', 'ouid', 'oses', 'obj', 'ocomm'])
 const OPENAT2 = new Layout(['oflag'])
 
 const MOST_FIELDS = 31
+/** auditd writes the number where it has no name. Anything else is two lines torn into one. */
+const TYPE_NAME = /^(?:[A-Z0-9_]+|UNKNOWN\[\d+\])$/
 const KEY_SEPARATOR = '\u0001'
 /** A longer value of argc or of an index is not believed: real lists end far below (MAX_ARG_STRINGS aside). */
 const MOST_ARGUMENTS = 65_536
@@ -89,11 +91,8 @@ export class RecordReader {
         if (standsAt(bytes, typeStart, 'SOCKADDR')) return this.readSockaddr(body, lineEnd)
         break
     }
-    return {
-      type: 'OTHER',
-      id: this.id,
-      name: this.texts.latin1(bytes, typeStart, typeEnd),
-    } satisfies OtherRecord
+    const name = this.texts.latin1(bytes, typeStart, typeEnd)
+    return TYPE_NAME.test(name) ? ({ type: 'OTHER', id: this.id, name } satisfies OtherRecord) : undefined
   }
 
   /** `[node=NODE ]type=TYPE msg=audit(SECONDS.MILLIS:SERIAL): `. auditd and the kernel wrote it, no process did. */
@@ -178,7 +177,6 @@ export class RecordReader {
   }
 
   private readSockaddr(body: number, end: number): SockaddrRecord {
-    // What stands behind the GS is auditd's reading of saddr, with an unescaped path in it: never read.
     findFields(this.bytes, this.skipSpaces(body, end), end, SOCKADDR, this.spans)
     return { type: 'SOCKADDR', id: this.id, saddr: this.raw(0) }
   }
