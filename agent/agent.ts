@@ -47,8 +47,10 @@ export async function runLive(options: LiveOptions, signal: AbortSignal): Promis
     engine.idle(Date.now())
     options.onPhase(phaseOf(engine, baseline))
     const checkpoint = baseline.checkpoint(options.auditd)
-    await pump(inputOf(options, checkpoint, AbortSignal.any([signal, trained.signal])), engine)
-    engine.end()
+    const ended = AbortSignal.any([signal, trained.signal])
+    await pump(inputOf(options, checkpoint, ended), engine)
+    if (ended.aborted) engine.stop()
+    else engine.end()
   } finally {
     baseline.close()
   }

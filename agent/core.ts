@@ -56,6 +56,10 @@ export class Core {
     this.assembler.flush()
   }
 
+  get hasOpenEvents(): boolean {
+    return this.assembler.hasOpenEvents
+  }
+
   get events(): number {
     return this.assembler.events
   }

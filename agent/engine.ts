@@ -11,6 +11,9 @@ import { chainOf } from './graph/names.ts'
 import { PathPatterns, printedPattern } from './graph/patterns.ts'
 import { callName } from './interpret/calls.ts'
 
+/** On a quiet host, how much of a training may be forgotten by a crash. */
+const SAVE_TRAINING_MS = 10_000
+
 export interface EngineOptions {
   readonly baseline: Baseline
   readonly world: World
@@ -44,6 +47,7 @@ export class Engine {
   private readonly blind: BlindSpots
   private streamOffset = 0
   private firstMs: number | undefined
+  private savedMs = Number.NEGATIVE_INFINITY
   private isTraining: boolean
 
   constructor(options: EngineOptions) {
@@ -70,8 +74,13 @@ export class Engine {
     })
   }
 
-  /** Nothing has arrived for a while: waiting events are finished, and the time on the host's clock is the log's time. */
+  /**
+   * Nothing has arrived for a while: waiting events are finished, and the time on the host's clock is the log's time.
+   * Cheap to call often: on a quiet host nothing is written between the ends of two windows.
+   */
   idle(nowMs: number): void {
+    const isLearning = this.isTraining && nowMs - this.savedMs >= SAVE_TRAINING_MS
+    if (!this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
     this.options.baseline.batch(() => {
       this.core.flush()
       this.advance(nowMs)
@@ -84,23 +93,32 @@ export class Engine {
     this.options.emit(spot)
   }
 
-  /** The input is at its end: reports what is left, and sums up. */
+  /** The input is at its end: what still waits is finished, reported and summed up. */
   end(): void {
+    this.close(() => this.core.end())
+    this.options.emit(this.summary())
+  }
+
+  /** The agent stops, the log goes on: what is half read stays in the log for the next start. */
+  stop(): void {
+    this.close(() => undefined)
+    this.options.emit(this.summary())
+  }
+
+  private close(finish: () => void): void {
     this.options.baseline.batch(() => {
-      this.core.end()
+      finish()
       const { nowMs } = this.schedule
-      if (nowMs !== undefined) {
-        if (!this.isTraining) this.report(nowMs)
-        this.reportBlindSpots(nowMs)
-      }
       this.saveProgress()
+      if (nowMs === undefined) return
+      if (!this.isTraining) this.report(nowMs)
+      this.reportBlindSpots(nowMs)
       // Training on everything is finished when everything has been read; one by time goes on at the next start.
-      if (nowMs !== undefined && this.options.plan.kind === 'everything') {
+      if (this.options.plan.kind === 'everything') {
         this.isTraining = false
         this.options.baseline.extendTraining(nowMs, true)
       }
     })
-    this.options.emit(this.summary())
   }
 
   summary(): Summary {
@@ -214,6 +232,7 @@ export class Engine {
   private saveProgress(): void {
     const { baseline, log } = this.options
     const { nowMs } = this.schedule
+    this.savedMs = nowMs ?? this.savedMs
     if (nowMs !== undefined && this.isTraining) baseline.extendTraining(nowMs, false)
     const { offset, finished } = this.core.resumePoint
     // Chunks before the one that holds the resume point will never be needed again.

@@ -113,11 +113,6 @@ export class Assembler {
     return this.open.size > 0
   }
 
-  /** Number of records taken so far; a caller that sees it unchanged knows that nothing arrived. */
-  get recordCount(): number {
-    return this.records
-  }
-
   /**
    * Where a reader must start again to lose nothing: the line that began the oldest open event, with the events that
    * have been finished since, whose records it will meet again. Undefined when no event is open.

@@ -97,5 +97,6 @@ export async function ingestSaved(
   } finally {
     progress.end()
   }
-  engine.end()
+  if (signal.aborted) engine.stop()
+  else engine.end()
 }

@@ -31,6 +31,12 @@ export class Schedule {
     else if (timeMs > this.newestMs) this.newestMs = timeMs
   }
 
+  /** Whether at `timeMs` something begins or ends: the log, the training, a window. */
+  isDue(timeMs: number): boolean {
+    if (this.newestMs === undefined || this.endOfTrainingMs === undefined) return true
+    return timeMs >= this.endOfWindowMs || (!this.isTrained && timeMs >= this.endOfTrainingMs)
+  }
+
   /** The newest time so far; undefined before the first event. */
   get nowMs(): number | undefined {
     return this.newestMs
