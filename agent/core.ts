@@ -5,7 +5,7 @@ import type { EventId } from './domain/record.ts'
 import { edgesOf, type SeenEdge } from './graph/edges.ts'
 import { Interpreter } from './interpret/interpreter.ts'
 import type { ProcessTable } from './interpret/processes.ts'
-import { LineCutter, LONGEST_LINE } from './parse/lines.ts'
+import { LineCutter } from './parse/lines.ts'
 import { RecordReader } from './parse/record.ts'
 import { textOfHex } from './parse/text.ts'
 
@@ -87,7 +87,7 @@ export class Core {
     // After a power loss a file may hold a run of NUL where the last lines should be.
     let from = start
     while (from < end && bytes[from] === NUL) from++
-    const record = end - from > LONGEST_LINE ? undefined : this.reader.read(bytes, from, end)
+    const record = this.reader.read(bytes, from, end)
     if (record === undefined || from > start) this.unreadableLines++
     if (record === undefined) return
     this.records++

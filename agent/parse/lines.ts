@@ -6,12 +6,15 @@ export const LONGEST_LINE = 64 * 1024
 /** `end` is the newline's place; `offset` is where the line begins in the stream. */
 export type OnLine = (bytes: Buffer, start: number, end: number, offset: number) => void
 
-/** Cuts a stream of bytes into lines, however the reads were cut. Keeps the unfinished last line and nothing else. */
+/**
+ * Cuts a stream of bytes into lines, however the reads were cut. Keeps the unfinished last line and nothing else; a line
+ * that is too long is thrown away and counted.
+ */
 export class LineCutter {
-  /** Bytes of lines that were thrown away because they never ended. */
   overlongLines = 0
   private rest: Buffer = Buffer.alloc(0)
-  private isSkipping = false
+  /** Bytes of the unfinished line that were thrown away, when it is too long already. */
+  private thrownAway = 0
   private restOffset: number
   private readonly onLine: OnLine
 
@@ -32,52 +35,48 @@ export class LineCutter {
     for (;;) {
       const end = chunk.indexOf(LF, start)
       if (end < 0) break
-      this.onLine(chunk, start, end, base + start - first - 1)
+      this.take(chunk, start, end, base + start - first - 1)
       start = end + 1
     }
     this.restOffset = base + start - first - 1
     this.keep(chunk.subarray(start))
   }
 
-  /** Offset in the stream of the first byte that no line has taken yet. */
+  /** Offset in the stream of the first byte that belongs to no finished line. */
   get offset(): number {
     return this.restOffset
   }
 
-  /** Whether the stream ended in the middle of a line. */
+  /** Whether the stream ended in the middle of a line. One that is too long already has been counted as such. */
   get hasRest(): boolean {
-    return this.rest.length > 0 || this.isSkipping
+    return this.rest.length > 0
+  }
+
+  private take(bytes: Buffer, start: number, end: number, offset: number): void {
+    if (end - start > LONGEST_LINE) this.overlongLines++
+    else this.onLine(bytes, start, end, offset)
   }
 
   private finishRest(chunk: Buffer, newline: number): void {
-    if (this.isSkipping) {
-      this.isSkipping = false
-      this.restOffset += newline + 1
-    } else if (this.rest.length === 0) {
-      this.onLine(chunk, 0, newline, this.restOffset)
-      this.restOffset += newline + 1
-    } else {
-      const line = Buffer.concat([this.rest, chunk.subarray(0, newline + 1)])
+    const offset = this.restOffset
+    this.restOffset += this.thrownAway + this.rest.length + newline + 1
+    if (this.thrownAway > 0) this.thrownAway = 0
+    else if (this.rest.length === 0) this.take(chunk, 0, newline, offset)
+    else {
+      const line = Buffer.concat([this.rest, chunk.subarray(0, newline)])
       this.rest = Buffer.alloc(0)
-      const offset = this.restOffset
-      this.restOffset += line.length
-      this.onLine(line, 0, line.length - 1, offset)
+      this.take(line, 0, line.length, offset)
     }
   }
 
   private keep(tail: Buffer): void {
     if (tail.length === 0) return
-    if (this.isSkipping) {
-      this.restOffset += tail.length
-      return
-    }
-    if (this.rest.length + tail.length <= LONGEST_LINE) {
-      this.rest = this.rest.length === 0 ? Buffer.from(tail) : Buffer.concat([this.rest, tail])
-      return
-    }
-    this.overlongLines++
-    this.restOffset += this.rest.length + tail.length
-    this.rest = Buffer.alloc(0)
-    this.isSkipping = true
+    const length = this.rest.length + tail.length
+    if (this.thrownAway > 0) this.thrownAway += length
+    else if (length > LONGEST_LINE) {
+      this.overlongLines++
+      this.thrownAway = length
+      this.rest = Buffer.alloc(0)
+    } else this.rest = this.rest.length === 0 ? Buffer.from(tail) : Buffer.concat([this.rest, tail])
   }
 }
