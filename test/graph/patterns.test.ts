@@ -1,0 +1,418 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type PathPattern, PathPatterns, printedPattern } from '../../agent/graph/patterns.ts'
+
+const PROCESS = 'proc::www-data:/usr/bin/php8.2</srv/shop/index.php'
+
+interface Taught {
+  readonly patterns: PathPatterns
+  readonly learned: readonly PathPattern[]
+}
+
+/** What a process teaches that creates these files one after the other, as the engine does it. */
+function teach(paths: readonly string[], patterns = new PathPatterns(), process = PROCESS): Taught {
+  const learned: PathPattern[] = []
+  for (const path of paths) {
+    if (covers(patterns, path, process)) continue
+    const pattern = patterns.learn(process, 'create', path)
+    if (pattern !== undefined) learned.push(pattern)
+  }
+  return { patterns, learned }
+}
+
+const covers = (patterns: PathPatterns, path: string, process = PROCESS): boolean =>
+  patterns.nameOf(process, 'create', path) !== `file:create:${path}`
+
+const printedEdge = (path: string, process = PROCESS, action = 'create'): string =>
+  `${process}->file:${action}:${path}`
+
+/** Numbers that look like chance and are the same in every run: mulberry32. */
+function chance(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+const LOWER = 'abcdefghijklmnopqrstuvwxyz'
+const DIGITS = '0123456789'
+const randomText = (below: (most: number) => number, alphabet: string, length: number): string =>
+  Array.from({ length }, () => alphabet[below(alphabet.length)]).join('')
+
+describe('three siblings teach', () => {
+  test.each([
+    {
+      what: 'a number',
+      paths: ['/var/spool/q/1.msg', '/var/spool/q/22.msg', '/var/spool/q/4711.msg'],
+      covered: ['/var/spool/q/999999.msg'],
+      not: ['/var/spool/q/x.msg', '/var/spool/q/.msg', '/var/spool/q/1.msg.bak', '/var/spool/q/1xmsg'],
+    },
+    {
+      what: 'a uuid',
+      paths: [
+        '/srv/u/6ba7b810-9dad-11d1-80b4-00c04fd430c8/a.json',
+        '/srv/u/f47ac10b-58cc-4372-a567-0e02b2c3d479/a.json',
+        '/srv/u/3d813cbb-47fb-32ba-91df-831e1593ac29/a.json',
+      ],
+      covered: ['/srv/u/00000000-0000-0000-0000-000000000000/a.json'],
+      not: [
+        '/srv/u/00000000-0000-0000-0000-000000000000/b.json',
+        '/srv/u/0000000g-0000-0000-0000-000000000000/a.json',
+        '/srv/u/00000000-0000-0000-0000-000000000000x/a.json',
+      ],
+    },
+    {
+      what: 'a hash',
+      paths: [
+        '/srv/up/d41d8cd98f00b204e9800998ecf8427e.gz',
+        '/srv/up/900150983cd24fb0d6963f7d28e17f72.gz',
+        '/srv/up/f96b697d7cb7938d525a2f31aaf161d0.gz',
+      ],
+      covered: ['/srv/up/00000000000000000000000000000000.gz'],
+      not: ['/srv/up/0.gz', '/srv/up/backdoor.gz', '/srv/up/0000000000000000000000000000000g.gz'],
+    },
+    {
+      what: 'a date',
+      paths: ['/var/log/a-2026-11-20.log', '/var/log/a-2026-11-21.log', '/var/log/a-2026-12-01.log'],
+      covered: ['/var/log/a-2027-01-31.log'],
+      not: ['/var/log/a-27-01-31.log', '/var/log/a-2027-01-31.sh', '/var/log/b-2027-01-31.log'],
+    },
+    {
+      what: 'the random part of mkstemp(3)',
+      paths: ['/tmp/sess.aB3xYz', '/tmp/sess.Q9dk2L', '/tmp/sess.x7RtPw'],
+      covered: ['/tmp/sess.000000', '/tmp/sess.zzzZZZ'],
+      not: [
+        '/tmp/sess.aB3xY',
+        '/tmp/sess.aB3xYz0',
+        '/tmp/sess-aB3xYz',
+        '/tmp/sess.aB3/Yz',
+        '/tmp/sess.aB.xYz',
+      ],
+    },
+    {
+      what: "the random part of Python's tempfile",
+      paths: ['/tmp/tmpk3j9x_2a.csv', '/tmp/tmp0q8zb1mn.csv', '/tmp/tmp_9ah4t7e.csv'],
+      covered: ['/tmp/tmpabcdefgh.csv'],
+      not: ['/tmp/tmpABCDEFGH.csv', '/tmp/tmpabcdefgh.sh', '/tmp/xmpabcdefgh.csv', '/tmp/tmpabcdefghi.csv'],
+    },
+    {
+      what: 'the pid in /proc',
+      paths: ['/proc/17/oom_score_adj', '/proc/230/oom_score_adj', '/proc/4711/oom_score_adj'],
+      covered: ['/proc/1/oom_score_adj'],
+      not: ['/proc/1/mem', '/proc/self/oom_score_adj', '/proc/1/task/1/oom_score_adj'],
+    },
+    {
+      what: 'an object of git',
+      paths: [
+        '/r/.git/objects/3f/c09b1e7a2d4f5c6b7a8990a1b2c3d4e5f60718',
+        '/r/.git/objects/ab/1f2e3d4c5b6a79880716253443526170f1e2d3',
+        '/r/.git/objects/07/77aa88bb99cc00dd11ee22ff33445566778899',
+      ],
+      covered: ['/r/.git/objects/ff/0000000000000000000000000000000000000a'],
+      not: [
+        '/r/.git/objects/xy/0000000000000000000000000000000000000a',
+        '/r/.git/objects/ff/evil',
+        '/r/.git/hooks/pre-push',
+      ],
+    },
+    {
+      what: 'a socket, which has no directory',
+      paths: ['socket:[1701]', 'socket:[1702]', 'socket:[99]'],
+      covered: ['socket:[5]'],
+      not: ['socket:5', 'socket:[5]x', 'pipe:[5]'],
+    },
+  ])('$what', ({ paths, covered, not }) => {
+    const { patterns, learned } = teach(paths)
+    expect(learned).toHaveLength(1)
+    expect(learned[0]?.examples).toEqual(paths)
+    for (const path of [...paths, ...covered]) expect(covers(patterns, path), path).toBe(true)
+    for (const path of not) expect(covers(patterns, path), path).toBe(false)
+    const names = new Set([...paths, ...covered].map((path) => patterns.nameOf(PROCESS, 'create', path)))
+    expect(names.size).toBe(1)
+  })
+
+  test('and two do not', () => {
+    const { patterns, learned } = teach(['/q/1.msg', '/q/2.msg', '/q/1.msg', '/q/2.msg'])
+    expect(learned).toEqual([])
+    expect(covers(patterns, '/q/3.msg')).toBe(false)
+  })
+
+  test('and three in different directories do not', () => {
+    expect(teach(['/alpha/1', '/beta/2', '/gamma/3']).learned).toEqual([])
+  })
+
+  test('the same pattern in whatever order they come', () => {
+    const families = [
+      ['/q/1.msg', '/q/22.msg', '/q/333.msg'],
+      ['/tmp/tmpk3j9x_2a.csv', '/tmp/tmp0q8zb1mn.csv', '/tmp/tmp_9ah4t7e.csv'],
+      ['/tmp/sess.aB3xYz', '/tmp/sess.Q9dk2L', '/tmp/sess.x7RtPw'],
+      ['/log/2025-01-02/7.gz', '/log/2025-02-02/8.gz', '/log/2026-01-02/9.gz'],
+    ]
+    for (const [one = '', two = '', three = ''] of families) {
+      const orders = [
+        [one, two, three],
+        [one, three, two],
+        [two, one, three],
+        [two, three, one],
+        [three, one, two],
+        [three, two, one],
+      ]
+      const found = orders.map((order) => teach(order).learned.map(({ path }) => path))
+      expect(found).toEqual(orders.map(() => found[0]))
+      expect(found[0]).toHaveLength(1)
+    }
+  })
+})
+
+describe('words teach nothing', () => {
+  test.each([
+    { what: 'of one length', names: ['monday', 'friday', 'sunday', 'planet', 'garden', 'window'] },
+    { what: 'of different lengths', names: ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'omega'] },
+    { what: 'with the same ending', names: ['reader.so', 'loader.so', 'binder.so', 'folder.so'] },
+    { what: 'of hexadecimal digits', names: ['deadbeef', 'cafebabe', 'beefcafe', 'facadeed', 'defaceda'] },
+    { what: 'and a number', names: ['alpha1', 'gamma2', 'delta3', 'theta4', 'kappa5'] },
+    { what: 'and two digits', names: ['debian12', 'ubuntu22', 'fedora40', 'centos07', 'python39'] },
+    { what: 'after a number', names: ['1alpha', '2gamma', '3delta', '4theta'] },
+    {
+      what: 'in camel case',
+      names: ['UserData.class', 'ItemList.class', 'NodeTree.class', 'FileSize.class'],
+    },
+    { what: 'with a small first', names: ['userName', 'fileSize', 'postCode', 'pageRank', 'itemList'] },
+    { what: 'joined with _', names: ['user_name', 'file_size', 'post_code', 'page_rank', 'item_list'] },
+    { what: 'of a language', names: ['de_DE.mo', 'fr_FR.mo', 'pt_BR.mo', 'en_GB.mo', 'zh_CN.mo'] },
+    { what: 'of libraries', names: ['libaudit1', 'libmagic1', 'libudev1x', 'libcairo2', 'libsepol2'] },
+    { what: 'in capitals', names: ['README', 'NOTICE', 'AUTHOR', 'THANKS', 'COPYING'] },
+    { what: 'for types', names: ['u32x4_eq', 'i16x8_le', 'f64x2_ne', 'i32x4_lt'] },
+    {
+      what: 'with one odd name among them',
+      names: ['settings', 'password', 'k3j9xq2a', 'messages', 'calendar', 'contacts'],
+    },
+  ])('$what', ({ names }) => {
+    const { patterns, learned } = teach(names.map((name) => `/srv/words/${name}`))
+    expect(learned).toEqual([])
+    expect(covers(patterns, '/srv/words/backdoor')).toBe(false)
+  })
+})
+
+describe('temporary names', () => {
+  const families = [
+    { what: 'mkstemp(3)', alphabet: LOWER + LOWER.toUpperCase() + DIGITS, length: 6 },
+    { what: 'mktemp(1)', alphabet: LOWER + LOWER.toUpperCase() + DIGITS, length: 10 },
+    { what: "Python's tempfile", alphabet: `${LOWER}${DIGITS}_`, length: 8 },
+    { what: 'a session of PHP', alphabet: LOWER + DIGITS, length: 26 },
+  ]
+  test.each(families)('of $what are all one file after a few of them', ({ alphabet, length }) => {
+    const below = chance(20261120)
+    const programs = 300
+    let uncovered = 0
+    for (let program = 0; program < programs; program++) {
+      const patterns = new PathPatterns()
+      for (let name = 0; name < 50; name++) {
+        const path = `/tmp/app.${randomText(below, alphabet, length)}`
+        if (covers(patterns, path)) continue
+        uncovered++
+        patterns.learn(PROCESS, 'create', path)
+      }
+    }
+    // Three must come before anything is learned; chance makes a word now and then, so a few more may be needed.
+    expect(uncovered / programs).toBeGreaterThanOrEqual(3)
+    expect(uncovered / programs).toBeLessThan(5)
+  })
+})
+
+describe('a literal that begins to vary', () => {
+  test('is widened, once it has varied', () => {
+    const { patterns, learned } = teach(['/srv/2026/a1', '/srv/2026/a2', '/srv/2026/a3'])
+    expect(learned).toHaveLength(1)
+    expect(covers(patterns, '/srv/2026/a4')).toBe(true)
+    expect(covers(patterns, '/srv/2027/a1')).toBe(false)
+    const wider = teach(['/srv/2027/a1'], patterns)
+    expect(wider.learned).toHaveLength(1)
+    expect(covers(patterns, '/srv/2028/a77')).toBe(true)
+    expect(covers(patterns, '/srv/2028/b77')).toBe(false)
+  })
+
+  test('a first letter that three random names happened to share is no literal for ever', () => {
+    const { patterns } = teach(['/tmp/x-a1b2c3d4', '/tmp/x-aq7zp0w3', '/tmp/x-a9k8j7m1', '/tmp/x-z0y9q8w7'])
+    expect(covers(patterns, '/tmp/x-m4m4k5k5')).toBe(true)
+  })
+})
+
+describe('a pattern applies to nobody but those who taught it', () => {
+  const { patterns } = teach(['/q/1', '/q/2', '/q/3'])
+  test.each([
+    ['proc::root:/usr/bin/php8.2</srv/shop/index.php'],
+    ['proc::www-data:/usr/bin/php8x2</srv/shop/index.php'],
+    ['proc::www-data:/usr/bin/php8.2'],
+    ['proc:0123456789ab:www-data:/usr/bin/php8.2</srv/shop/index.php'],
+    [''],
+  ])('not to %s', (process) => {
+    expect(covers(patterns, '/q/4')).toBe(true)
+    expect(covers(patterns, '/q/4', process)).toBe(false)
+  })
+
+  test.each(['delete', 'rename', 'write', 'attribute'] as const)('not to %s', (action) => {
+    expect(patterns.nameOf(PROCESS, action, '/q/4')).toBe(`file:${action}:/q/4`)
+  })
+
+  test('siblings of another process are no siblings', () => {
+    const shared = new PathPatterns()
+    teach(['/q/1'], shared, 'proc::a:/a')
+    teach(['/q/2'], shared, 'proc::b:/b')
+    expect(teach(['/q/3'], shared, 'proc::c:/c').learned).toEqual([])
+  })
+})
+
+describe('the printed form', () => {
+  test('is a regular expression over the printed edge, and over no other', () => {
+    const process = 'proc::root:/opt/a+b(1)/x.y[z]^$|{2}*?\\d'
+    const { learned } = teach(['/q/.+1', '/q/.+2', '/q/.+3'], new PathPatterns(), process)
+    const [pattern] = learned
+    expect(pattern).toBeDefined()
+    if (pattern === undefined) return
+    const text = printedPattern(pattern)
+    expect(text).toMatch(/^\^proc.*->file:create:.*\$$/)
+    const regex = new RegExp(text)
+    expect(regex.test(printedEdge('/q/.+4', process))).toBe(true)
+    expect(regex.test(printedEdge('/q/xx4', process))).toBe(false)
+    expect(regex.test(printedEdge('/q/.+4', process, 'delete'))).toBe(false)
+    expect(regex.test(`x${printedEdge('/q/.+4', process)}`)).toBe(false)
+    expect(regex.test(`${printedEdge('/q/.+4', process)}\n`)).toBe(false)
+    expect(regex.test(printedEdge('/q/.+4', process.replace('a+b', 'aab')))).toBe(false)
+    expect(regex.test(printedEdge('/q/.+4', process.replace('x.y', 'xxy')))).toBe(false)
+  })
+})
+
+describe('patterns that are kept', () => {
+  test('apply again after a restart, and are not learned twice', () => {
+    const { learned } = teach(['/tmp/sess.aB3xYz', '/tmp/sess.Q9dk2L', '/tmp/sess.x7RtPw'])
+    const again = new PathPatterns(learned)
+    expect(covers(again, '/tmp/sess.000000')).toBe(true)
+    expect(teach(['/tmp/sess.aB3xYz', '/tmp/sess.Q9dk2L', '/tmp/sess.x7RtPw'], again).learned).toEqual([])
+  })
+
+  test('and files of the baseline are remembered as siblings', () => {
+    const patterns = new PathPatterns()
+    patterns.remember(PROCESS, 'create', '/q/1')
+    patterns.remember(PROCESS, 'create', '/q/2')
+    expect(teach(['/q/3'], patterns).learned).toHaveLength(1)
+  })
+
+  test('a file that is covered teaches nothing', () => {
+    const { patterns } = teach(['/q/1', '/q/2', '/q/3'])
+    expect(patterns.learn(PROCESS, 'create', '/q/4')).toBeUndefined()
+  })
+})
+
+/** Words, and everything that means something in a regular expression. */
+const WORD = fc.constantFrom(
+  ...['/', '.', '-', '+', '(', ')', '[', ']', '\\', '*', '^', '$', '|', '{2}', '?', '\\d', ' '],
+  ...['tmp', 'sess', 'reader', 'binder', 'Ab', 'é', '😀'],
+)
+const NUMBER = fc.nat({ max: 9999 }).map(String)
+const DATE = fc.constantFrom('2026-11-20', '1999-01-31', '2030-02-28')
+const HASH = fc.constantFrom('d41d8cd98f00b204', '900150983cd24fb0', 'f96b697d7cb7938d')
+const RANDOM = fc.stringMatching(/^[a-z0-9_]{8}$/)
+const four = (part: fc.Arbitrary<string>): fc.Arbitrary<readonly string[]> => fc.tuple(part, part, part, part)
+/** The same place in four names: mostly alike, or of one kind; now and then anything. */
+const SLOT = fc.oneof(
+  { weight: 6, arbitrary: WORD.map((word) => [word, word, word, word]) },
+  { weight: 3, arbitrary: four(NUMBER) },
+  ...[DATE, HASH, RANDOM, fc.uuid()].map((part) => ({ weight: 1, arbitrary: four(part) })),
+  { weight: 1, arbitrary: four(fc.oneof(WORD, NUMBER, DATE, HASH, RANDOM)) },
+)
+/** Four names that are alike here and there. */
+const FAMILY = fc
+  .array(SLOT, { minLength: 1, maxLength: 6 })
+  .map((slots) => [0, 1, 2, 3].map((index) => `/d/${slots.map((slot) => slot[index] ?? '').join('')}`))
+
+const CLASSES = String.raw`\[(?:0-9a-f|0-9A-F|0-9a-fA-F|A-Za-z0-9_|a-z0-9_)\]\{\d+\}`
+const GRAMMAR = new RegExp(
+  String.raw`^(?:[^\\^$.*+?()[\]{}|]|\\[\\^$.*+?()[\]{}|]|\\d\+|\\d\{4\}-\\d\{2\}-\\d\{2\}|${CLASSES})*$`,
+  'u',
+)
+const onlyPunctuation = (path: string): string => path.replace(/[A-Za-z0-9_]/g, '')
+const random = { numRuns: 500 }
+
+describe('law: whatever is learned', () => {
+  test('covers those who taught it, and consists of escaped literals and classes without a slash', () => {
+    let learnedSome = 0
+    fc.assert(
+      fc.property(FAMILY, (family) => {
+        const { learned } = teach(family)
+        learnedSome += learned.length
+        for (const pattern of learned) {
+          expect(pattern.path).toMatch(GRAMMAR)
+          // Unbounded repeats side by side are what makes a regular expression slow.
+          expect(pattern.path).not.toContain(String.raw`\d+\d+`)
+          const regex = new RegExp(printedPattern(pattern))
+          for (const example of pattern.examples) expect(regex.test(printedEdge(example))).toBe(true)
+        }
+      }),
+      random,
+    )
+    expect(learnedSome).toBeGreaterThan(100)
+  })
+
+  test('matches no name with other punctuation, and so none in another directory', () => {
+    const mutation = fc.tuple(
+      fc.nat(),
+      fc.nat({ max: 2 }),
+      fc.constantFrom('/', '.', '-', 'x', '0', '\\', '\n', '../'),
+    )
+    fc.assert(
+      fc.property(FAMILY, fc.array(mutation, { minLength: 1, maxLength: 4 }), (family, mutations) => {
+        const { patterns, learned } = teach(family)
+        for (const { examples } of learned) {
+          for (const example of examples) {
+            let name = example
+            for (const [place, cut, put] of mutations) {
+              const at = place % (name.length + 1)
+              name = name.slice(0, at) + put + name.slice(at + cut)
+            }
+            if (!covers(patterns, name)) continue
+            expect(examples.map(onlyPunctuation)).toContain(onlyPunctuation(name))
+          }
+        }
+      }),
+      random,
+    )
+  })
+
+  test('covers what its printed form matches, and nothing else', () => {
+    fc.assert(
+      fc.property(FAMILY, FAMILY, (family, others) => {
+        const { patterns, learned } = teach(family)
+        const regexes = learned.map((pattern) => new RegExp(printedPattern(pattern)))
+        for (const path of [...family, ...others, ...others.map((other) => `/d${other}`)]) {
+          expect(covers(patterns, path), path).toBe(regexes.some((regex) => regex.test(printedEdge(path))))
+        }
+      }),
+      random,
+    )
+  })
+})
+
+test('two hundred thousand names cost no more than a fixed amount of memory', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const below = chance(1)
+  collect()
+  const before = process.memoryUsage().heapUsed
+  const patterns = new PathPatterns()
+  for (let index = 0; index < 200_000; index++) {
+    const word = randomText(below, LOWER, 12)
+    // Every other name as long as a path can be: who may choose names may not choose our memory.
+    const path = index % 2 === 0 ? `/srv/${word}/${index}` : `/${word.repeat(340)}/${index}`
+    patterns.nameOf(PROCESS, 'create', path)
+    patterns.learn(PROCESS, 'create', path)
+  }
+  collect()
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(40_000_000)
+  expect(patterns.nameOf(PROCESS, 'create', '/srv/x/1')).toBe('file:create:/srv/x/1')
+})
