@@ -1,4 +1,4 @@
-import type { ExecveRecord } from '../domain/record.ts'
+import type { ArgumentPiece, ExecveRecord } from '../domain/record.ts'
 
 /** Longer argument lists are cut: 2 MiB is what one execve may carry by default (ARG_MAX of old kernels, MAX_ARG_STRLEN × 16). */
 const MOST_CHARACTERS = 4 * 1024 * 1024
@@ -12,53 +12,47 @@ export interface Argv {
 }
 
 /**
- * The argument list from all EXECVE records of an event.
+ * The argument list from all EXECVE records of an event, in whatever order they arrived.
  *
- * Arguments are put in order by their index; fragments of one argument are joined before they are decoded, because a
- * character may straddle two of them. Old kernels left empty arguments out (fixed in 4.20), so a hole in a list that is
- * complete up to `argc` otherwise reads as an empty argument.
+ * Arguments are put in order by their index, and fragments of one by theirs; these are joined before they are decoded,
+ * because a character may straddle two of them. Old kernels left empty arguments out (fixed in 4.20), so a hole in a list
+ * that is complete up to `argc` otherwise reads as an empty argument.
  */
 export function joinArgv(records: readonly ExecveRecord[], decodeHex: DecodeHex): Argv {
-  const byIndex = new Map<number, { text: string; isHex: boolean; next: number }>()
+  const byIndex = new Map<number, ArgumentPiece[]>()
   let argc: number | undefined
-  let truncated = false
+  let length = 0
   let characters = 0
   for (const record of records) {
     argc ??= record.argc
     for (const piece of record.pieces) {
       characters += piece.text.length
-      if (characters > MOST_CHARACTERS) return { argv: listOf(byIndex, decodeHex), truncated: true }
-      const begun = byIndex.get(piece.index)
-      if (begun === undefined) {
-        if (piece.fragment !== 0) truncated = true
-        byIndex.set(piece.index, { text: piece.text, isHex: piece.isHex, next: piece.fragment + 1 })
-      } else {
-        if (piece.fragment !== begun.next) truncated = true
-        begun.text += piece.text
-        begun.next = piece.fragment + 1
-      }
+      if (characters > MOST_CHARACTERS) break
+      const pieces = byIndex.get(piece.index)
+      if (pieces === undefined) byIndex.set(piece.index, [piece])
+      else pieces.push(piece)
+      length = Math.max(length, piece.index + 1)
     }
   }
-  const argv = listOf(byIndex, decodeHex)
-  const cut = argc === undefined || argv.length !== argc || byIndex.size === 0
-  return { argv, truncated: truncated || cut }
-}
-
-function listOf(
-  byIndex: ReadonlyMap<number, { readonly text: string; readonly isHex: boolean }>,
-  decodeHex: DecodeHex,
-): string[] {
-  const length = byIndex.size === 0 ? 0 : Math.max(...byIndex.keys()) + 1
+  for (const pieces of byIndex.values())
+    if (pieces.length > 1) pieces.sort((one, other) => one.fragment - other.fragment)
+  const textAt = (index: number): string => textOf(byIndex.get(index) ?? [], decodeHex)
   // An index far beyond what is there is a torn or forged line, not a list of empty arguments.
-  if (length > byIndex.size * 2 + 64)
-    return [...byIndex.values()].map((argument) => decode(argument, decodeHex))
-  return Array.from({ length }, (_, index) => {
-    const argument = byIndex.get(index)
-    return argument === undefined ? '' : decode(argument, decodeHex)
-  })
+  const isSparse = length > byIndex.size * 2 + 64
+  return {
+    argv: isSparse
+      ? [...byIndex.keys()].sort((one, other) => one - other).map(textAt)
+      : Array.from({ length }, (_, index) => textAt(index)),
+    truncated:
+      isSparse || length !== argc || characters > MOST_CHARACTERS || ![...byIndex.values()].every(isWhole),
+  }
 }
 
-const decode = (
-  argument: { readonly text: string; readonly isHex: boolean },
-  decodeHex: DecodeHex,
-): string => (argument.isHex ? decodeHex(argument.text) : argument.text)
+/** Whether all fragments up to the last are there, in order, and none was cut in the middle of a byte. */
+const isWhole = (pieces: readonly ArgumentPiece[]): boolean =>
+  pieces.every(({ fragment, isHex, text }, place) => fragment === place && !(isHex && text.length % 2 === 1))
+
+function textOf(pieces: readonly ArgumentPiece[], decodeHex: DecodeHex): string {
+  const text = pieces.map((piece) => piece.text).join('')
+  return pieces[0]?.isHex === true ? decodeHex(text) : text
+}

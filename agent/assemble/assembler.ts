@@ -14,8 +14,8 @@ const MOST_NEWER_RECORDS = 4096
 /** One event keeps at most this many PATH or EXECVE records. */
 const MOST_RECORDS_OF_A_KIND = 4096
 const FINISHED_SLOTS = 1 << 13
-/** A serial further away than this from the last one is a reboot or another log, not a gap. */
-const NEAR = 1_000_000
+/** A serial further ahead than this is of another log, not behind a gap. */
+const LARGEST_GAP = 1_000_000
 const SERIALS = 2 ** 32
 
 class OpenEvent {
@@ -27,6 +27,8 @@ class OpenEvent {
   saddr: string | undefined
   openat2Flags: number | undefined
   hasEnd = false
+  /** Work of io_uring, which has URINGOP in the place of SYSCALL. */
+  isUring = false
   readonly id: EventId
   /** Number of the record that began it. */
   readonly since: number
@@ -77,7 +79,8 @@ export class Assembler {
   private incompleteEvents = 0
   /** Finished while an older event was open, with the offset of the line that finished them. */
   private finishedLately: { readonly id: EventId; readonly offset: number }[] = []
-  private readonly skipped = new Set<string>()
+  /** Events finished before a restart, and whether one of their records has been met again. */
+  private readonly skipped = new Map<string, boolean>()
   private offset = 0
   private readonly finishedIds = new Array<EventId | undefined>(FINISHED_SLOTS)
   private readonly serials = new Map<string, SerialWatch>()
@@ -118,17 +121,15 @@ export class Assembler {
    * have been finished since, whose records it will meet again. Undefined when no event is open.
    */
   get lowWater(): LowWater | undefined {
-    for (const { offset } of this.open.values()) {
-      this.finishedLately = this.finishedLately.filter((finished) => finished.offset >= offset)
-      return { offset, finished: this.finishedLately.map(({ id }) => id) }
-    }
-    this.finishedLately = []
-    return undefined
+    const [oldest] = this.open.values()
+    if (oldest === undefined) return undefined
+    this.forgetFinishedBefore(oldest.offset)
+    return { offset: oldest.offset, finished: this.finishedLately.map(({ id }) => id) }
   }
 
   /** These events were finished before the restart: their records are not taken again. */
   skip(finished: readonly EventId[]): void {
-    for (const id of finished) this.skipped.add(textOf(id))
+    for (const id of finished) this.skipped.set(textOf(id), false)
   }
 
   get losses(): AssemblyLosses {
@@ -147,17 +148,28 @@ export class Assembler {
     const { id } = record
     const finished = this.finishedIds[id.serial & (FINISHED_SLOTS - 1)]
     if (finished !== undefined && isSameId(finished, id)) {
-      this.lateRecords++
+      // The stream of a plugin has both end marks, and the first of them has ended the event.
+      if (!isNamed(record, 'EOE')) this.lateRecords++
       return undefined
     }
-    if (this.skipped.size > 0 && this.skipped.has(textOf(id))) return undefined
+    if (this.skipped.size > 0 && this.isSkipped(record)) return undefined
     const slot = slotOf(id)
     const other = this.open.get(slot)
     if (other !== undefined) this.finish(other, isComplete(other))
     const event = new OpenEvent(id, this.records, offset)
     this.open.set(slot, event)
-    if (!hasOwnCounter(record)) this.watchSerial(id)
+    this.watchSerial(record)
     return event
+  }
+
+  private isSkipped(record: AuditRecord): boolean {
+    const text = textOf(record.id)
+    const wasMet = this.skipped.get(text)
+    if (wasMet === false) {
+      this.skipped.set(text, true)
+      this.watchSerial(record)
+    }
+    return wasMet !== undefined
   }
 
   private take(event: OpenEvent, record: AuditRecord): void {
@@ -185,10 +197,11 @@ export class Assembler {
         return
       case 'OTHER':
         if (record.name === 'PROCTITLE' || record.name === 'EOE') event.hasEnd = true
-        else if (isAlone(record.name)) {
-          this.finish(event, true)
+        else {
+          if (record.name === 'URINGOP') event.isUring = true
+          if (event.since === this.records && isAlone(record.name)) this.finish(event, true)
           return
-        } else return
+        }
         break
     }
     if (event.hasEnd && isComplete(event)) this.finish(event, true)
@@ -197,9 +210,16 @@ export class Assembler {
   private giveUpOld(newerRecords: number): void {
     const oldest = this.records - newerRecords
     for (const event of this.open.values()) {
-      if (event.since > oldest) return
+      if (event.since > oldest) {
+        if (this.finishedLately.length > 2 * MOST_NEWER_RECORDS) this.forgetFinishedBefore(event.offset)
+        return
+      }
       this.finish(event, isComplete(event))
     }
+  }
+
+  private forgetFinishedBefore(offset: number): void {
+    this.finishedLately = this.finishedLately.filter((finished) => finished.offset >= offset)
   }
 
   private finish(event: OpenEvent, complete: boolean): void {
@@ -229,7 +249,9 @@ export class Assembler {
     )
   }
 
-  private watchSerial(id: EventId): void {
+  private watchSerial(record: AuditRecord): void {
+    if (hasOwnCounter(record)) return
+    const { id } = record
     let watch = this.serials.get(id.node)
     if (watch === undefined) {
       watch = new SerialWatch(id.serial)
@@ -239,7 +261,10 @@ export class Assembler {
   }
 }
 
-/** Counts the serial numbers of one node that never came, modulo 2^32. Those that come late are taken off again. */
+/**
+ * Counts the serial numbers of one node that never came, modulo 2^32. Those that come a little late are taken off again;
+ * a serial far behind is the first of another boot.
+ */
 class SerialWatch {
   missing = 0
   private highest: number
@@ -251,10 +276,10 @@ class SerialWatch {
   see(serial: number): void {
     const ahead = (serial - this.highest + SERIALS) % SERIALS
     if (ahead === 0) return
-    if (ahead < NEAR) {
+    if (ahead < LARGEST_GAP) {
       this.missing += ahead - 1
       this.highest = serial
-    } else if (SERIALS - ahead < NEAR) this.missing = Math.max(0, this.missing - 1)
+    } else if (SERIALS - ahead <= MOST_NEWER_RECORDS) this.missing = Math.max(0, this.missing - 1)
     else this.highest = serial
   }
 }
@@ -262,6 +287,9 @@ class SerialWatch {
 const NO_ARGV = { argv: [], truncated: false } as const
 const NO_PATHS: readonly PathRecord[] = []
 const NO_TARGETS: readonly ObjPidRecord[] = []
+
+const isNamed = (record: AuditRecord, name: string): boolean =>
+  record.type === 'OTHER' && record.name === name
 
 /** auditd's own records have serials of a counter of their own (auditd.c seeds it with a random number). */
 const hasOwnCounter = (record: AuditRecord): boolean =>
@@ -283,10 +311,10 @@ const textOf = (id: EventId): string => `${id.timeMs}:${id.serial}:${id.node}`
 const isSameId = (one: EventId, other: EventId): boolean =>
   one === other || (one.serial === other.serial && one.timeMs === other.timeMs && one.node === other.node)
 
-/** All that SYSCALL announced is there: its PATH records, and every argument of EXECVE. */
+/** All PATH records that SYSCALL announced are there. Of what has no SYSCALL, that it needs none. */
 function isComplete(event: OpenEvent): boolean {
-  if (event.syscall === undefined) return event.paths === undefined
-  return (event.paths?.length ?? 0) >= event.syscall.items
+  if (event.syscall !== undefined) return (event.paths?.length ?? 0) >= event.syscall.items
+  return event.isUring || (event.paths === undefined && !event.hasEnd)
 }
 
 function isInOrder(paths: readonly PathRecord[]): boolean {

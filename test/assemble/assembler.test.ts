@@ -1,0 +1,319 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Core } from '../../agent/core.ts'
+import { NO_WORLD } from '../../agent/domain/activity.ts'
+import type { AuditEvent } from '../../agent/domain/event.ts'
+import { runCore } from '../support/edges.ts'
+import { event, execve, line, path, syscall } from '../support/log.ts'
+
+const NOTHING_LOST = { lateRecords: 0, incompleteEvents: 0, missingSerials: 0, unreadableLines: 0 }
+const TIME_MS = 1_795_210_797_987
+const serialsOf = (events: readonly AuditEvent[]): number[] => events.map(({ id }) => id.serial)
+
+const UNLINK = [
+  ['SYSCALL', syscall('unlink', { items: 2 })],
+  ['CWD', 'cwd="/srv"'],
+  ['PATH', path(0, '/srv/', 7, 'PARENT')],
+  ['PATH', path(1, 'x', 8, 'DELETE')],
+] as const
+
+describe('an event is one node, one time and one serial', () => {
+  test.each([
+    [
+      'times',
+      line('SYSCALL', 35, syscall('unlink'), { timeMs: 1000 }),
+      line('SYSCALL', 35, syscall('bind'), { timeMs: 2000 }),
+    ],
+    [
+      'nodes',
+      line('SYSCALL', 35, syscall('unlink'), { node: 'a' }),
+      line('SYSCALL', 35, syscall('bind'), { node: 'b' }),
+    ],
+    [
+      'a node and none',
+      line('SYSCALL', 35, syscall('unlink'), { node: 'a' }),
+      line('SYSCALL', 35, syscall('bind')),
+    ],
+    ['serials', line('SYSCALL', 35, syscall('unlink')), line('SYSCALL', 36, syscall('bind'))],
+  ])('two %s are two events', (_, one, other) => {
+    const { events } = runCore(one + other)
+    expect(events.map((each) => each.syscall?.syscall)).toEqual([87, 49])
+  })
+
+  test('records of another event in between change nothing', () => {
+    const other = event(2, [['SYSCALL', syscall('bind')]]).split(/(?<=\n)/)
+    const own = event(1, UNLINK).split(/(?<=\n)/)
+    const mixed = own.flatMap((each, index) => [each, other[index] ?? '']).join('')
+    const { events, core } = runCore(mixed)
+    expect(serialsOf(events).sort()).toEqual([1, 2])
+    expect(events.find(({ id }) => id.serial === 1)).toMatchObject({
+      cwd: '/srv',
+      complete: true,
+      paths: [{ item: 0 }, { item: 1 }],
+    })
+    expect(core.losses).toEqual(NOTHING_LOST)
+  })
+})
+
+describe('an event is finished', () => {
+  const push = (text: string): { core: Core; events: AuditEvent[] } => {
+    const events: AuditEvent[] = []
+    const core = new Core(NO_WORLD, { onEvent: (each) => events.push(each), onEdge: () => undefined })
+    core.push(Buffer.from(text))
+    return { core, events }
+  }
+
+  test('by its end mark, at once', () => {
+    expect(push(event(1, UNLINK)).events).toHaveLength(1)
+    expect(push(event(1, UNLINK.slice(0, 3))).events).toHaveLength(0)
+  })
+
+  test('by EOE in the stream of a plugin, which has both marks, and neither comes late', () => {
+    const { events, core } = push(event(1, UNLINK) + line('EOE', 1) + event(2, UNLINK) + line('EOE', 2))
+    expect(serialsOf(events)).toEqual([1, 2])
+    core.end()
+    expect(core.losses).toEqual(NOTHING_LOST)
+  })
+
+  test('by EOE alone', () => {
+    const { events } = push(UNLINK.map(([type, body]) => line(type, 1, body)).join('') + line('EOE', 1))
+    expect(events).toMatchObject([{ complete: true, cwd: '/srv' }])
+  })
+
+  test.each([
+    ['a PATH after the end mark', [0, 1, 2, 'end', 3]],
+    ['the end mark first', ['end', 0, 1, 2, 3]],
+    ['SYSCALL last', [1, 2, 3, 'end', 0]],
+    ['all the wrong way round', ['end', 3, 2, 1, 0]],
+  ] as const)('when all that was announced is there: %s', (_, order) => {
+    const lines = order.map((index) =>
+      index === 'end' ? line('PROCTITLE', 1) : line(...withSerial(UNLINK[index])),
+    )
+    const { events, core } = push(lines.join(''))
+    expect(events).toHaveLength(1)
+    expect(events[0]).toMatchObject({
+      complete: true,
+      cwd: '/srv',
+      paths: [{ item: 0 }, { item: 1, name: 'x' }],
+    })
+    core.end()
+    expect(core.losses).toEqual(NOTHING_LOST)
+  })
+
+  test.each(['CONFIG_CHANGE', 'LOGIN', 'ANOM_PROMISCUOUS', 'AVC', 'BPRM_FCAPS'])(
+    'with %s in it, as one event',
+    (type) => {
+      for (const place of [0, 1]) {
+        const records: (readonly [string, string])[] = [...UNLINK]
+        records.splice(place, 0, [type, 'op=x res=1'])
+        const { events, core } = push(event(1, records) + event(2, UNLINK))
+        expect(serialsOf(events)).toEqual([1, 2])
+        expect(events[0]).toMatchObject({ complete: true, syscall: { syscall: 87 } })
+        expect(core.losses).toEqual(NOTHING_LOST)
+      }
+    },
+  )
+
+  test.each(['USER_AUTH', 'DAEMON_START', 'CRED_ACQ'])('by %s, which is alone', (type) => {
+    expect(push(line(type, 1, 'pid=1 uid=0')).events).toMatchObject([{ complete: true, syscall: undefined }])
+  })
+
+  test('and nobody ends it by writing a record of that kind into it', () => {
+    const [first, ...others] = event(1, UNLINK).split(/(?<=\n)/)
+    const { events } = push(`${first ?? ''}${line('USER_LOGIN', 1, 'pid=9')}${others.join('')}`)
+    expect(events).toMatchObject([{ complete: true, cwd: '/srv', paths: [{ item: 0 }, { item: 1 }] }])
+  })
+
+  test('a record that stands alone without an end mark waits for nothing and is complete', () => {
+    const { events, core } = push(line('SECCOMP', 1, 'pid=1') + line('SERVICE_START', 2, 'pid=1'))
+    core.end()
+    expect(events).toMatchObject([{ complete: true }, { complete: true }])
+    expect(core.losses).toEqual(NOTHING_LOST)
+  })
+
+  test('work of io_uring, which has no SYSCALL, is complete', () => {
+    const uring = line('URINGOP', 1, 'uring_op=18 success=yes exit=0 items=1 ppid=1 pid=2 uid=0')
+    const rest = line('CWD', 1, 'cwd="/"') + line('PATH', 1, path(0, '/x', 8, 'NORMAL'))
+    const { events, core } = push(uring + rest + line('EOE', 1))
+    core.end()
+    expect(events).toMatchObject([{ complete: true }])
+    expect(core.losses).toEqual(NOTHING_LOST)
+  })
+
+  test.each([
+    ['a PATH', UNLINK.slice(0, 3)],
+    ['SYSCALL', UNLINK.slice(1)],
+    ['all but the end mark', []],
+  ])('incomplete when %s never came', (_, records) => {
+    const { core, events } = push(event(1, records) + event(2, UNLINK))
+    expect(serialsOf(events)).toEqual([2])
+    core.end()
+    expect(events.find(({ id }) => id.serial === 1)).toMatchObject({ complete: false })
+    expect(core.losses).toEqual({ ...NOTHING_LOST, incompleteEvents: 1 })
+  })
+
+  test('a record that comes later is counted and makes no second event', () => {
+    const { core, events } = push(event(1, UNLINK) + line('SOCKADDR', 1, 'saddr=0100') + event(2, UNLINK))
+    core.end()
+    expect(serialsOf(events)).toEqual([1, 2])
+    expect(core.losses).toEqual({ ...NOTHING_LOST, lateRecords: 1 })
+  })
+
+  test('after 4,096 newer records when its end mark never comes, though the stamp be hours old or of tomorrow', () => {
+    for (const timeMs of [TIME_MS - 36e5, TIME_MS + 864e5]) {
+      const stuck = line('SYSCALL', 1, syscall('accept'), { timeMs })
+      const { core, events } = push(stuck)
+      const feed = (first: number, count: number): void => {
+        for (let serial = first; serial < first + count; serial++)
+          core.push(Buffer.from(line('USER_CMD', serial)))
+      }
+      feed(2, 4000)
+      expect(serialsOf(events)).not.toContain(1)
+      core.push(Buffer.from(line('SOCKADDR', 1, 'saddr=0100', { timeMs })))
+      feed(5000, 200)
+      expect(events.find(({ id }) => id.serial === 1)).toMatchObject({ saddr: '0100', id: { timeMs } })
+    }
+  })
+})
+
+const withSerial = ([type, body]: readonly [string, string]): [string, number, string] => [type, 1, body]
+
+describe('missing serials', () => {
+  const missing = (text: string): number => runCore(text).core.losses.missingSerials
+
+  /** Neighbours come out of order by a few places at most; which are dropped is told apart from how they are shuffled. */
+  const stream = fc.record({
+    first: fc.oneof(fc.nat(0xffffffff), fc.integer({ min: 0xffffffff - 30, max: 0xffffffff })),
+    kept: fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }),
+    jitter: fc.array(fc.nat(12), { minLength: 60, maxLength: 60 }),
+  })
+
+  test('are those between the first and the last that never came, over the wrap as well', () => {
+    fc.assert(
+      fc.property(stream, ({ first, kept, jitter }) => {
+        const serials = kept.flatMap((isKept, index) => (isKept || index === 0 ? [index] : []))
+        const last = serials.at(-1) ?? 0
+        // The first stays first: what came before the beginning of a log nobody can know.
+        const shuffled = serials
+          .map((serial) => ({ serial, key: serial === 0 ? -1 : serial + (jitter[serial] ?? 0) }))
+          .sort((one, other) => one.key - other.key)
+        const text = shuffled.map(({ serial }) => line('SERVICE_START', (first + serial) % 2 ** 32)).join('')
+        expect(missing(text)).toBe(last + 1 - serials.length)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('are counted for each node, and not for auditd, which counts for itself', () => {
+    const text = [1, 2, 3, 5]
+      .map(
+        (serial) =>
+          line('SERVICE_START', serial, '', { node: 'a' }) +
+          line('SERVICE_START', serial + 900, '', { node: 'b' }) +
+          line('DAEMON_ROTATE', 4000 + 7 * serial),
+      )
+      .join('')
+    expect(missing(text)).toBe(2)
+  })
+
+  test('a boot begins again at 1: nothing is missing, and what goes missing afterwards is seen', () => {
+    const boot = (first: number, last: number): string =>
+      Array.from({ length: last - first + 1 }, (_, index) => line('SERVICE_START', first + index)).join('')
+    expect(missing(boot(1, 20_000) + boot(1, 20_000))).toBe(0)
+    expect(missing(boot(1, 20_000) + boot(1, 100) + boot(111, 200))).toBe(10)
+    expect(missing(boot(1, 100) + boot(111, 20_000) + boot(1, 200))).toBe(10)
+  })
+})
+
+describe('memory', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const heap = (): number => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+
+  const grow = (core: Core, lines: (serial: number) => string, from: number, to: number): void => {
+    for (let serial = from; serial < to; serial += 100) {
+      let text = ''
+      for (let each = serial; each < serial + 100; each++) text += lines(each)
+      core.push(Buffer.from(text))
+    }
+  }
+
+  test.each([
+    [
+      'never end',
+      (serial: number) => line('SYSCALL', serial, syscall('execve', { items: 2, success: 'no' })),
+    ],
+    [
+      'never end and never began',
+      (serial: number) => line('PATH', serial, path(1, `/tmp/${serial}`, serial, 'CREATE')),
+    ],
+    [
+      'end after the next has begun',
+      (serial: number) => line('SYSCALL', serial + 1, syscall('bind')) + line('PROCTITLE', serial),
+    ],
+    [
+      'pour arguments into one',
+      (serial: number) => line('EXECVE', 7, `a${serial % 60_000}="${'x'.repeat(500)}"`),
+    ],
+    ['pour targets into one', () => line('OBJ_PID', 7, 'opid=1 oauid=-1 ouid=33 oses=-1 ocomm="nginx"')],
+    [
+      'come from ever new nodes',
+      (serial: number) => line('SYSCALL', serial, syscall('bind'), { node: `n${serial}` }),
+    ],
+  ])('stays flat under 100,000 events that %s', (_, lines) => {
+    const core = new Core(NO_WORLD, { onEvent: () => undefined, onEdge: () => undefined })
+    grow(core, lines, 1, 40_001)
+    const before = heap()
+    grow(core, lines, 40_001, 100_001)
+    expect((heap() - before) / 1e6).toBeLessThan(3)
+    // Also what a checkpoint would have to store.
+    expect(core.resumePoint.finished.length).toBeLessThanOrEqual(2 * 4096)
+    core.end()
+  })
+})
+
+describe('resume', () => {
+  test('serials of events that are skipped are not missing', () => {
+    const first = line('SYSCALL', 1, syscall('accept'))
+    const log = first + event(2, UNLINK) + event(3, UNLINK) + line('PROCTITLE', 1) + event(4, UNLINK)
+    const cut = log.indexOf(line('PROCTITLE', 1))
+    const one = new Core(NO_WORLD, { onEvent: () => undefined, onEdge: () => undefined })
+    one.push(Buffer.from(log.slice(0, cut)))
+    const { offset, finished } = one.resumePoint
+    expect(offset).toBe(0)
+    expect(finished.map(({ serial }) => serial)).toEqual([2, 3])
+    const events: AuditEvent[] = []
+    const two = new Core(NO_WORLD, { onEvent: (each) => events.push(each), onEdge: () => undefined })
+    two.skip(finished)
+    two.push(Buffer.from(log.slice(offset)))
+    two.end()
+    expect(serialsOf(events)).toEqual([1, 4])
+    expect(two.losses).toEqual(NOTHING_LOST)
+  })
+})
+
+test('EXECVE in several records, another event between them', () => {
+  const long = ['SYSCALL', syscall('execve', { items: 0 })] as const
+  const other = line('SYSCALL', 2, syscall('bind'))
+  const text =
+    line(...withSerial(long)) +
+    line('EXECVE', 1, 'argc=3 a0="x" a1_len=8 a1[0]="AAAA"') +
+    other +
+    line('EXECVE', 1, 'a1[1]="BBBB" a2="end"') +
+    line('PROCTITLE', 1)
+  const { events } = runCore(text)
+  expect(events.find(({ id }) => id.serial === 1)).toMatchObject({
+    argv: ['x', 'AAAABBBB', 'end'],
+    argvTruncated: false,
+  })
+  expect(runCore(event(1, [long, ['EXECVE', execve(['a', '', 'b c'])]])).events[0]?.argv).toEqual([
+    'a',
+    '',
+    'b c',
+  ])
+})
