@@ -1,22 +1,42 @@
 import type { PathRecord } from '../domain/record.ts'
 
+/** How a program reads its options, as far as that tells what it runs. Letters are those of single-dash options. */
 interface Interpreter {
-  /** Options after which code stands in the next argument: there is no script then. */
-  readonly inline: RegExp
-  /** Options whose next argument is the script or module. */
-  readonly module?: RegExp
-  /** Options whose next argument is their value. */
-  readonly takesValue?: RegExp
+  /** Code stands in the rest of the word or in the next: there is no script then. */
+  readonly code: string
+  /** The rest of the word or the next is what runs: a module by its name. */
+  readonly module?: string
+  /** The rest of the word or the next is what runs: a file. */
+  readonly file?: string
+  /** The rest of the word or the next is a value. */
+  readonly value?: string
+  /** The rest of the word is a value, if there is any. */
+  readonly rest?: string
+  /** The next word is a value, and the rest of this one more options. */
+  readonly next?: string
+  /** Options of several letters after which code stands, whose next word is a value, or whose next word is what runs. */
+  readonly longCode?: RegExp
+  readonly longValue?: RegExp
+  readonly longFile?: RegExp
+  /** Its long options begin with one dash too. */
+  readonly hasOneDash?: boolean
+  /** A shell: `+x` is an option as well, and `-` ends them. */
+  readonly isShell?: boolean
+  /** What runs is no file unless it ends like this. */
+  readonly sourceFile?: RegExp
 }
 
-const SHELL: Interpreter = {
-  inline: /^-[a-zA-Z]*[cs][a-zA-Z]*$/,
-  takesValue: /^[-+][a-zA-Z]*[oO]$|^--(rcfile|init-file)$/,
+const SHELL: Interpreter = { code: 'cs', next: 'oO', longValue: /^--(rcfile|init-file)$/, isShell: true }
+const PYTHON: Interpreter = { code: 'c', module: 'm', value: 'WXQ', longValue: /^--check-hash-based-pycs$/ }
+const NODE: Interpreter = {
+  code: 'ep',
+  value: 'rC',
+  longCode: /^--(eval|print)\b/,
+  longValue: /^--(require|import|conditions|loader|experimental-loader|env-file)$/,
 }
-const PYTHON: Interpreter = { inline: /^-[a-zA-Z]*c/, module: /^-[a-zA-Z]*m$/, takesValue: /^-[WXQ]$/ }
 
 /** By the name of the executable, without its version. */
-const INTERPRETERS: ReadonlyMap<string, Interpreter> = new Map([
+const INTERPRETERS: ReadonlyMap<string, Interpreter> = new Map<string, Interpreter>([
   ['sh', SHELL],
   ['dash', SHELL],
   ['bash', SHELL],
@@ -25,20 +45,26 @@ const INTERPRETERS: ReadonlyMap<string, Interpreter> = new Map([
   ['ksh', SHELL],
   ['mksh', SHELL],
   ['ash', SHELL],
-  ['fish', { inline: /^(-[a-zA-Z]*c|--command)/, takesValue: /^-[CdfoP]$/ }],
+  ['fish', { code: 'c', value: 'Cdfop', longCode: /^--command\b/, longValue: /^--init-command$/ }],
   ['python', PYTHON],
   ['pypy', PYTHON],
-  ['perl', { inline: /^-[a-zA-Z]*[eE]/, takesValue: /^-[I]$/ }],
-  ['ruby', { inline: /^-[a-zA-Z]*e/, takesValue: /^-[rIC]$/ }],
-  ['node', { inline: /^(-[ep]+|--eval|--print)/, takesValue: /^(-r|-C|--require|--import|--conditions)$/ }],
-  ['nodejs', { inline: /^(-[ep]+|--eval|--print)/, takesValue: /^(-r|-C|--require|--import|--conditions)$/ }],
-  ['php', { inline: /^-[rRB]/, takesValue: /^-[cdgtz]$/, module: /^(-f|-F|--file)$/ }],
-  ['lua', { inline: /^-e/, takesValue: /^-l$/ }],
-  ['tclsh', { inline: /^$/ }],
-  ['Rscript', { inline: /^-e/ }],
+  ['perl', { code: 'eE', value: 'I', rest: 'CDFMVdimx' }],
+  ['ruby', { code: 'e', value: 'CEIr', rest: 'FKTWix', longValue: /^--(encoding|enable|disable)$/ }],
+  ['node', NODE],
+  ['nodejs', NODE],
+  ['php', { code: 'rRBE', file: 'fF', value: 'cdgtzS', longFile: /^--(file|process-file)$/ }],
+  ['lua', { code: 'e', value: 'l' }],
+  ['tclsh', { code: '' }],
+  ['Rscript', { code: 'e' }],
   [
     'java',
-    { inline: /^$/, module: /^-jar$/, takesValue: /^(-cp|-classpath|--class-path|-p|--module-path)$/ },
+    {
+      code: '',
+      longFile: /^-jar$/,
+      longValue: /^(-cp|-classpath|--class-path|-p|--module-path|--add-(modules|exports|opens|reads))$/,
+      hasOneDash: true,
+      sourceFile: /\.java$/,
+    },
   ],
 ])
 
@@ -66,24 +92,46 @@ export function scriptOf(
     second?.name === argv[0] &&
     argv.indexOf(first.name, 1) > 0
   ) {
-    return first.name
+    return fileNamed(first.name)
   }
   const interpreter = interpreterOf(exe)
   return interpreter === undefined ? undefined : scriptAmong(argv, interpreter)
 }
 
 function scriptAmong(argv: readonly string[], interpreter: Interpreter): string | undefined {
+  const { code, module = '', file = '', value = '', rest = '', next = '', isShell = false } = interpreter
   for (let index = 1; index < argv.length; index++) {
     const word = argv[index] ?? ''
-    if (word === '--') return argv[index + 1]
-    if (word === '-' || word === '') return undefined
-    if (!word.startsWith('-') && !word.startsWith('+')) return word
-    if (interpreter.module?.test(word) === true) {
-      const next = argv[index + 1]
-      return next === undefined || !word.endsWith('m') ? next : `-m ${next}`
+    const following = argv[index + 1]
+    if (word === '--' || (word === '-' && isShell)) return fileNamed(following)
+    // Without a file, or with `-` in its place, the code comes from standard input.
+    if (word === '-') return undefined
+    if (!word.startsWith('-') && !(isShell && word.startsWith('+'))) {
+      const isModule = interpreter.sourceFile?.test(word) === false
+      return isModule ? `-m ${word}` : fileNamed(word)
     }
-    if (interpreter.inline.test(word)) return undefined
-    if (interpreter.takesValue?.test(word) === true) index++
+    if (word.startsWith('--') || interpreter.hasOneDash === true) {
+      if (interpreter.longCode?.test(word) === true) return undefined
+      if (interpreter.longFile?.test(word) === true) return fileNamed(following)
+      if (interpreter.longValue?.test(word) === true) index++
+      continue
+    }
+    for (let at = 1; at < word.length; at++) {
+      const letter = word.charAt(at)
+      const inWord = at + 1 < word.length ? word.slice(at + 1) : undefined
+      if (code.includes(letter)) return undefined
+      if (module.includes(letter)) return moduleNamed(inWord ?? following)
+      if (file.includes(letter)) return fileNamed(inWord ?? following)
+      if (next.includes(letter) || (value.includes(letter) && inWord === undefined)) index++
+      if (value.includes(letter) || rest.includes(letter)) break
+    }
   }
   return undefined
 }
+
+const moduleNamed = (name: string | undefined): string | undefined =>
+  name === undefined ? undefined : `-m ${name}`
+
+/** A file may be called `-m x`, and is no module for that. */
+const fileNamed = (name: string | undefined): string | undefined =>
+  name === '' ? undefined : name?.startsWith('-') === true ? `./${name}` : name
