@@ -7,7 +7,7 @@ import { Interpreter } from './interpret/interpreter.ts'
 import type { ProcessTable } from './interpret/processes.ts'
 import { LineCutter } from './parse/lines.ts'
 import { RecordReader } from './parse/record.ts'
-import { textOfHex } from './parse/text.ts'
+import { textOfBytes, textOfHex } from './parse/text.ts'
 
 const NUL = 0
 
@@ -33,7 +33,7 @@ export class Core {
   private readonly interpreter: Interpreter
 
   constructor(world: World, sink: CoreSink) {
-    this.interpreter = new Interpreter(world)
+    this.interpreter = new Interpreter(world, textOfBytes)
     this.assembler = new Assembler((event) => {
       sink.onEvent(event)
       this.interpreter.interpret(event, (activity) => edgesOf(activity, (seen) => sink.onEdge(seen, event)))

@@ -4,7 +4,7 @@ import type { SyscallRecord } from '../domain/record.ts'
 import { type Call, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
 import { FileReader } from './files.ts'
 import { ProcessTable } from './processes.ts'
-import { SockaddrReader } from './sockaddr.ts'
+import { SockaddrReader, type TextOf } from './sockaddr.ts'
 
 /**
  * Failed connects that are connections all the same. One that does not block is logged as failed with EINPROGRESS: most
@@ -30,9 +30,10 @@ type Peer = 'connect' | 'listen' | 'accept'
 export class Interpreter {
   readonly processes: ProcessTable
   private readonly files: FileReader
-  private readonly sockaddrs = new SockaddrReader()
+  private readonly sockaddrs: SockaddrReader
 
-  constructor(world: World) {
+  constructor(world: World, textOf: TextOf) {
+    this.sockaddrs = new SockaddrReader(textOf)
     this.processes = new ProcessTable(world)
     this.files = new FileReader(world)
   }

@@ -1,7 +1,7 @@
 /** What stays unknown is marked and never guessed: the directory of such a name is not known. */
 export const UNKNOWN_DIRECTORY = '?'
 
-const NEEDS_WORK = /\/\/|\/\.\.?(\/|$)|.\/$/
+const NEEDS_WORK = /\/\/|\/\.\.?(\/|$)|[^]\/$/
 
 /** An absolute path without `//`, `.` and `..`, by its letters alone: symbolic links are not resolved. */
 export function normalisePath(path: string): string {
