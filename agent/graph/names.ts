@@ -1,25 +1,36 @@
 import type { Address, ProcessImage } from '../domain/activity.ts'
 
-/** C0 and C1 controls, DEL, and the lone surrogates that stand for bytes which are no UTF-8. */
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu
+/**
+ * Controls, what turns or hides text, spaces that are no space, halves of characters (among them the bytes that are no
+ * UTF-8), a backslash that would read as an escape, and the `>` of an arrow that no chain has.
+ */
+const UNPRINTABLE =
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}[\p{Z}--\x20]]|\\(?=x[0-9a-f]{2}|u\{[0-9a-f]+\})|(?<=-)>/gv
 
-/** Text from the log made safe to print: no control character, no way to write a second line or turn the text around. */
+/**
+ * Text from the log made safe to print: it cannot write a second line, turn the text around or play another node of a
+ * chain. Bytes become `\xNN` and characters `\u{N}`, and this can be undone: different texts are printed differently.
+ * Letters that only look alike (а and a) are left as they are.
+ */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
-    const code = character.charCodeAt(0)
-    if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
+    const code = character.codePointAt(0) ?? 0
+    const byte = code >= 0xdc80 && code <= 0xdcff ? code - 0xdc00 : code
+    return byte < 0x80 || byte !== code
+      ? `\\x${byte.toString(16).padStart(2, '0')}`
+      : `\\u{${code.toString(16)}}`
   })
 }
 
 const names = new WeakMap<ProcessImage, string>()
 
-/** `proc:[container]:user:exe[<script]` */
+/** `proc:[container]:user:exe[<script]`. A `<` in the name of the executable itself is escaped. */
 export function processName(image: ProcessImage): string {
   const known = names.get(image)
   if (known !== undefined) return known
-  const script = image.script === undefined ? '' : `<${image.script}`
-  const name = `proc:${image.container}:${printable(image.user)}:${printable(image.exe + script)}`
+  const exe = printable(image.exe).replaceAll('<', '\\x3c')
+  const script = image.script === undefined ? '' : `<${printable(image.script)}`
+  const name = `proc:${image.container}:${printable(image.user)}:${exe}${script}`
   names.set(image, name)
   return name
 }
