@@ -3,6 +3,7 @@ import type { AuditEvent } from '../domain/event.ts'
 import type { SyscallRecord } from '../domain/record.ts'
 import { type Call, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
 import { FileReader } from './files.ts'
+import { absolutePath } from './path.ts'
 import { ProcessTable } from './processes.ts'
 import { SockaddrReader, type TextOf } from './sockaddr.ts'
 
@@ -20,6 +21,8 @@ const REACHED_OUT: ReadonlySet<number> = new Set(
     EINPROGRESS: -115,
   }),
 )
+/** unix(7): the listener has more callers waiting than it takes. */
+const EAGAIN = -11
 const ROOT = 0
 const UNKNOWN_PID = -1
 const MEMORY_FILE = /^\/memfd:|^\/dev\/shm\/memfd:| \(deleted\)$/
@@ -77,9 +80,12 @@ export class Interpreter {
     action: Peer,
     emit: (activity: Activity) => void,
   ): void {
-    if (event.saddr === undefined || !isConnection(action, syscall)) return
-    const address: Address | undefined = this.sockaddrs.read(event.saddr, syscall.arch)
-    if (address !== undefined) emit({ kind: 'peer', actor, event, action, address })
+    if (event.saddr === undefined) return
+    const address = this.sockaddrs.read(event.saddr, syscall.arch)
+    if (address === undefined || !isConnection(action, syscall, address)) return
+    // The path of a caller is as the caller bound it, in a directory of its own.
+    const cwd = action === 'accept' ? undefined : event.cwd
+    emit({ kind: 'peer', actor, event, action, address: seenFrom(cwd, address) })
   }
 
   /** OBJ_PID knows the pid of this host; the argument is a pid of the caller's own name space, mostly the same. */
@@ -104,8 +110,14 @@ function peerActionOf(call: Call, syscall: SyscallRecord): Peer | undefined {
   }
 }
 
-const isConnection = (action: Peer, syscall: SyscallRecord): boolean =>
-  syscall.success === true || (action === 'connect' && REACHED_OUT.has(syscall.exit))
+const isConnection = (action: Peer, { success, exit }: SyscallRecord, { family }: Address): boolean =>
+  success === true ||
+  (action === 'connect' && (REACHED_OUT.has(exit) || (family === 'unix' && exit === EAGAIN)))
+
+const seenFrom = (cwd: string | undefined, address: Address): Address =>
+  address.family === 'unix' && !address.isAbstract
+    ? { ...address, path: absolutePath(address.path, cwd) }
+    : address
 
 /** Real uid not 0, effective uid 0 when the call returned: a setuid program, or a step of setuid(2) and its family. */
 const becameRoot = (syscall: SyscallRecord): boolean => syscall.uid > ROOT && syscall.euid === ROOT

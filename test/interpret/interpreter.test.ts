@@ -1,0 +1,256 @@
+import { describe, expect, test } from 'vitest'
+import { edgeTexts, runCore } from '../support/edges.ts'
+import { event, execve, line, path, syscall, CALL } from '../support/log.ts'
+
+const ACTOR = 'proc::1000:/bin/x'
+const LOADER = '/lib64/ld-linux-x86-64.so.2'
+const HTTPS = 'saddr=020001BBCB0071420000000000000000'
+const HOST = 'host:203.0.113.66:443'
+
+/** Edges of one event; those of an exec left out where they are not the point. */
+const edgesOf = (...records: (readonly [string, string])[]): string[] =>
+  edgeTexts(runCore(event(1, records)).edges)
+
+describe('connections', () => {
+  const connect = (fields: Record<string, string | number>, saddr = HTTPS): string[] =>
+    edgesOf(['SYSCALL', syscall('connect', fields)], ['SOCKADDR', saddr])
+
+  // connect(2): what tells that the caller reached out to this address, though nobody answered.
+  test.each([-115, -114, -111, -110, -113, -4])('exit=%i is one', (exit) => {
+    expect(connect({ success: 'no', exit })).toEqual([`connect ${ACTOR}->${HOST}`])
+  })
+
+  // ENOENT, EBADF, EACCES, EFAULT, EINVAL, ENOTSOCK, EAFNOSUPPORT, EADDRNOTAVAIL, ENETUNREACH, EISCONN, EAGAIN
+  test.each([-2, -9, -13, -14, -22, -88, -97, -99, -101, -106, -11])('exit=%i is none', (exit) => {
+    expect(connect({ success: 'no', exit })).toEqual([])
+  })
+
+  test('success is one, and a call killed in the middle is none', () => {
+    expect(connect({})).toEqual([`connect ${ACTOR}->${HOST}`])
+    expect(connect({ success: '', exit: '' })).toEqual([])
+  })
+
+  test.each([
+    ['AF_UNSPEC dissolves one', 'saddr=00000000000000000000000000000000'],
+    ['netlink is of this host', 'saddr=100000000000000000000000'],
+    ['an unnamed socket has no name', 'saddr=0100'],
+    ['nothing was given', 'saddr='],
+  ])('%s', (_, saddr) => {
+    expect(connect({}, saddr)).toEqual([])
+  })
+
+  test('without SOCKADDR there is no address', () => {
+    expect(edgesOf(['SYSCALL', syscall('connect')])).toEqual([])
+  })
+
+  test.each([
+    ['connect', 'connect', { success: 'no', exit: -115 }],
+    ['sendto', 'connect', {}],
+    ['bind', 'listen', {}],
+  ] as const)('%s is %s', (call, kind, fields) => {
+    expect(edgesOf(['SYSCALL', syscall(call, fields)], ['SOCKADDR', HTTPS])).toEqual([
+      `${kind} ${ACTOR}->${HOST}`,
+    ])
+  })
+
+  test('accept is from a host, whatever its port', () => {
+    const accept = (port: string): string[] =>
+      edgesOf(['SYSCALL', syscall('accept')], ['SOCKADDR', `saddr=0200${port}CB0071420000000000000000`])
+    expect(accept('D903')).toEqual([`accept ${ACTOR}->host:203.0.113.66:*`])
+    expect(accept('D904')).toEqual(accept('D903'))
+  })
+
+  test.each(['bind', 'accept', 'sendto'] as const)('a %s that failed is none', (call) => {
+    const exit = call === 'sendto' ? -101 : -111
+    expect(edgesOf(['SYSCALL', syscall(call, { success: 'no', exit })], ['SOCKADDR', HTTPS])).toEqual([])
+  })
+
+  // <linux/net.h>
+  test.each([
+    [2, 'listen'],
+    [3, 'connect'],
+    [5, 'accept'],
+    [11, 'connect'],
+    [16, 'connect'],
+    [18, 'accept'],
+    [1, undefined],
+    [4, undefined],
+    [9, undefined],
+  ])('socketcall %i of an i386 is %s', (subcall, kind) => {
+    const records = [
+      ['SYSCALL', syscall('connect', { arch: '40000003', syscall: 102, a0: subcall.toString(16) })],
+      ['SOCKETCALL', 'nargs=3 a0=3 a1=bff0 a2=10'],
+      ['SOCKADDR', HTTPS],
+    ] as const
+    const host = kind === 'accept' ? 'host:203.0.113.66:*' : HOST
+    expect(edgesOf(...records)).toEqual(kind === undefined ? [] : [`${kind} ${ACTOR}->${host}`])
+  })
+
+  test('call numbers are those of the architecture', () => {
+    const saddr = ['SOCKADDR', HTTPS] as const
+    // 42 is connect on x86_64, pipe on i386; connect is 362 on i386, 203 on aarch64.
+    expect(edgesOf(['SYSCALL', syscall('connect', { arch: '40000003' })], saddr)).toEqual([])
+    expect(edgesOf(['SYSCALL', syscall('connect', { arch: '40000003', syscall: 362 })], saddr)).toHaveLength(
+      1,
+    )
+    expect(edgesOf(['SYSCALL', syscall('connect', { arch: 'c00000b7', syscall: 203 })], saddr)).toHaveLength(
+      1,
+    )
+    // x32: the same number with bit 30.
+    expect(edgesOf(['SYSCALL', syscall('connect', { syscall: 42 + 2 ** 30 })], saddr)).toHaveLength(1)
+    expect(edgesOf(['SYSCALL', syscall('connect', { arch: 'ffffffff' })], saddr)).toEqual([])
+  })
+
+  test('the address of a big-endian machine', () => {
+    const call = syscall('connect', { arch: '80000016', syscall: 362 })
+    expect(edgesOf(['SYSCALL', call], ['SOCKADDR', 'saddr=0002D903C0A800010000000000000000'])).toEqual([
+      `connect ${ACTOR}->host:192.168.0.1:55555`,
+    ])
+  })
+
+  describe('of unix sockets', () => {
+    const unix = (name: string): string => `saddr=0100${Buffer.from(name).toString('hex')}00`
+    const cwd = ['CWD', 'cwd="/srv"'] as const
+    const connectTo = (name: string, fields = {}): string[] =>
+      edgesOf(['SYSCALL', syscall('connect', fields)], ['SOCKADDR', unix(name)], cwd)
+
+    test('by path', () => {
+      expect(connectTo('/run/x.sock')).toEqual([`connect ${ACTOR}->host:unix:/run/x.sock`])
+    })
+
+    test('a relative path is seen from the current directory, where it is the caller who chose it', () => {
+      expect(connectTo('run/../x.sock')).toEqual([`connect ${ACTOR}->host:unix:/srv/x.sock`])
+      expect(edgesOf(['SYSCALL', syscall('bind')], ['SOCKADDR', unix('x.sock')], cwd)).toEqual([
+        `listen ${ACTOR}->host:unix:/srv/x.sock`,
+      ])
+      expect(edgesOf(['SYSCALL', syscall('accept')], ['SOCKADDR', unix('x.sock')], cwd)).toEqual([
+        `accept ${ACTOR}->host:unix:?/x.sock`,
+      ])
+    })
+
+    test('a path that looks like an abstract name is none', () => {
+      expect(connectTo('@x')).toEqual([`connect ${ACTOR}->host:unix:/srv/@x`])
+      expect(edgesOf(['SYSCALL', syscall('connect')], ['SOCKADDR', 'saddr=01000078'])).toEqual([
+        `connect ${ACTOR}->host:unix:@x`,
+      ])
+    })
+
+    // unix(7): EAGAIN is a full backlog, so somebody listens there.
+    test.each([
+      [-11, true],
+      [-111, true],
+      [-2, false],
+    ])('exit=%i', (exit, isOne) => {
+      expect(connectTo('/run/x.sock', { success: 'no', exit })).toHaveLength(isOne ? 1 : 0)
+    })
+  })
+})
+
+describe('privilege', () => {
+  const ids = (uid: number, euid: number): Record<string, number> => ({ uid, euid })
+
+  test('is a real uid that is not root with an effective uid that is', () => {
+    const became = `privilege ${ACTOR}->proc::0:/bin/x`
+    expect(edgesOf(['SYSCALL', syscall('setuid', ids(1000, 0))])).toEqual([became])
+    expect(edgesOf(['SYSCALL', syscall('setresuid', ids(1000, 0))])).toEqual([became])
+    expect(edgesOf(['SYSCALL', syscall('setuid', ids(1000, 1000))])).toEqual([])
+    expect(edgesOf(['SYSCALL', syscall('setuid', ids(0, 0))])).toEqual([])
+    expect(edgesOf(['SYSCALL', syscall('setuid', { ...ids(1000, 0), success: 'no', exit: -1 })])).toEqual([])
+    expect(edgesOf(['SYSCALL', syscall('connect', ids(1000, 0))])).toEqual([])
+  })
+
+  test('a program that is setuid root', () => {
+    const exec = syscall('execve', { ...ids(1000, 0), exe: '"/usr/bin/su"', items: 2 })
+    const paths = [path(0, '/usr/bin/su', 1, 'NORMAL'), path(1, LOADER, 2, 'NORMAL')]
+    const records = [
+      ['SYSCALL', exec],
+      ['EXECVE', execve(['su'])],
+      ...paths.map((each) => ['PATH', each] as const),
+    ] as const
+    expect(edgesOf(...records)).toEqual([
+      'exec proc::1000:?->proc::1000:/usr/bin/su',
+      'privilege proc::1000:/usr/bin/su->proc::0:/usr/bin/su',
+    ])
+  })
+
+  test('has the name of root where ids have names', () => {
+    const enriched = `${syscall('setuid', ids(33, 0))}\x1dARCH=x86_64 SYSCALL=setuid AUID="unset" UID="www-data" EUID="root"`
+    expect(edgesOf(['SYSCALL', enriched])).toEqual(['privilege proc::www-data:/bin/x->proc::root:/bin/x'])
+  })
+})
+
+describe('tracing', () => {
+  const target = ['OBJ_PID', 'opid=200 oauid=-1 ouid=33 oses=-1 ocomm="nginx"'] as const
+  const trace = (a0: string, fields = {}): string[] =>
+    edgesOf(['SYSCALL', syscall('ptrace', { a0, a1: 'c8', ...fields })], target)
+
+  // <sys/ptrace.h>: ATTACH, SEIZE, POKETEXT, POKEDATA
+  test.each(['10', '4206', '4', '5'])('request %s takes hold of another process', (request) => {
+    expect(trace(request)).toEqual([`trace ${ACTOR}->proc::33:[nginx]`])
+  })
+
+  // TRACEME, PEEKTEXT, PEEKDATA, CONT, DETACH, GETREGSET, SETOPTIONS
+  test.each(['0', '1', '2', '7', '11', '4204', '4200'])('request %s does not', (request) => {
+    expect(trace(request)).toEqual([])
+  })
+
+  test('that failed is none', () => {
+    expect(trace('10', { success: 'no', exit: -1 })).toEqual([])
+  })
+
+  test('writing into it, or taking its descriptors', () => {
+    for (const call of ['process_vm_writev', 'pidfd_getfd'] as const)
+      expect(edgesOf(['SYSCALL', syscall(call)], target)).toEqual([`trace ${ACTOR}->proc::33:[nginx]`])
+  })
+
+  test('a target that is known has its name', () => {
+    const nginx = event(1, [
+      ['SYSCALL', syscall('execve', { pid: 200, uid: 33, exe: '"/usr/sbin/nginx"' })],
+      ['EXECVE', execve(['nginx'])],
+    ])
+    const attach = event(2, [['SYSCALL', syscall('ptrace', { a0: '10', a1: 'c8' })], target])
+    expect(edgeTexts(runCore(nginx + attach).edges)).toContain(`trace ${ACTOR}->proc::33:/usr/sbin/nginx`)
+  })
+})
+
+describe('memory-exec', () => {
+  const exec = (exe: string): string[] =>
+    edgesOf(['SYSCALL', syscall('execve', { exe })], ['EXECVE', execve(['x'])]).filter((edge) =>
+      edge.startsWith('memory'),
+    )
+  const hex = (text: string): string => Buffer.from(text).toString('hex').toUpperCase()
+
+  test.each([
+    ['a memfd', hex('/memfd:x (deleted)'), 'proc::1000:/memfd:x (deleted)'],
+    ['a file that is gone', hex('/tmp/x (deleted)'), 'proc::1000:/tmp/x (deleted)'],
+  ])('%s', (_, exe, name) => {
+    expect(exec(exe)).toEqual([`memory-exec proc::1000:?->${name}`])
+  })
+
+  test.each([
+    ['a file', '"/tmp/x"'],
+    ['a file called deleted', '"/tmp/(deleted)"'],
+    ['a file with a space', hex('/tmp/x y')],
+    ['a file in a directory called memfd', '"/tmp/memfd:x"'],
+  ])('%s is none', (_, exe) => {
+    expect(exec(exe)).toEqual([])
+  })
+})
+
+test('an exec that failed is no exec, but tells who tried', () => {
+  const records = [
+    ['SYSCALL', syscall('execve', { success: 'no', exit: -2, items: 1 })],
+    ['CWD', 'cwd="/"'],
+    ['PATH', path(0, '/nowhere', 0, 'UNKNOWN')],
+  ] as const
+  expect(edgesOf(...records)).toEqual([])
+  expect(edgesOf(['SYSCALL', syscall('exit_group', { success: '', exit: '' })])).toEqual([])
+})
+
+test('records without a process say nothing', () => {
+  expect(edgesOf(['SOCKADDR', HTTPS])).toEqual([])
+  expect(
+    edgesOf(['SYSCALL', `arch=c000003e syscall=${CALL.connect} success=yes exit=0`], ['SOCKADDR', HTTPS]),
+  ).toEqual([])
+  expect(runCore(line('USER_LOGIN', 1, `pid=1 uid=0 msg='op=login exe="/bin/x" ${HTTPS}'`)).edges).toEqual([])
+})
