@@ -41,11 +41,9 @@ export class FileReader {
     const changes: FileChange[] = []
     for (const record of event.paths) {
       if (record.nameType === 'PARENT' || record.nameType === 'UNKNOWN') continue
-      // Of a rename, only the file itself lies in the old directory; its new name, and a victim, lie in the new one.
-      const isOld = moved === undefined || record === moved.from
-      const path = isOld
-        ? this.pathOf(record, event, syscall, parents.first, directories.first)
-        : this.pathOf(record, event, syscall, parents.second, directories.second)
+      const path = isInOldDirectory(record, call, moved)
+        ? this.pathOf(record, event, syscall, call, parents.first, directories.first)
+        : this.pathOf(record, event, syscall, call, parents.second, directories.second)
       const action = actionOf(record, call, syscall, event)
       if (action !== undefined) changes.push({ action, path })
       if (record.nameType !== 'DELETE') {
@@ -70,14 +68,14 @@ export class FileReader {
   /**
    * The directories that the names of an event lie in. Which of a rename's two PARENT records is the old directory
    * depends on the kernel (6.18 writes the new one first), so it is told by what is known of the file itself, and
-   * remembered for renames that do not tell. Without either it stays unknown.
+   * remembered for renames that do not tell. Without either it stays unknown, and so it does when records were lost.
    */
   private parentsOf(event: AuditEvent, directories: Directories, moved: MovedFile | undefined): Parents {
     const [one, other] = event.paths.filter((path) => path.nameType === 'PARENT')
-    if (one === undefined || other === undefined || moved === undefined || isSameInode(one, other)) {
+    if (one === undefined || other === undefined || isSameInode(one, other))
       return { first: one, second: one }
-    }
-    const isNewFirst = this.isNewFirst(one, other, event, directories, moved)
+    const isNewFirst =
+      moved === undefined ? undefined : this.isNewFirst(one, other, event, directories, moved)
     if (isNewFirst === undefined) return { first: undefined, second: undefined }
     this.writesNewFirst = isNewFirst
     return isNewFirst ? { first: other, second: one } : { first: one, second: other }
@@ -105,23 +103,26 @@ export class FileReader {
     record: PathRecord,
     event: AuditEvent,
     syscall: SyscallRecord,
+    call: Call,
     parent: PathRecord | undefined,
-    descriptor: number,
+    directory: number,
   ): string {
     const { name } = record
-    if (name === undefined || name === '') {
-      return (
-        this.inodes.get(record) ?? this.world.descriptorPath(syscall.pid, syscall.a0) ?? UNKNOWN_DIRECTORY
-      )
+    if (name === undefined) {
+      return this.inodes.get(record) ?? this.openPath(syscall, 'descriptor' in call ? syscall.a0 : undefined)
     }
     if (name.startsWith('/')) return normalisePath(name)
-    if (descriptor === AT_FDCWD) return absolutePath(name, event.cwd)
+    if (directory === AT_FDCWD) return absolutePath(name, event.cwd)
+    if (name === '') return this.inodes.get(record) ?? this.openPath(syscall, directory)
     const parentPath = parent === undefined ? undefined : this.inodes.get(parent)
     if (parentPath !== undefined) return absolutePath(lastName(name), parentPath)
-    return (
-      this.inodes.get(record) ??
-      absolutePath(name, this.world.descriptorPath(syscall.pid, descriptor) ?? UNKNOWN_DIRECTORY)
-    )
+    return this.inodes.get(record) ?? absolutePath(name, this.openPath(syscall, directory))
+  }
+
+  /** What /proc shows behind a descriptor of the caller. */
+  private openPath({ pid }: SyscallRecord, descriptor: number | undefined): string {
+    if (descriptor === undefined) return UNKNOWN_DIRECTORY
+    return this.world.descriptorPath(pid, descriptor) ?? UNKNOWN_DIRECTORY
   }
 }
 
@@ -140,6 +141,12 @@ function movedFile(paths: readonly PathRecord[]): MovedFile | undefined {
   const to = paths.find((path) => path.nameType === 'CREATE')
   const from = paths.find((path) => path.nameType === 'DELETE' && to !== undefined && isSameInode(path, to))
   return to === undefined || from === undefined ? undefined : { from, to }
+}
+
+/** Of a rename, only the file itself lies in the old directory; its new name, and a victim, lie in the new one. */
+function isInOldDirectory(record: PathRecord, call: Call, moved: MovedFile | undefined): boolean {
+  if (call.does !== 'rename') return true
+  return moved === undefined ? record.nameType === 'DELETE' : record === moved.from
 }
 
 const isSameInode = (one: PathRecord, other: PathRecord): boolean =>

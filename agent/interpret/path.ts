@@ -18,6 +18,6 @@ export function normalisePath(path: string): string {
 /** `name` seen from `directory`; `?/name` when the directory is not known. */
 export function absolutePath(name: string, directory: string | undefined): string {
   if (name.startsWith('/')) return normalisePath(name)
-  if (directory?.startsWith('/') !== true) return `${UNKNOWN_DIRECTORY}/${name}`
+  if (directory?.startsWith('/') !== true) return `${UNKNOWN_DIRECTORY}${normalisePath(`/${name}`)}`
   return normalisePath(`${directory}/${name}`)
 }

@@ -36,6 +36,9 @@ test('a name is seen from its directory', () => {
 test('without a directory nothing is guessed', () => {
   for (const directory of [undefined, '', '?', 'srv']) {
     expect(absolutePath('x', directory)).toBe('?/x')
+    expect(absolutePath('a//./b/../x/', directory)).toBe('?/a/x')
+    // The directory above one that is not known is not known either.
+    expect(absolutePath('../x', directory)).toBe('?/x')
     expect(absolutePath('/a/../x', directory)).toBe('/x')
   }
 })
