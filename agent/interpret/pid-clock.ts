@@ -8,7 +8,7 @@ const STRETCH = 2000
 export class PidClock {
   private newest = 0
   private round = 0
-  private outlier = 0
+  private outlier: number | undefined
 
   /** A point in that order, for `hasPassed`. */
   get now(): number {
@@ -17,16 +17,18 @@ export class PidClock {
 
   /** A process has just become a new program under `pid`. */
   tick(pid: number): void {
-    const ahead = pid - this.newest
-    if (this.newest === 0 || (ahead > 0 && ahead < STRETCH)) this.newest = pid
-    else if (ahead < -STRETCH || ahead >= STRETCH) {
-      // One pid far away is an old process that runs another program; two that are near each other are the order itself.
-      if (Math.abs(pid - this.outlier) < STRETCH) {
-        if (pid < this.newest) this.round++
-        this.newest = pid
-      }
-      this.outlier = pid
+    if (this.newest === 0 || Math.abs(pid - this.newest) < STRETCH) {
+      this.newest = Math.max(this.newest, pid)
+      this.outlier = undefined
+      return
     }
+    // One pid far away is an old process that runs another program; two in a row that are near each other are the order.
+    const { outlier } = this
+    if (outlier !== undefined && outlier !== pid && Math.abs(pid - outlier) < STRETCH) {
+      if (pid < this.newest) this.round++
+      this.newest = pid
+    }
+    this.outlier = pid
   }
 
   /** Whether `pid`, known since `born`, may have been handed out again since. */

@@ -1,0 +1,422 @@
+import { describe, expect, test } from 'vitest'
+import { Core } from '../../agent/core.ts'
+import { type FoundProcess, NO_WORLD, type ProcessImage, type World } from '../../agent/domain/activity.ts'
+import type { SeenEdge } from '../../agent/graph/edges.ts'
+import { chainOf } from '../../agent/graph/names.ts'
+import { printed } from '../support/edges.ts'
+import { event, execve, path, syscall, untrusted } from '../support/log.ts'
+
+const LOADER = '/lib64/ld-linux-x86-64.so.2'
+
+interface Who {
+  readonly pid: number
+  readonly ppid?: number
+  readonly exe: string
+  readonly uid?: number
+  readonly euid?: number
+}
+
+interface Told extends Who {
+  readonly argv?: readonly string[]
+  /** File that was asked for, when it is not the executable: a script. */
+  readonly file?: string
+  readonly cwd?: string
+}
+
+const fields = ({ pid, ppid = 1, exe, uid = 1000, euid = uid }: Who): Record<string, string | number> => ({
+  pid,
+  ppid,
+  uid,
+  euid,
+  exe: untrusted(exe),
+})
+
+/** A log that is written call by call, and what the core makes of it. */
+class Story {
+  readonly seen: SeenEdge[] = []
+  private readonly core: Core
+  private serial = 0
+
+  constructor(world: World = NO_WORLD, found: readonly FoundProcess[] = []) {
+    this.core = new Core(world, { onEvent: () => undefined, onEdge: (seen) => void this.seen.push(seen) })
+    this.core.processes.seed(found)
+  }
+
+  exec({ argv, file, cwd = '/srv', ...who }: Told): this {
+    const name = file ?? who.exe
+    const words = argv ?? [who.exe]
+    const interpreter = file === undefined ? [] : [path(1, words[0], 2, 'NORMAL')]
+    const paths = [
+      path(0, name, 1, 'NORMAL'),
+      ...interpreter,
+      path(1 + interpreter.length, LOADER, 3, 'NORMAL'),
+    ]
+    return this.write([
+      ['SYSCALL', syscall('execve', { ...fields(who), items: paths.length })],
+      ['EXECVE', execve(words)],
+      ['CWD', `cwd=${untrusted(cwd)}`],
+      ...paths.map((body) => ['PATH', body] as const),
+    ])
+  }
+
+  connect(who: Who): this {
+    return this.write([
+      ['SYSCALL', syscall('connect', fields(who))],
+      ['SOCKADDR', 'saddr=020001BBCB0071420000000000000000'],
+    ])
+  }
+
+  failToExec(who: Who): this {
+    return this.write([['SYSCALL', syscall('execve', { ...fields(who), success: 'no', exit: -2 })]])
+  }
+
+  exit(who: Who): this {
+    return this.write([['SYSCALL', syscall('exit_group', { ...fields(who), success: '', exit: '' })]])
+  }
+
+  /** Execs of so many children, one after the other, which carries the pids forward. */
+  execs(first: number, last: number, ppid = 9): this {
+    for (let pid = first; pid <= last; pid++) this.exec({ pid, ppid, exe: '/bin/true', uid: 0 })
+    return this
+  }
+
+  get edges(): string[] {
+    return this.seen.map(({ edge }) => printed(edge))
+  }
+
+  /** Names of the process that made the last edge, and of what it came from. */
+  get chain(): string[] {
+    return chainOf(this.last)
+  }
+
+  get last(): ProcessImage {
+    const image = this.seen.at(-1)?.source
+    if (image === undefined) throw new Error('nothing was seen')
+    return image
+  }
+
+  private write(records: readonly (readonly [string, string])[]): this {
+    this.core.push(Buffer.from(event(++this.serial, records)))
+    return this
+  }
+}
+
+const SHELL: Told = { pid: 100, exe: '/bin/bash', argv: ['bash', '/srv/run.sh'] }
+const HOST = 'host:203.0.113.66:443'
+
+describe('exec', () => {
+  test('of a process nobody has seen comes from ?', () => {
+    expect(new Story().exec({ pid: 100, exe: '/bin/ls' }).edges).toEqual([
+      'exec proc::1000:?->proc::1000:/bin/ls',
+    ])
+  })
+
+  test('comes from the parent that forked', () => {
+    const story = new Story().exec(SHELL).exec({ pid: 101, ppid: 100, exe: '/bin/ls' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls')
+  })
+
+  test('of the same process again comes from what it was', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .exec({ pid: 101, ppid: 100, exe: '/usr/bin/env' })
+      .exec({ pid: 101, ppid: 100, exe: '/usr/bin/python3', argv: ['python3', 'app.py'] })
+      .connect({ pid: 101, ppid: 100, exe: '/usr/bin/python3' })
+    expect(story.edges.slice(2)).toEqual([
+      'exec proc::1000:/usr/bin/env->proc::1000:/usr/bin/python3</srv/app.py',
+      `connect proc::1000:/usr/bin/python3</srv/app.py->${HOST}`,
+    ])
+    expect(story.chain).toEqual([
+      'proc::1000:?',
+      'proc::1000:/bin/bash</srv/run.sh',
+      'proc::1000:/usr/bin/env',
+      'proc::1000:/usr/bin/python3</srv/app.py',
+    ])
+  })
+
+  test('of a script with #! has the script, seen from the current directory', () => {
+    const story = new Story().exec({
+      pid: 100,
+      exe: '/usr/bin/dash',
+      file: './.x',
+      argv: ['/bin/sh', './.x'],
+      cwd: '/tmp',
+    })
+    expect(story.edges).toEqual(['exec proc::1000:?->proc::1000:/usr/bin/dash</tmp/.x'])
+  })
+
+  test('of a script by env: the identity goes on to the interpreter', () => {
+    const story = new Story()
+      .exec({
+        pid: 100,
+        exe: '/usr/bin/env',
+        file: '/srv/app.py',
+        argv: ['/usr/bin/env', 'python3', '/srv/app.py'],
+      })
+      .exec({ pid: 100, exe: '/usr/bin/python3.11', argv: ['python3', '/srv/app.py'] })
+    expect(story.edges).toEqual([
+      'exec proc::1000:?->proc::1000:/usr/bin/env</srv/app.py',
+      'exec proc::1000:/usr/bin/env</srv/app.py->proc::1000:/usr/bin/python3.11</srv/app.py',
+    ])
+  })
+
+  test('the same interpreter with code, a module, a script are three programs', () => {
+    const names = [['-c', 'x'], ['-m', 'http.server'], ['/srv/app.py']].map(
+      (argv) => new Story().exec({ pid: 100, exe: '/usr/bin/python3', argv: ['python3', ...argv] }).edges[0],
+    )
+    expect(names).toEqual([
+      'exec proc::1000:?->proc::1000:/usr/bin/python3',
+      'exec proc::1000:?->proc::1000:/usr/bin/python3<-m http.server',
+      'exec proc::1000:?->proc::1000:/usr/bin/python3</srv/app.py',
+    ])
+  })
+
+  test('that failed leaves the process what it was', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .failToExec({ pid: 100, exe: '/bin/bash' })
+      .connect({ pid: 100, exe: '/bin/bash' })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
+  })
+})
+
+describe('a child that never execs', () => {
+  test('is what its parent is', () => {
+    const story = new Story().exec(SHELL).connect({ pid: 101, ppid: 100, exe: '/bin/bash' })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
+  })
+
+  test('and so are its children', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .connect({ pid: 101, ppid: 100, exe: '/bin/bash' })
+      .exec({ pid: 102, ppid: 101, exe: '/bin/ls' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls')
+  })
+
+  test('is what its parent was when it forked, though the parent then became something else', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .connect({ pid: 101, ppid: 100, exe: '/bin/bash' })
+      .exec({ pid: 100, exe: '/bin/sleep' })
+      .connect({ pid: 101, ppid: 100, exe: '/bin/bash' })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
+  })
+
+  test('stays what it is when its parent dies and init adopts it', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .connect({ pid: 101, ppid: 100, exe: '/bin/bash' })
+      .exit({ pid: 100, exe: '/bin/bash' })
+      .connect({ pid: 101, ppid: 1, exe: '/bin/bash' })
+      .exec({ pid: 101, ppid: 1, exe: '/bin/ls' })
+    expect(story.edges.slice(-2)).toEqual([
+      `connect proc::1000:/bin/bash</srv/run.sh->${HOST}`,
+      'exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls',
+    ])
+  })
+
+  test('is not its parent when the kernel shows another program', () => {
+    const story = new Story().exec(SHELL).connect({ pid: 101, ppid: 100, exe: '/usr/bin/curl' })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/usr/bin/curl->${HOST}`)
+    expect(story.chain).toEqual([
+      'proc::1000:?',
+      'proc::1000:/bin/bash</srv/run.sh',
+      'proc::1000:/usr/bin/curl',
+    ])
+  })
+
+  test('runs on when its file is replaced', () => {
+    const story = new Story().exec(SHELL).connect({ pid: 100, exe: '/bin/bash (deleted)' })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
+  })
+})
+
+describe('a pid that is used again', () => {
+  const SECOND: Told = { pid: 200, exe: '/bin/bash', argv: ['bash', '/srv/other.sh'] }
+
+  test('after its process has ended belongs to a child of its new parent', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .exec({ pid: 101, ppid: 100, exe: '/usr/bin/curl' })
+      .exit({ pid: 101, ppid: 100, exe: '/usr/bin/curl' })
+      .exec(SECOND)
+      .exec({ pid: 101, ppid: 200, exe: '/bin/rm' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/other.sh->proc::1000:/bin/rm')
+  })
+
+  test('without that being told, by a parent of another pid', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .exec({ pid: 101, ppid: 100, exe: '/usr/bin/curl' })
+      .exec(SECOND)
+      .exec({ pid: 101, ppid: 200, exe: '/bin/rm' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/other.sh->proc::1000:/bin/rm')
+  })
+
+  test('by a fork of another shell of the same kind', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .connect({ pid: 101, ppid: 100, exe: '/bin/bash' })
+      .exec(SECOND)
+      .connect({ pid: 101, ppid: 200, exe: '/bin/bash' })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/bin/bash</srv/other.sh->${HOST}`)
+  })
+
+  test('after the order of pids has begun again, by a child of the same parent', () => {
+    // Recorded with a pid_max of 32768: the same parent, the same pid, another child, and no exit in the log.
+    const story = new Story()
+      .exec(SHELL)
+      .exec({ pid: 5000, ppid: 100, exe: '/usr/bin/curl' })
+      .execs(5001, 32_000)
+      .execs(300, 5400)
+      .exec({ pid: 5000, ppid: 100, exe: '/bin/rm' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/rm')
+  })
+
+  test('but not before: a process that execs again after a while is still itself', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .exec({ pid: 5000, ppid: 100, exe: '/usr/bin/env' })
+      .execs(5001, 9000)
+      .exec({ pid: 5000, ppid: 100, exe: '/bin/rm' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/usr/bin/env->proc::1000:/bin/rm')
+  })
+
+  test('by another user than could have come of it', () => {
+    // No exec and no fork changes the real uid, and only root can.
+    const story = new Story()
+      .exec({ pid: 101, ppid: 100, exe: '/usr/bin/curl', uid: 1000 })
+      .exec({ pid: 101, ppid: 100, exe: '/bin/rm', uid: 33 })
+    expect(story.edges.at(-1)).toBe('exec proc::33:?->proc::33:/bin/rm')
+  })
+})
+
+describe('users', () => {
+  test('root may become anybody, and the child of root too', () => {
+    const story = new Story()
+      .exec({ pid: 100, exe: '/usr/sbin/cron', uid: 0 })
+      .exec({ pid: 101, ppid: 100, exe: '/bin/sh', argv: ['sh', '-c', 'x'], uid: 33 })
+    expect(story.edges.at(-1)).toBe('exec proc::0:/usr/sbin/cron->proc::33:/bin/sh')
+  })
+
+  test('who changes the user is another process of the graph, that came of the first', () => {
+    const story = new Story()
+      .exec({ pid: 100, exe: '/usr/sbin/sshd', uid: 0 })
+      .connect({ pid: 100, exe: '/usr/sbin/sshd', uid: 1000 })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/usr/sbin/sshd->${HOST}`)
+    expect(story.chain.slice(-2)).toEqual(['proc::0:/usr/sbin/sshd', 'proc::1000:/usr/sbin/sshd'])
+  })
+
+  test('and is the first again when it changes back, however often', () => {
+    const story = new Story().exec({ pid: 100, exe: '/usr/sbin/sshd', uid: 0 })
+    story.connect({ pid: 100, exe: '/usr/sbin/sshd', uid: 0 })
+    const before = story.chain
+    for (let round = 0; round < 1000; round++)
+      story.connect({ pid: 100, exe: '/usr/sbin/sshd', uid: round % 2 === 0 ? 33 : 0, euid: 0 })
+    expect(story.edges.at(-1)).toBe(`connect proc::0:/usr/sbin/sshd->${HOST}`)
+    expect(story.chain).toEqual(before)
+  })
+
+  test('are known by their names where the host has them', () => {
+    const world = { ...NO_WORLD, userName: (uid: number) => (uid === 33 ? 'www-data' : undefined) }
+    expect(new Story(world).exec({ pid: 100, exe: '/bin/ls', uid: 33 }).edges).toEqual([
+      'exec proc::www-data:?->proc::www-data:/bin/ls',
+    ])
+  })
+})
+
+describe('chains', () => {
+  test('stay short under 100,000 execs of one process', () => {
+    const story = new Story()
+    for (let round = 0; round < 100_000; round++) {
+      story.exec({ pid: 100, exe: `/bin/${round % 7}` })
+      if (round % 1000 !== 999) story.seen.length = 0
+    }
+    expect(story.chain.length).toBeGreaterThan(5)
+    expect(story.chain.length).toBeLessThanOrEqual(40)
+    let length = 0
+    for (let at: ProcessImage | undefined = story.last; at !== undefined; at = at.origin) length++
+    expect(length).toBeLessThanOrEqual(40)
+  })
+
+  test('stay short under 10,000 generations', () => {
+    const story = new Story()
+    for (let pid = 100; pid < 10_100; pid++) story.exec({ pid, ppid: pid - 1, exe: `/bin/${pid % 7}` })
+    let length = 0
+    for (let at: ProcessImage | undefined = story.last; at !== undefined; at = at.origin) length++
+    expect(length).toBeLessThanOrEqual(40)
+  })
+})
+
+describe('what /proc shows', () => {
+  const found = (given: Partial<FoundProcess> & { pid: number }): FoundProcess => ({
+    ppid: 1,
+    uid: 1000,
+    exe: '/bin/bash',
+    argv: ['bash'],
+    cwd: '/srv',
+    container: '',
+    ...given,
+  })
+
+  test('at the start is the past of what comes, in whatever order it is given', () => {
+    const processes = [
+      found({ pid: 300, ppid: 200, exe: '/usr/bin/python3', argv: ['python3', 'app.py'] }),
+      found({ pid: 1, ppid: 0, uid: 0, exe: '/sbin/init', argv: ['init'] }),
+      found({ pid: 200, ppid: 1, argv: ['bash', '/srv/run.sh'] }),
+    ]
+    for (const order of [processes, [...processes].reverse()]) {
+      const story = new Story(NO_WORLD, order).exec({ pid: 301, ppid: 300, exe: '/bin/ls' })
+      expect(story.edges).toEqual(['exec proc::1000:/usr/bin/python3</srv/app.py->proc::1000:/bin/ls'])
+      expect(story.chain).toEqual([
+        'proc::0:/sbin/init',
+        'proc::1000:/bin/bash</srv/run.sh',
+        'proc::1000:/usr/bin/python3</srv/app.py',
+      ])
+    }
+  })
+
+  test('two that call each other parent, as a race may show them, are no endless chain', () => {
+    const story = new Story(NO_WORLD, [
+      found({ pid: 200, ppid: 300 }),
+      found({ pid: 300, ppid: 200 }),
+      found({ pid: 400, ppid: 400 }),
+    ])
+    expect(story.exec({ pid: 301, ppid: 300, exe: '/bin/ls' }).chain.length).toBeLessThanOrEqual(40)
+  })
+
+  test('is asked for a parent that no record has told of', () => {
+    const world = {
+      ...NO_WORLD,
+      findProcess: (pid: number) =>
+        pid === 50 ? found({ pid: 50, argv: ['bash', '/srv/run.sh'] }) : undefined,
+    }
+    const story = new Story(world).exec({ pid: 51, ppid: 50, exe: '/bin/ls' })
+    expect(story.edges).toEqual(['exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls'])
+  })
+
+  test('of another program under the pid is not believed', () => {
+    const world = {
+      ...NO_WORLD,
+      findProcess: (pid: number) =>
+        pid === 50 ? found({ pid: 50, argv: ['bash', '/srv/x.sh'] }) : undefined,
+    }
+    const story = new Story(world).connect({ pid: 50, exe: '/usr/bin/curl' })
+    expect(story.edges).toEqual([`connect proc::1000:/usr/bin/curl->${HOST}`])
+  })
+
+  test('tells the container, which children keep', () => {
+    const inside = '0123456789ab'
+    const world = { ...NO_WORLD, containerOf: (pid: number) => (pid === 100 ? inside : undefined) }
+    const story = new Story(world)
+      .exec({ pid: 100, exe: '/bin/sh' })
+      .connect({ pid: 100, exe: '/bin/sh' })
+      .exec({ pid: 101, ppid: 100, exe: '/bin/ls' })
+    expect(story.edges).toEqual([
+      `exec proc::1000:?->proc:${inside}:1000:/bin/sh`,
+      `connect proc:${inside}:1000:/bin/sh->${HOST}`,
+      `exec proc:${inside}:1000:/bin/sh->proc:${inside}:1000:/bin/ls`,
+    ])
+  })
+})
