@@ -62,7 +62,10 @@ const phaseOf = (engine: Engine, baseline: Baseline): Phase =>
     : { name: 'training', untilMs: engine.trainingEndMs }
 
 /** What is left of the training that was begun, or of a new one. */
-function planOf(baseline: Baseline, { trainingMs, onlyTrain }: LiveOptions): TrainingPlan {
+export function planOf(
+  baseline: Baseline,
+  { trainingMs, onlyTrain }: Pick<LiveOptions, 'trainingMs' | 'onlyTrain'>,
+): TrainingPlan {
   const trainings = baseline.trainings()
   if (!onlyTrain && trainings.at(-1)?.finished === true) return { kind: 'none' }
   const unfinished = trainings.slice(trainings.findLastIndex(({ finished }) => finished) + 1)

@@ -8,7 +8,7 @@ import type { AuditEvent } from './domain/event.ts'
 import type { BlindReason, BlindSpot, Evidence, Finding, Report, Summary } from './domain/report.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
-import { PathPatterns, printedPattern } from './graph/patterns.ts'
+import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
 import { callName } from './interpret/calls.ts'
 
 /** On a quiet host, how much of a training may be forgotten by a crash. */
@@ -148,7 +148,7 @@ export class Engine {
     if (this.firstMs === undefined) {
       this.firstMs = timeMs
       this.schedule.advance(timeMs)
-      if (this.isTraining) this.options.baseline.beginTraining(timeMs, plannedMs(this.options.plan, timeMs))
+      if (this.isTraining) this.options.baseline.beginTraining(timeMs, this.plannedMs(timeMs))
     } else this.schedule.advance(timeMs)
     if (this.isTraining && this.schedule.isTrained) this.finishTraining()
     const windowEndMs = this.schedule.passedWindow()
@@ -159,7 +159,7 @@ export class Engine {
 
   private finishTraining(): void {
     this.isTraining = false
-    const endMs = this.schedule.trainingEndMs ?? 0
+    const endMs = Math.max(this.schedule.trainingEndMs ?? 0, this.firstMs ?? 0)
     this.options.baseline.extendTraining(endMs, true)
     this.reportBlindSpots(endMs)
     this.options.onTrained?.()
@@ -169,7 +169,8 @@ export class Engine {
     if (this.isOwn(seen, event)) return
     const { baseline } = this.options
     const edge = this.covered(seen)
-    const stampMs = event.id.timeMs
+    // What is dated later than the time now has a stamp that was not believed.
+    const stampMs = Math.min(event.id.timeMs, this.schedule.nowMs ?? event.id.timeMs)
     if (this.schedule.isInTraining(stampMs)) {
       if (baseline.learn(edge, stampMs) && edge === seen.edge) this.learnPattern(edge, seen.filePath, stampMs)
     } else if (!baseline.sawKnown(edge, stampMs)) {
@@ -197,7 +198,8 @@ export class Engine {
     if (pattern === undefined) return
     const printed = printedPattern(pattern)
     const regex = new RegExp(`^${pattern.path}$`)
-    this.options.baseline.addPattern({ ...pattern, printed, learnedMs: timeMs }, (path) => regex.test(path))
+    const stored = { ...pattern, printed, learnedMs: timeMs }
+    this.options.baseline.addPattern(stored, (path) => regex.test(path), directoryOf(pattern.path))
     const { process, action, examples } = pattern
     this.options.emit({ kind: 'pattern', pattern: printed, process, action, examples })
   }
@@ -205,7 +207,6 @@ export class Engine {
   private report(timeMs: number): void {
     const { baseline, rebase, emit } = this.options
     const found = baseline.reportable()
-    if (found.length === 0) return
     for (const { edge, chain, firstMs, evidence } of found) {
       emit({
         kind: 'finding',
@@ -216,17 +217,21 @@ export class Engine {
         evidence,
       } satisfies Finding)
     }
-    baseline.markReported(
-      found.map(({ id }) => id),
-      timeMs,
-      rebase,
-    )
-    if (!rebase) return
-    for (const { edge } of found) this.learnPattern(edge, filePathOf(edge), timeMs)
+    const ids = found.map(({ id }) => id)
+    for (const edge of baseline.markReported(ids, timeMs, rebase))
+      this.learnPattern(edge, filePathOf(edge), timeMs)
+  }
+
+  private plannedMs(startMs: number): number | undefined {
+    const { trainingEndMs } = this.schedule
+    return trainingEndMs === undefined || trainingEndMs === Number.POSITIVE_INFINITY
+      ? undefined
+      : Math.max(0, trainingEndMs - startMs)
   }
 
   private reportBlindSpots(timeMs: number): void {
-    for (const spot of this.blind.since(this.core.losses, timeMs)) this.options.emit(spot)
+    for (const spot of this.blind.since(this.core.losses, this.firstMs ?? timeMs, timeMs))
+      this.options.emit(spot)
   }
 
   private saveProgress(): void {
@@ -249,15 +254,10 @@ function patternsOf(baseline: Baseline): PathPatterns {
   const known = baseline.patterns()
   const patterns = new PathPatterns(known)
   const covered = new Set(known.map(({ process, action, path }) => `${process} ${action} ${path}`))
-  for (const { process, action, path } of baseline.fileEdges()) {
+  for (const { process, action, path } of baseline.recentFileEdges()) {
     if (!covered.has(`${process} ${action} ${path}`)) patterns.remember(process, action, path)
   }
   return patterns
-}
-
-function plannedMs(plan: TrainingPlan, startMs: number): number | undefined {
-  if (plan.kind === 'for') return plan.durationMs
-  return plan.kind === 'until' ? Math.max(0, plan.timeMs - startMs) : undefined
 }
 
 function filePathOf(edge: Edge): string | undefined {
@@ -302,8 +302,8 @@ class BlindSpots {
   private reported: Partial<Record<keyof Losses, number>> = {}
   private fromMs: number | undefined
 
-  since(losses: Losses, toMs: number): BlindSpot[] {
-    const fromMs = this.fromMs ?? toMs
+  since(losses: Losses, firstMs: number, toMs: number): BlindSpot[] {
+    const fromMs = this.fromMs ?? firstMs
     const spots = BLIND_SPOTS.map(({ counter, reason, detail }) => ({
       kind: 'blind-spot' as const,
       reason,

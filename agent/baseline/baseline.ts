@@ -4,7 +4,11 @@ import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
 import type { Evidence } from '../domain/report.ts'
 import { EdgeBook, type EdgeStats } from './edge-book.ts'
+import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase } from './open.ts'
+
+/** File edges that a restarted agent still remembers as siblings. */
+const MOST_RECENT = 10_000
 
 /** An unseen edge that waits for the end of its window. */
 export interface UnseenEdge {
@@ -54,6 +58,7 @@ export class Baseline {
   private readonly book: EdgeBook
   private readonly unseen = new Map<string, UnseenNow>()
   private readonly statements: ReturnType<typeof prepare>
+  private trainingId: number | bigint = 0
 
   constructor(path: string) {
     this.database = openDatabase(path)
@@ -87,14 +92,23 @@ export class Baseline {
 
   /**
    * Does `work` and writes all that it learned and saw, in one transaction: after a crash the file is as it was after
-   * some batch. Within `work` transactions may nest.
+   * some batch, and when `work` throws nothing of it is there. Within `work` transactions may nest.
    */
   batch<T>(work: () => T): T {
-    return this.database.transaction(() => {
-      const result = work()
-      this.flush()
-      return result
-    })()
+    try {
+      // Immediate: a reader that becomes a writer is refused at once when `baseline import` has written in between.
+      return this.database
+        .transaction(() => {
+          const result = work()
+          this.flush()
+          return result
+        })
+        .immediate()
+    } catch (error) {
+      this.book.forget()
+      this.unseen.clear()
+      throw error
+    }
   }
 
   checkpoint(log: string): Checkpoint | undefined {
@@ -132,17 +146,21 @@ export class Baseline {
     })
   }
 
-  /** These have been reported; with `merge` they are normal from now on. */
-  markReported(ids: readonly number[], timeMs: number, merge: boolean): void {
+  /**
+   * These have been reported. With `merge` everything that ever was reported is normal from now on.
+   * @returns the edges that became normal
+   */
+  markReported(ids: readonly number[], timeMs: number, merge: boolean): readonly Edge[] {
     this.flush()
-    for (const id of ids) {
-      this.statements.markReported.run(timeMs, id)
-      if (merge) {
-        this.statements.mergeFinding.run(id)
-        this.statements.markMerged.run(timeMs, id)
-      }
-    }
-    if (merge) this.book.forget()
+    for (const id of ids) this.statements.markReported.run(timeMs, id)
+    if (!merge) return []
+    const merged = this.statements.unmerged.all().map(({ id, kind, from_name: from, to_name: to }) => {
+      this.statements.mergeFinding.run(id)
+      this.statements.markMerged.run(timeMs, id)
+      return { kind, from, to }
+    })
+    this.book.forget()
+    return merged
   }
 
   patterns(): readonly StoredPattern[] {
@@ -156,35 +174,35 @@ export class Baseline {
     }))
   }
 
-  /** Stores a pattern and makes one edge of those it covers. `covers` gets the path of a file node. */
-  addPattern(pattern: StoredPattern, covers: (path: string) => boolean): void {
+  /**
+   * Stores a pattern and makes one edge of those it covers.
+   *
+   * @param covers gets the path of a file node
+   * @param directory that all covered files are in, without a slash at its end
+   */
+  addPattern(pattern: StoredPattern, covers: (path: string) => boolean, directory = ''): void {
     this.flush()
     this.statements.addPattern.run({ ...pattern, examples: JSON.stringify(pattern.examples) })
-    const prefix = `file:${pattern.action}:`
-    const edge: Edge = { kind: pattern.action, from: pattern.process, to: prefix + pattern.path }
-    for (const covered of this.statements.edgesOfProcess.all(pattern.process, pattern.action)) {
+    const { process, action, path } = pattern
+    const prefix = `file:${action}:`
+    const edge: Edge = { kind: action, from: process, to: prefix + path }
+    for (const covered of this.statements.fileEdgesIn.all({ process, action, prefix: prefix + directory })) {
       if (covered.name === edge.to || !covers(covered.name.slice(prefix.length))) continue
-      this.writeEdge(edge, {
-        firstMs: covered.first_ms,
-        lastMs: covered.last_ms,
-        sightings: covered.sightings,
-        days: covered.days,
-        firstDay: covered.last_day,
-        lastDay: covered.last_day,
-      })
-      this.statements.deleteEdge.run(covered.from_id, covered.to_id, pattern.action)
+      const { first_ms: firstMs, last_ms: lastMs, sightings, days } = covered
+      this.writeEdge(edge, { firstMs, lastMs, sightings, days })
+      this.statements.deleteEdge.run(covered.from_id, covered.to_id, action)
       this.statements.deleteNodeIfUnused.run({ id: covered.to_id })
     }
     this.book.forget()
   }
 
-  /** File edges of the baseline, for patterns to learn from after a restart. */
-  *fileEdges(): Iterable<{ process: string; action: FileAction; path: string }> {
-    for (const row of this.statements.fileEdges.iterate()) {
+  /** The file edges that were seen last, oldest first: for patterns to learn from after a restart. */
+  *recentFileEdges(): Iterable<{ process: string; action: FileAction; path: string }> {
+    for (const row of this.statements.recentFileEdges.all(MOST_RECENT).reverse()) {
       yield {
         process: row.from_name,
         action: row.kind as FileAction,
-        path: row.to_name.slice(row.kind.length + 6),
+        path: row.to_name.slice(`file:${row.kind}:`.length),
       }
     }
   }
@@ -199,12 +217,12 @@ export class Baseline {
   }
 
   beginTraining(fromMs: number, plannedMs: number | undefined): void {
-    this.statements.beginTraining.run(fromMs, fromMs, plannedMs ?? null)
+    this.trainingId = this.statements.beginTraining.run(fromMs, fromMs, plannedMs ?? null).lastInsertRowid
   }
 
-  /** The training that goes on has learned up to `toMs`; `finished` ends it. */
+  /** The training that was begun last has learned up to `toMs`; `finished` ends it. */
   extendTraining(toMs: number, finished: boolean): void {
-    this.statements.extendTraining.run(toMs, finished ? 1 : 0)
+    this.statements.extendTraining.run(toMs, finished ? 1 : 0, this.trainingId)
   }
 
   countEdges(): number {
@@ -273,7 +291,6 @@ interface EdgeRow {
   last_ms: number
   sightings: number
   days: number
-  last_day: number
 }
 
 interface CheckpointRow {
@@ -315,26 +332,24 @@ const prepare = (database: Database.Database) => ({
         AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
   writeEdge: database.prepare<EdgeStats & { from: number | bigint; to: number | bigint; kind: string }>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, last_day)
-     VALUES (@from, @to, @kind, @firstMs, @lastMs, @sightings, @days, @lastDay)
-     ON CONFLICT DO UPDATE SET
-       first_ms = min(first_ms, excluded.first_ms),
-       last_ms = max(last_ms, excluded.last_ms),
-       sightings = sightings + excluded.sightings,
-       days = days + excluded.days - (@firstDay <= last_day),
-       last_day = max(last_day, excluded.last_day)`,
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
+     VALUES (@from, @to, @kind, @firstMs, @lastMs, @sightings, @days) ${ON_SAME_EDGE}`,
   ),
   deleteEdge: database.prepare<[number, number, string]>(
     'DELETE FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
   ),
-  edgesOfProcess: database.prepare<[string, string], EdgeRow>(
-    `SELECT edges.*, nodes.name FROM edges JOIN nodes ON nodes.id = to_id
-      WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? ORDER BY to_id`,
+  // In the order of time, so that days are added up rightly. No name goes beyond the last character of Unicode.
+  fileEdgesIn: database.prepare<{ process: string; action: string; prefix: string }, EdgeRow>(
+    `SELECT edges.*, target.name FROM nodes target CROSS JOIN edges
+      WHERE target.name >= @prefix AND target.name < @prefix || char(0x10ffff)
+        AND from_id = (SELECT id FROM nodes WHERE name = @process) AND to_id = target.id AND kind = @action
+      ORDER BY first_ms, target.name`,
   ),
-  fileEdges: database.prepare<[], { kind: string; from_name: string; to_name: string }>(
+  recentFileEdges: database.prepare<[number], { kind: string; from_name: string; to_name: string }>(
     `SELECT kind, source.name AS from_name, target.name AS to_name FROM edges
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE kind IN ('create', 'delete', 'rename', 'write', 'attribute') ORDER BY from_id, to_id`,
+      WHERE kind IN ('create', 'delete', 'rename', 'write', 'attribute')
+      ORDER BY last_ms DESC, target.name, source.name, kind LIMIT ?`,
   ),
   countEdges: database.prepare<[], { count: number }>('SELECT count(*) AS count FROM edges'),
   countReported: database.prepare<[], { count: number }>(
@@ -363,14 +378,15 @@ const prepare = (database: Database.Database) => ({
   ),
   markReported: database.prepare<[number, number]>('UPDATE findings SET reported_ms = ? WHERE id = ?'),
   markMerged: database.prepare<[number, number]>('UPDATE findings SET merged_ms = ? WHERE id = ?'),
+  unmerged: database.prepare<[], { id: number; kind: EdgeKind; from_name: string; to_name: string }>(
+    `SELECT findings.id, kind, source.name AS from_name, target.name AS to_name FROM findings
+       JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+      WHERE reported_ms IS NOT NULL AND merged_ms IS NULL ORDER BY first_ms, findings.id`,
+  ),
   mergeFinding: database.prepare<[number]>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, last_day)
-     SELECT from_id, to_id, kind, first_ms, last_ms, sightings,
-            1 + (last_ms / 86400000 > first_ms / 86400000), last_ms / 86400000 FROM findings WHERE id = ?
-     ON CONFLICT DO UPDATE SET
-       first_ms = min(first_ms, excluded.first_ms),
-       last_ms = max(last_ms, excluded.last_ms),
-       sightings = sightings + excluded.sightings`,
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
+     SELECT from_id, to_id, kind, first_ms, last_ms, sightings, 1 + (last_ms / 86400000 > first_ms / 86400000)
+       FROM findings WHERE id = ? ${ON_SAME_EDGE}`,
   ),
   patterns: database.prepare<[], PatternRow>('SELECT * FROM patterns ORDER BY id'),
   addPattern: database.prepare<Omit<StoredPattern, 'examples'> & { examples: string }>(
@@ -381,8 +397,8 @@ const prepare = (database: Database.Database) => ({
   beginTraining: database.prepare<[number, number, number | null]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms) VALUES (?, ?, ?)',
   ),
-  extendTraining: database.prepare<[number, number]>(
-    'UPDATE trainings SET to_ms = max(to_ms, ?), finished = ? WHERE id = (SELECT max(id) FROM trainings)',
+  extendTraining: database.prepare<[number, number, number | bigint]>(
+    'UPDATE trainings SET to_ms = max(to_ms, ?), finished = ? WHERE id = ?',
   ),
   readCheckpoint: database.prepare<[string], CheckpointRow>('SELECT * FROM checkpoints WHERE log = ?'),
   writeCheckpoint: database.prepare<LogPosition & { log: string; finished: string; clockMs: number }>(

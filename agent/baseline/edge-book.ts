@@ -4,10 +4,8 @@ export interface EdgeStats {
   readonly firstMs: number
   readonly lastMs: number
   readonly sightings: number
-  /** Distinct days among the sightings. */
+  /** Distinct days (UTC) among the sightings. */
   readonly days: number
-  readonly firstDay: number
-  readonly lastDay: number
 }
 
 interface Entry {
@@ -16,13 +14,13 @@ interface Entry {
   lastMs: number
   sightings: number
   days: number
-  firstDay: number
-  lastDay: number
 }
 
 const DAY_MS = 86_400_000
-/** Entries kept to answer without the database; all of them are dropped together when there are more. */
-const MOST_ENTRIES = 100_000
+/** Characters of names kept to answer without the database; all are dropped together when there are more. */
+const MOST_CHARACTERS = 16_000_000
+/** What an entry costs besides its name. */
+const CHARACTERS_OF_ENTRY = 200
 
 /** Edges of the baseline that were seen since the last commit, and the most recent others, so that most need no query. */
 export class EdgeBook {
@@ -31,8 +29,11 @@ export class EdgeBook {
   private size = 0
   private readonly store: { readonly find: (edge: Edge) => boolean }
 
-  constructor(store: { readonly find: (edge: Edge) => boolean }) {
+  private readonly mostCharacters: number
+
+  constructor(store: { readonly find: (edge: Edge) => boolean }, mostCharacters = MOST_CHARACTERS) {
     this.store = store
+    this.mostCharacters = mostCharacters
   }
 
   sawKnown(edge: Edge, timeMs: number): boolean {
@@ -60,12 +61,13 @@ export class EdgeBook {
       entry.sightings = 0
     }
     this.changed.clear()
-    if (this.size > MOST_ENTRIES) this.forget()
+    if (this.size > this.mostCharacters) this.forget()
   }
 
-  /** Drops what is remembered, after the stored edges changed behind the book's back. Only right after `drain`. */
+  /** Drops what is remembered, after the stored edges changed behind the book's back; what was not drained is lost. */
   forget(): void {
     this.entries.clear()
+    this.changed.clear()
     this.size = 0
   }
 
@@ -74,27 +76,27 @@ export class EdgeBook {
   }
 
   private add(edge: Edge): Entry {
-    const entry = { edge, firstMs: 0, lastMs: 0, sightings: 0, days: 0, firstDay: 0, lastDay: 0 }
+    const entry = { edge, firstMs: 0, lastMs: 0, sightings: 0, days: 0 }
     let targets = this.entries.get(edge.from)
     if (targets === undefined) this.entries.set(edge.from, (targets = new Map<string, Entry>()))
     targets.set(`${edge.kind} ${edge.to}`, entry)
-    this.size++
+    this.size += CHARACTERS_OF_ENTRY + edge.to.length
     return entry
   }
 
   private count(entry: Entry, timeMs: number): void {
-    const day = Math.floor(timeMs / DAY_MS)
     if (entry.sightings === 0) {
       this.changed.add(entry)
-      Object.assign(entry, { firstMs: timeMs, lastMs: timeMs, days: 1, firstDay: day, lastDay: day })
-    } else {
-      if (timeMs < entry.firstMs) entry.firstMs = timeMs
-      if (timeMs > entry.lastMs) entry.lastMs = timeMs
-      if (day > entry.lastDay) {
-        entry.days++
-        entry.lastDay = day
-      }
+      Object.assign(entry, { firstMs: timeMs, lastMs: timeMs, days: 1 })
+    } else if (timeMs > entry.lastMs) {
+      if (dayOf(timeMs) > dayOf(entry.lastMs)) entry.days++
+      entry.lastMs = timeMs
+    } else if (timeMs < entry.firstMs) {
+      if (dayOf(timeMs) < dayOf(entry.firstMs)) entry.days++
+      entry.firstMs = timeMs
     }
     entry.sightings++
   }
 }
+
+const dayOf = (timeMs: number): number => Math.floor(timeMs / DAY_MS)

@@ -2,7 +2,7 @@
  * The schema, one step after the other. A released step is never changed; a change is a new step. `user_version` of the
  * file says how many have been taken.
  *
- * Times are Unix time in milliseconds, days are days since 1970-01-01 UTC.
+ * Times are Unix time in milliseconds, days are those of UTC.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -20,7 +20,6 @@ export const MIGRATIONS: readonly string[] = [
     last_ms   INTEGER NOT NULL,
     sightings INTEGER NOT NULL,
     days      INTEGER NOT NULL,
-    last_day  INTEGER NOT NULL,
     PRIMARY KEY (from_id, to_id, kind)
   ) STRICT, WITHOUT ROWID;
 
@@ -75,3 +74,20 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   `,
 ]
+
+/**
+ * End of an INSERT into `edges` that may meet the same edge. Days are not stored one by one: the sum is exact while time
+ * goes on, and never more than the truth when two spans overlap.
+ */
+export const ON_SAME_EDGE = `
+  ON CONFLICT DO UPDATE SET
+    first_ms = min(first_ms, excluded.first_ms),
+    last_ms = max(last_ms, excluded.last_ms),
+    sightings = sightings + excluded.sightings,
+    days = CASE
+      WHEN excluded.first_ms / 86400000 > last_ms / 86400000 OR excluded.last_ms / 86400000 < first_ms / 86400000
+        THEN days + excluded.days
+      WHEN excluded.first_ms / 86400000 = last_ms / 86400000 OR excluded.last_ms / 86400000 = first_ms / 86400000
+        THEN days + excluded.days - 1
+      ELSE max(days, excluded.days)
+    END`

@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3'
 import { z } from 'zod'
 import { EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
+import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase, openForReading } from './open.ts'
 
 /** First line of an export; the number changes when older programs could not read it. */
@@ -17,27 +18,46 @@ export interface StoredEdge {
   readonly days: number
 }
 
-const DAY_MS = 86_400_000
+/** Names as the graph prints them: no control character, no second line. */
+const Node = z
+  .string()
+  .regex(/^(?:proc|host|file):[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/, 'no name of a node')
+/** Literal text, escapes, classes without a slash and counts: nothing that could cover a file in another directory. */
+const Path = z
+  .string()
+  .min(1)
+  .regex(
+    /^(?:[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/,
+    'no pattern of a path',
+  )
 
 const Header = z.strictObject({ kind: z.literal('baseline'), format: z.literal(FORMAT) })
 const Time = z.int().min(0)
-const EdgeLine = z.strictObject({
-  kind: z.literal('edge'),
-  edge: z.strictObject({ kind: z.enum(EDGE_KINDS), from: z.string().min(1), to: z.string().min(1) }),
-  firstMs: Time,
-  lastMs: Time,
-  sightings: z.int().min(1),
-  days: z.int().min(1),
-})
-const PatternLine = z.strictObject({
-  kind: z.literal('pattern'),
-  process: z.string().min(1),
-  action: z.enum(['create', 'delete', 'rename', 'write', 'attribute']),
-  path: z.string().min(1),
-  pattern: z.string().min(1),
-  examples: z.array(z.string()),
-  learnedMs: Time,
-})
+const EdgeLine = z
+  .strictObject({
+    kind: z.literal('edge'),
+    edge: z.strictObject({ kind: z.enum(EDGE_KINDS), from: Node, to: Node }),
+    firstMs: Time,
+    lastMs: Time,
+    sightings: z.int().min(1),
+    days: z.int().min(1),
+  })
+  .refine(({ firstMs, lastMs }) => firstMs <= lastMs, 'lastMs is before firstMs')
+  .refine(({ sightings, days }) => days <= sightings, 'more days than sightings')
+const PatternLine = z
+  .strictObject({
+    kind: z.literal('pattern'),
+    process: Node,
+    action: z.enum(['create', 'delete', 'rename', 'write', 'attribute']),
+    path: Path,
+    pattern: z.string(),
+    examples: z.array(z.string()),
+    learnedMs: Time,
+  })
+  .refine(
+    ({ path, pattern }) => pattern.startsWith('^') && pattern.endsWith(`${path}$`),
+    'pattern and path differ',
+  )
 const TrainingLine = z.strictObject({
   kind: z.literal('training'),
   fromMs: Time,
@@ -111,7 +131,7 @@ export function importBaseline(path: string, lines: Iterable<string>, source: st
   const parsed = [...parse(lines, source)]
   const database = openDatabase(path)
   try {
-    return database.transaction(() => write(database, parsed))()
+    return database.transaction(() => write(database, parsed)).immediate()
   } finally {
     database.close()
   }
@@ -119,19 +139,23 @@ export function importBaseline(path: string, lines: Iterable<string>, source: st
 
 function* parse(lines: Iterable<string>, source: string): Iterable<Line> {
   let number = 0
+  let isBegun = false
   for (const text of lines) {
     number++
     if (text.trim() === '') continue
     const line = Line.safeParse(jsonOf(text))
-    if (!line.success)
-      throw new UsageError(`${source}:${number}: ${line.error.issues[0]?.message ?? 'not understood'}`)
-    if (number === 1 && line.data.kind !== 'baseline')
-      throw new UsageError(`${source}:1: this is no exported baseline`)
+    const isHeader = line.success && line.data.kind === 'baseline'
+    if (!isBegun && !isHeader) throw new UsageError(`${source}:${number}: this is no exported baseline`)
+    isBegun = true
+    if (!line.success) throw new UsageError(`${source}:${number}: ${complaintOf(line.error)}`)
     if (line.data.kind === 'pattern') checkPattern(line.data.path, `${source}:${number}`)
     yield line.data
   }
-  if (number === 0) throw new UsageError(`${source} is empty`)
+  if (!isBegun) throw new UsageError(`${source} is empty`)
 }
+
+const complaintOf = ({ issues: [issue] }: z.ZodError): string =>
+  issue === undefined ? 'not understood' : [...issue.path, issue.message].map(String).join(': ')
 
 function jsonOf(text: string): unknown {
   try {
@@ -151,12 +175,10 @@ function checkPattern(path: string, place: string): void {
 
 function write(database: Database.Database, lines: readonly Line[]): number {
   const addNode = database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?) ON CONFLICT DO NOTHING')
-  const addEdge = database.prepare<[string, string, string, number, number, number, number, number]>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, last_day)
-     VALUES ((SELECT id FROM nodes WHERE name = ?), (SELECT id FROM nodes WHERE name = ?), ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms),
-       sightings = sightings + excluded.sightings, days = max(days, excluded.days),
-       last_day = max(last_day, excluded.last_day)`,
+  const addEdge = database.prepare<[string, string, string, number, number, number, number]>(
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
+     VALUES ((SELECT id FROM nodes WHERE name = ?), (SELECT id FROM nodes WHERE name = ?), ?, ?, ?, ?, ?)
+     ${ON_SAME_EDGE}`,
   )
   const addPattern = database.prepare<[string, string, string, string, string, number]>(
     `INSERT INTO patterns (process, action, path, printed, examples, learned_ms)
@@ -165,13 +187,18 @@ function write(database: Database.Database, lines: readonly Line[]): number {
   const addTraining = database.prepare<[number, number, number | null, number]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms, finished) VALUES (?, ?, ?, ?)',
   )
+  const isTrained =
+    database.prepare<[], { finished: number }>('SELECT finished FROM trainings ORDER BY id DESC').get()
+      ?.finished === 1
   let edges = 0
   for (const line of lines) {
     switch (line.kind) {
       case 'baseline':
         break
       case 'training':
-        addTraining.run(line.fromMs, line.toMs, line.plannedMs, line.finished ? 1 : 0)
+        // Half a training does not take away that the baseline is trained.
+        if (line.finished || !isTrained)
+          addTraining.run(line.fromMs, line.toMs, line.plannedMs, line.finished ? 1 : 0)
         break
       case 'pattern': {
         const { process, action, path, pattern, examples, learnedMs } = line
@@ -182,8 +209,7 @@ function write(database: Database.Database, lines: readonly Line[]): number {
         const { edge, firstMs, lastMs, sightings, days } = line
         addNode.run(edge.from)
         addNode.run(edge.to)
-        const lastDay = Math.floor(lastMs / DAY_MS)
-        addEdge.run(edge.from, edge.to, edge.kind, firstMs, lastMs, sightings, days, lastDay)
+        addEdge.run(edge.from, edge.to, edge.kind, firstMs, lastMs, sightings, days)
         edges++
         break
       }

@@ -86,7 +86,7 @@ function endOfTraining(plan: TrainingPlan, startMs: number): number {
     case 'none':
       return Number.NEGATIVE_INFINITY
     case 'until':
-      return plan.timeMs
+      return Math.round(plan.timeMs)
     case 'for':
       return startMs + plan.durationMs
     case 'everything':

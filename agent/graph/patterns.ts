@@ -120,8 +120,8 @@ interface LearnedPattern {
   readonly path: string
 }
 
-/** The directory that a pattern's files have in common, as far as it is literal. */
-function directoryOf(pattern: string): string {
+/** The directory that a pattern's files have in common, as far as it is literal; no slash at its end. */
+export function directoryOf(pattern: string): string {
   const [literal = ''] = /^(?:[^\\[]|\\[^d])*/.exec(pattern) ?? []
   return literal.slice(0, Math.max(0, literal.lastIndexOf('/'))).replace(/\\(.)/g, '$1')
 }

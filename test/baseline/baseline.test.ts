@@ -1,0 +1,469 @@
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import * as fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Baseline, type UnseenEdge } from '../../agent/baseline/baseline.ts'
+import { edgesIn, type StoredEdge } from '../../agent/baseline/transfer.ts'
+import type { Edge } from '../../agent/domain/edge.ts'
+import { folderForTest } from '../tail/folder.ts'
+
+const DAY_MS = 86_400_000
+const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
+const DASH = 'proc::root:/usr/bin/dash'
+
+const exec = (to: string): Edge => ({ kind: 'exec', from: DASH, to: `proc::root:/usr/bin/${to}` })
+const create = (path: string, from = DASH): Edge => ({ kind: 'create', from, to: `file:create:${path}` })
+
+function unseen(edge: Edge, firstMs: number, ancestors: readonly string[] = [DASH]): UnseenEdge {
+  const evidence = {
+    node: '',
+    serial: 7,
+    syscall: 'execve',
+    pid: 2,
+    ppid: 1,
+    auid: 0,
+    comm: 'sh',
+    argv: ['sh'],
+    count: 1,
+  }
+  return { edge, chain: [...ancestors, edge.to], firstMs, evidence }
+}
+
+const newPath = (): string => join(folderForTest(), 'baseline.db')
+
+function open(path = newPath()): Baseline {
+  const baseline = new Baseline(path)
+  onTestFinished(() => baseline.close())
+  return baseline
+}
+
+/** What another program reads from the file. */
+const stored = (path: string): StoredEdge[] => [...edgesIn(path)]
+
+/** Edges with their times, counted again one by one. */
+function recount(sightings: readonly { readonly edge: Edge; readonly timeMs: number }[]): StoredEdge[] {
+  const times = new Map<string, { edge: Edge; all: number[] }>()
+  for (const { edge, timeMs } of sightings) {
+    const key = `${edge.from} ${edge.kind} ${edge.to}`
+    const known = times.get(key)
+    if (known === undefined) times.set(key, { edge, all: [timeMs] })
+    else known.all.push(timeMs)
+  }
+  return [...times]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, { edge, all }]) => ({
+      ...edge,
+      firstMs: Math.min(...all),
+      lastMs: Math.max(...all),
+      sightings: all.length,
+      days: new Set(all.map((timeMs) => Math.floor(timeMs / DAY_MS))).size,
+    }))
+}
+
+const EDGES = [exec('ls'), exec('cat'), create('/a'), create('/b')]
+const SIGHTING = fc.record({
+  edge: fc.constantFrom(...EDGES),
+  /** Since the one before it. */
+  afterMs: fc.oneof(fc.nat(1000), fc.nat(3 * DAY_MS)),
+})
+const BATCHES = fc.array(fc.array(SIGHTING, { maxLength: 8 }), { maxLength: 8 })
+
+function inOrder(batches: readonly (readonly { readonly edge: Edge; readonly afterMs: number }[])[]): {
+  readonly edge: Edge
+  readonly timeMs: number
+}[][] {
+  let timeMs = NOON_MS
+  return batches.map((batch) => batch.map(({ edge, afterMs }) => ({ edge, timeMs: (timeMs += afterMs) })))
+}
+
+describe('edges', () => {
+  test('law: times, sightings and days are those of a recount, over batches, days and restarts', () => {
+    const folder = folderForTest()
+    let run = 0
+    fc.assert(
+      fc.property(BATCHES, fc.boolean(), (random, restarts) => {
+        const batches = inOrder(random)
+        const path = join(folder, `${run++}.db`)
+        let baseline = new Baseline(path)
+        for (const batch of batches) {
+          baseline.batch(() => {
+            for (const { edge, timeMs } of batch) baseline.learn(edge, timeMs)
+          })
+          if (!restarts) continue
+          baseline.close()
+          baseline = new Baseline(path)
+        }
+        baseline.close()
+        expect(stored(path)).toEqual(recount(batches.flat()))
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('law: seen out of order, everything but the days is exact, and days are never too many', () => {
+    const folder = folderForTest()
+    let run = 0
+    const times = fc.array(fc.array(fc.nat(9 * DAY_MS), { maxLength: 4 }), { maxLength: 6 })
+    fc.assert(
+      fc.property(times, (batches) => {
+        const path = join(folder, `${run++}.db`)
+        const baseline = new Baseline(path)
+        for (const batch of batches) {
+          baseline.batch(() => {
+            for (const timeMs of batch) baseline.learn(exec('ls'), NOON_MS + timeMs)
+          })
+        }
+        baseline.close()
+        const [truth] = recount(
+          batches.flat().map((timeMs) => ({ edge: exec('ls'), timeMs: NOON_MS + timeMs })),
+        )
+        const [found] = stored(path)
+        expect({ ...found, days: 0 }).toEqual({ ...truth, days: 0 })
+        expect(found?.days ?? 0).toBeLessThanOrEqual(truth?.days ?? 0)
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  test('learning says what is new, also after a restart', () => {
+    const path = newPath()
+    const first = new Baseline(path)
+    first.batch(() => {
+      expect(first.learn(exec('ls'), NOON_MS)).toBe(true)
+      expect(first.learn(exec('ls'), NOON_MS)).toBe(false)
+      expect(first.sawKnown(exec('cat'), NOON_MS)).toBe(false)
+    })
+    first.close()
+    const again = open(path)
+    again.batch(() => {
+      expect(again.sawKnown(exec('ls'), NOON_MS)).toBe(true)
+      expect(again.sawKnown({ ...exec('ls'), kind: 'trace' }, NOON_MS)).toBe(false)
+      expect(again.learn(exec('ls'), NOON_MS)).toBe(false)
+      expect(again.learn(exec('cat'), NOON_MS)).toBe(true)
+    })
+    expect(again.countEdges()).toBe(2)
+  })
+
+  test('names that mean something to SQL are names', () => {
+    const path = newPath()
+    const baseline = open(path)
+    const odd = [
+      "file:create:/x'); DROP TABLE edges;--",
+      'file:create:/%_*?[a]',
+      'file:create:/é😀',
+      'file:create:/A',
+    ]
+    const edges = [...odd, 'file:create:/a'].map((to): Edge => ({ kind: 'create', from: DASH, to }))
+    baseline.batch(() => edges.forEach((edge) => baseline.learn(edge, NOON_MS)))
+    expect(new Set(stored(path).map(({ to }) => to))).toEqual(new Set(edges.map(({ to }) => to)))
+  })
+})
+
+describe('a batch', () => {
+  test('is there as a whole, or not at all', () => {
+    const path = newPath()
+    const baseline = open(path)
+    const position = { path: '/log', inode: 1, fingerprint: 'f', offset: 0 }
+    baseline.batch(() => {
+      baseline.learn(exec('ls'), NOON_MS)
+      baseline.writeCheckpoint('/log', { position, finished: [], clockMs: NOON_MS })
+    })
+    const before = stored(path)
+    expect(() =>
+      baseline.batch(() => {
+        baseline.learn(exec('ls'), NOON_MS + 1)
+        baseline.learn(exec('cat'), NOON_MS + 1)
+        baseline.beginTraining(NOON_MS, 1000)
+        baseline.sawUnseen(unseen(exec('id'), NOON_MS))
+        baseline.markReported(
+          baseline.reportable().map(({ id }) => id),
+          NOON_MS,
+          true,
+        )
+        baseline.addPattern(
+          { process: DASH, action: 'create', path: 'x', printed: 'x', examples: [], learnedMs: 1 },
+          () => false,
+        )
+        baseline.writeCheckpoint('/log', { position: { ...position, offset: 99 }, finished: [], clockMs: 2 })
+        throw new Error('in the middle')
+      }),
+    ).toThrow('in the middle')
+    expect(stored(path)).toEqual(before)
+    // Nor does it come back with the next one.
+    baseline.batch(() => {
+      expect(baseline.sawKnown(exec('cat'), NOON_MS)).toBe(false)
+      expect(baseline.sawKnown(exec('id'), NOON_MS)).toBe(false)
+    })
+    expect(stored(path)).toEqual(before)
+    expect(baseline.reportable()).toEqual([])
+    expect(baseline.patterns()).toEqual([])
+    expect(baseline.trainings()).toEqual([])
+    expect(baseline.countReported()).toBe(0)
+    expect(baseline.checkpoint('/log')?.position.offset).toBe(0)
+  })
+
+  test('waits for another program that writes', () => {
+    const path = newPath()
+    const baseline = open(path)
+    const other = open(path)
+    baseline.batch(() => baseline.learn(exec('ls'), NOON_MS))
+    baseline.batch(() => {
+      expect(baseline.sawKnown(exec('ls'), NOON_MS)).toBe(true)
+      // Readers are not held up by the batch, and see what was before it.
+      expect(stored(path)[0]?.sightings).toBe(1)
+    })
+    other.batch(() => other.learn(exec('cat'), NOON_MS))
+    baseline.batch(() => baseline.learn(exec('id'), NOON_MS))
+    expect(stored(path)).toHaveLength(3)
+  })
+
+  test('gives back what the work gives', () => {
+    expect(open().batch(() => 42)).toBe(42)
+  })
+})
+
+describe('unseen edges', () => {
+  test('are one finding for each chain, with how often and when first', () => {
+    const baseline = open()
+    baseline.batch(() => {
+      baseline.sawUnseen(unseen(exec('id'), NOON_MS))
+      baseline.sawUnseen(unseen(exec('id'), NOON_MS + 5))
+      baseline.sawUnseen(unseen(exec('id'), NOON_MS + 1, ['proc::root:/usr/sbin/sshd', DASH]))
+    })
+    baseline.batch(() => baseline.sawUnseen(unseen(exec('id'), NOON_MS + 9)))
+    expect(baseline.reportable()).toMatchObject([
+      { edge: exec('id'), chain: [DASH, exec('id').to], firstMs: NOON_MS, evidence: { serial: 7, count: 3 } },
+      {
+        chain: ['proc::root:/usr/sbin/sshd', DASH, exec('id').to],
+        firstMs: NOON_MS + 1,
+        evidence: { count: 1 },
+      },
+    ])
+  })
+
+  test('whose names hold what parts names are not mixed up', () => {
+    const baseline = open()
+    baseline.sawUnseen(unseen({ kind: 'exec', from: 'proc::a:/b proc::c:/d', to: 'x' }, 1, ['p']))
+    baseline.sawUnseen(unseen({ kind: 'exec', from: 'proc::a:/b', to: 'proc::c:/d x' }, 1, ['p']))
+    baseline.sawUnseen(unseen(exec('id'), 1, ['a', 'b']))
+    baseline.sawUnseen(unseen(exec('id'), 1, ['a->b']))
+    expect(baseline.reportable()).toHaveLength(4)
+  })
+
+  test('are handed out in the order of time, until they have been reported, also after a restart', () => {
+    const path = newPath()
+    const first = new Baseline(path)
+    first.batch(() => {
+      first.sawUnseen(unseen(exec('b'), NOON_MS + 2))
+      first.sawUnseen(unseen(exec('a'), NOON_MS + 1))
+      first.sawUnseen(unseen(exec('c'), NOON_MS + 2))
+    })
+    first.close()
+    const baseline = open(path)
+    const waiting = baseline.reportable()
+    expect(waiting.map(({ edge }) => edge.to)).toEqual([exec('a').to, exec('b').to, exec('c').to])
+    baseline.batch(() =>
+      baseline.markReported(
+        waiting.slice(0, 2).map(({ id }) => id),
+        NOON_MS,
+        false,
+      ),
+    )
+    expect(baseline.reportable().map(({ edge }) => edge.to)).toEqual([exec('c').to])
+    baseline.batch(() => baseline.sawUnseen(unseen(exec('a'), NOON_MS + 3)))
+    expect(baseline.reportable()).toHaveLength(1)
+  })
+
+  test('that were reported are counted once, whatever their chains', () => {
+    const baseline = open()
+    baseline.sawUnseen(unseen(exec('id'), 1, ['a']))
+    baseline.sawUnseen(unseen(exec('id'), 1, ['b']))
+    baseline.sawUnseen(unseen(exec('ls'), 1, ['a']))
+    expect(baseline.countReported()).toBe(0)
+    baseline.markReported(
+      baseline.reportable().map(({ id }) => id),
+      NOON_MS,
+      false,
+    )
+    expect(baseline.countReported()).toBe(2)
+    expect(baseline.countEdges()).toBe(0)
+  })
+
+  test('that are merged are in the baseline with all their sightings, once', () => {
+    const path = newPath()
+    const baseline = open(path)
+    const sightings = [NOON_MS, NOON_MS + 10, NOON_MS + DAY_MS]
+    baseline.batch(() => {
+      baseline.learn(exec('ls'), NOON_MS)
+      for (const timeMs of sightings) baseline.sawUnseen(unseen(exec('id'), timeMs))
+      baseline.sawUnseen(unseen(exec('id'), NOON_MS + DAY_MS + 1, ['proc::root:/usr/sbin/cron', DASH]))
+    })
+    const merged = baseline.batch(() =>
+      baseline.markReported(
+        baseline.reportable().map(({ id }) => id),
+        NOON_MS,
+        true,
+      ),
+    )
+    expect(merged).toEqual([exec('id'), exec('id')])
+    const all = [...sightings, NOON_MS + DAY_MS + 1].map((timeMs) => ({ edge: exec('id'), timeMs }))
+    expect(stored(path)).toEqual(recount([{ edge: exec('ls'), timeMs: NOON_MS }, ...all]))
+    baseline.batch(() => expect(baseline.sawKnown(exec('id'), NOON_MS + DAY_MS + 2)).toBe(true))
+    expect(stored(path).find(({ to }) => to === exec('id').to)).toMatchObject({ sightings: 5, days: 2 })
+    expect(baseline.batch(() => baseline.markReported([], NOON_MS, true))).toEqual([])
+  })
+
+  test('that were reported before merging was asked for are merged too', () => {
+    const baseline = open()
+    baseline.batch(() => baseline.sawUnseen(unseen(exec('id'), NOON_MS)))
+    baseline.batch(() =>
+      baseline.markReported(
+        baseline.reportable().map(({ id }) => id),
+        NOON_MS,
+        false,
+      ),
+    )
+    expect(baseline.sawKnown(exec('id'), NOON_MS)).toBe(false)
+    expect(baseline.batch(() => baseline.markReported([], NOON_MS, true))).toEqual([exec('id')])
+    expect(baseline.sawKnown(exec('id'), NOON_MS)).toBe(true)
+  })
+})
+
+describe('a pattern', () => {
+  const stamp = { process: DASH, action: 'create', examples: ['/q/1'], learnedMs: NOON_MS } as const
+  const numbers = { ...stamp, path: '/q/\\d+', printed: '^x$' }
+
+  test('makes one edge of those it covers, with the sum of their sightings', () => {
+    const path = newPath()
+    const baseline = open(path)
+    const sightings = [
+      { edge: create('/q/1'), timeMs: NOON_MS },
+      { edge: create('/q/2'), timeMs: NOON_MS },
+      { edge: create('/q/2'), timeMs: NOON_MS + DAY_MS },
+      { edge: create('/q/3'), timeMs: NOON_MS + 2 * DAY_MS },
+    ]
+    const others = [
+      create('/q/x'),
+      create('/q/1/2'),
+      create('/q'),
+      create('/r/1'),
+      create('/q/1', 'proc::root:/bin/other'),
+    ]
+    const same: Edge = { kind: 'write', from: DASH, to: 'file:write:/q/1' }
+    baseline.batch(() => {
+      for (const { edge, timeMs } of sightings) baseline.learn(edge, timeMs)
+      for (const edge of [...others, same]) baseline.learn(edge, NOON_MS)
+    })
+    baseline.batch(() => baseline.addPattern(numbers, (file) => /^\/q\/\d+$/.test(file), '/q'))
+    const one = create('/q/\\d+')
+    expect(stored(path)).toEqual(
+      recount([
+        ...sightings.map(({ timeMs }) => ({ edge: one, timeMs })),
+        ...[...others, same].map((edge) => ({ edge, timeMs: NOON_MS })),
+      ]),
+    )
+    // The edge is known by its new name, and by that only.
+    expect(baseline.sawKnown(one, NOON_MS)).toBe(true)
+    expect(baseline.sawKnown(create('/q/1'), NOON_MS)).toBe(false)
+  })
+
+  test('takes what was learned in the same batch, and nodes that nobody needs any more are gone', () => {
+    const path = newPath()
+    const baseline = open(path)
+    baseline.batch(() => {
+      baseline.learn(create('/q/1'), NOON_MS)
+      baseline.learn(create('/q/2'), NOON_MS)
+      baseline.sawUnseen(unseen(create('/q/2', 'proc::root:/bin/other'), NOON_MS))
+      baseline.addPattern(numbers, (file) => /^\/q\/\d+$/.test(file))
+    })
+    expect(stored(path)).toMatchObject([{ to: 'file:create:/q/\\d+', sightings: 2 }])
+    const database = new Database(path, { readonly: true })
+    const names = database.prepare('SELECT name FROM nodes ORDER BY name').pluck().all()
+    database.close()
+    // `/q/2` stands in a finding of another process.
+    expect(names).toEqual(['file:create:/q/2', 'file:create:/q/\\d+', 'proc::root:/bin/other', DASH])
+  })
+
+  test('is kept, once', () => {
+    const path = newPath()
+    const first = new Baseline(path)
+    first.batch(() => {
+      first.addPattern(numbers, () => false)
+      first.addPattern(numbers, () => false)
+      first.addPattern({ ...numbers, action: 'delete' }, () => false)
+    })
+    first.close()
+    expect(open(path).patterns()).toEqual([numbers, { ...numbers, action: 'delete' }])
+  })
+})
+
+test('the file edges seen last come back, oldest first', () => {
+  const baseline = open()
+  baseline.batch(() => {
+    baseline.learn(create('/new'), NOON_MS + 2)
+    baseline.learn(exec('ls'), NOON_MS)
+    baseline.learn(create('/old'), NOON_MS)
+    baseline.learn({ kind: 'attribute', from: DASH, to: 'file:attribute:/between' }, NOON_MS + 1)
+  })
+  expect([...baseline.recentFileEdges()]).toEqual([
+    { process: DASH, action: 'create', path: '/old' },
+    { process: DASH, action: 'attribute', path: '/between' },
+    { process: DASH, action: 'create', path: '/new' },
+  ])
+})
+
+describe('trainings', () => {
+  test('are kept in their order, with how far they came', () => {
+    const path = newPath()
+    const first = new Baseline(path)
+    first.beginTraining(NOON_MS, 1000)
+    first.extendTraining(NOON_MS + 400, false)
+    first.extendTraining(NOON_MS + 300, false)
+    first.beginTraining(NOON_MS + 5000, undefined)
+    first.extendTraining(NOON_MS + 6000, true)
+    first.close()
+    expect(open(path).trainings()).toEqual([
+      { fromMs: NOON_MS, toMs: NOON_MS + 400, plannedMs: 1000, finished: false },
+      { fromMs: NOON_MS + 5000, toMs: NOON_MS + 6000, plannedMs: undefined, finished: true },
+    ])
+  })
+
+  test('that somebody else began are left alone', () => {
+    const path = newPath()
+    const agent = open(path)
+    const other = open(path)
+    agent.beginTraining(NOON_MS, 1000)
+    other.beginTraining(NOON_MS, undefined)
+    other.extendTraining(NOON_MS + 9, true)
+    agent.extendTraining(NOON_MS + 500, false)
+    expect(agent.trainings().map(({ toMs, finished }) => [toMs - NOON_MS, finished])).toEqual([
+      [500, false],
+      [9, true],
+    ])
+  })
+})
+
+test('a checkpoint is that of its log, the last one written', () => {
+  const path = newPath()
+  const first = new Baseline(path)
+  const position = { path: '/var/log/audit/audit.log', inode: 5, fingerprint: 'abc', offset: 10 }
+  const finished = [{ node: 'n', timeMs: NOON_MS, serial: 4_294_967_295 }]
+  first.batch(() => {
+    first.writeCheckpoint('/a', { position, finished: [], clockMs: 1 })
+    first.writeCheckpoint('/b', { position: { ...position, inode: 2 ** 52 }, finished, clockMs: 2 })
+    first.writeCheckpoint('/a', { position: { ...position, offset: 5 * 2 ** 40 }, finished, clockMs: 3 })
+  })
+  first.close()
+  const baseline = open(path)
+  expect(baseline.checkpoint('/a')).toEqual({
+    position: { ...position, offset: 5 * 2 ** 40 },
+    finished,
+    clockMs: 3,
+  })
+  expect(baseline.checkpoint('/b')).toEqual({
+    position: { ...position, inode: 2 ** 52 },
+    finished,
+    clockMs: 2,
+  })
+  expect(baseline.checkpoint('/c')).toBeUndefined()
+})
