@@ -74,7 +74,7 @@ export class Core {
 
   /** Where reading must begin again after a crash: see `Assembler.lowWater`. The offset counts from the first byte pushed. */
   get resumePoint(): LowWater {
-    return this.assembler.lowWater ?? { offset: this.lines.offset, finished: [] }
+    return this.assembler.lowWater(this.lines.offset)
   }
 
   /** These events were finished before the restart. */

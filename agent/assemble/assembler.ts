@@ -52,6 +52,11 @@ export interface AssemblyLosses {
   readonly missingSerials: number
 }
 
+interface Finished {
+  readonly id: EventId
+  readonly offset: number
+}
+
 export interface LowWater {
   readonly offset: number
   readonly finished: readonly EventId[]
@@ -78,9 +83,9 @@ export class Assembler {
   private lateRecords = 0
   private incompleteEvents = 0
   /** Finished while an older event was open, with the offset of the line that finished them. */
-  private finishedLately: { readonly id: EventId; readonly offset: number }[] = []
-  /** Events finished before a restart, and whether one of their records has been met again. */
-  private readonly skipped = new Map<string, boolean>()
+  private finishedLately: Finished[] = []
+  /** Finished before a restart, with the offset of the last of their lines met again since; infinite before that. */
+  private readonly skipped = new Map<string, Finished>()
   private offset = 0
   private readonly finishedIds = new Array<EventId | undefined>(FINISHED_SLOTS)
   private readonly serials = new Map<string, SerialWatch>()
@@ -117,19 +122,20 @@ export class Assembler {
   }
 
   /**
-   * Where a reader must start again to lose nothing: the line that began the oldest open event, with the events that
-   * have been finished since, whose records it will meet again. Undefined when no event is open.
+   * Where a reader must start again to lose nothing: the line that began the oldest open event, or `end` when there is
+   * none; with the events that have been finished since, or before the last restart, whose records it will meet again.
    */
-  get lowWater(): LowWater | undefined {
+  lowWater(end: number): LowWater {
     const [oldest] = this.open.values()
-    if (oldest === undefined) return undefined
-    this.forgetFinishedBefore(oldest.offset)
-    return { offset: oldest.offset, finished: this.finishedLately.map(({ id }) => id) }
+    const offset = oldest?.offset ?? end
+    this.forgetFinishedBefore(offset)
+    const skipped = [...this.skipped.values()].filter((finished) => finished.offset >= offset)
+    return { offset, finished: [...this.finishedLately, ...skipped].map(({ id }) => id) }
   }
 
   /** These events were finished before the restart: their records are not taken again. */
   skip(finished: readonly EventId[]): void {
-    for (const id of finished) this.skipped.set(textOf(id), false)
+    for (const id of finished) this.skipped.set(textOf(id), { id, offset: Number.POSITIVE_INFINITY })
   }
 
   get losses(): AssemblyLosses {
@@ -164,12 +170,11 @@ export class Assembler {
 
   private isSkipped(record: AuditRecord): boolean {
     const text = textOf(record.id)
-    const wasMet = this.skipped.get(text)
-    if (wasMet === false) {
-      this.skipped.set(text, true)
-      this.watchSerial(record)
-    }
-    return wasMet !== undefined
+    const finished = this.skipped.get(text)
+    if (finished === undefined) return false
+    if (finished.offset === Number.POSITIVE_INFINITY) this.watchSerial(record)
+    this.skipped.set(text, { id: finished.id, offset: this.offset })
+    return true
   }
 
   private take(event: OpenEvent, record: AuditRecord): void {
@@ -209,6 +214,8 @@ export class Assembler {
 
   private giveUpOld(newerRecords: number): void {
     const oldest = this.records - newerRecords
+    // By now every event has been passed that was finished while one was open at the restart.
+    if (this.records > 2 * MOST_NEWER_RECORDS) this.skipped.clear()
     for (const event of this.open.values()) {
       if (event.since > oldest) {
         if (this.finishedLately.length > 2 * MOST_NEWER_RECORDS) this.forgetFinishedBefore(event.offset)
