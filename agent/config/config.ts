@@ -1,17 +1,30 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { LineCounter, parseDocument, isMap, isScalar, type Document } from 'yaml'
+import { LineCounter, parseDocument, isMap, isScalar, visit, type Document } from 'yaml'
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
 
 export const DEFAULT_LOG = '/var/log/audit/audit.log'
 
+const YEAR_S = 365 * 86_400
+const Path = z.string().min(1)
+
 /** The whole configuration. Each key is also an option of `fullmon run`, which wins over the file. */
 export const Config = z.strictObject({
-  auditd: z.string().default(DEFAULT_LOG).describe('log of auditd to follow; - reads standard input'),
-  db: z.string().default('/var/lib/fullmon/baseline.db').describe('the baseline; created when it is missing'),
-  log: z.string().optional().describe('log file for people; rotated by size'),
-  baseline: z.number().min(0).default(3600).describe('seconds to learn before anything is reported'),
-  monitor: z.number().min(0.1).default(60).describe('seconds after which unseen edges are reported'),
+  auditd: Path.default(DEFAULT_LOG).describe('log of auditd to follow; - reads standard input'),
+  db: Path.default('/var/lib/fullmon/baseline.db').describe('the baseline; created when it is missing'),
+  log: Path.optional().describe('log file for people; rotated by size'),
+  baseline: z
+    .number()
+    .min(0)
+    .max(YEAR_S)
+    .default(3600)
+    .describe('seconds to learn before anything is reported'),
+  monitor: z
+    .number()
+    .min(0.1)
+    .max(YEAR_S)
+    .default(60)
+    .describe('seconds after which unseen edges are reported'),
   rebase: z.boolean().default(false).describe('merge what was reported into the baseline'),
   wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
 })
@@ -44,7 +57,7 @@ function readConfig(file: string): Partial<Config> {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     throw new UsageError(
-      `cannot read the configuration: ${error instanceof Error ? error.message : String(error)}`,
+      `cannot read the configuration ${file}: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
   return parseConfig(text, file)
@@ -53,22 +66,29 @@ function readConfig(file: string): Partial<Config> {
 /** What a configuration file says. `file` is its name in complaints. */
 export function parseConfig(text: string, file: string): Partial<Config> {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset)
     return `${file}:${line}:${col}`
   }
   const [broken] = document.errors
-  if (broken !== undefined) throw new UsageError(`${at(broken.pos[0])}: ${firstLine(broken.message)}`)
+  if (broken !== undefined) throw new UsageError(`${at(broken.pos[0])}: ${broken.message}`)
+  visit(document, {
+    Alias: (_, alias) => {
+      throw new UsageError(`${at(alias.range?.[0] ?? 0)}: *${alias.source}: aliases are not understood here`)
+    },
+  })
   const read = Config.partial().safeParse(document.toJS() ?? {})
   if (read.success) return keysOf(document, read.data)
   const complaints = read.error.issues.flatMap((issue) => {
     const keys = issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.map(String).join('.')]
-    return keys.map(
-      (key) => `${at(offsetOf(document, key))}: ${key === '' ? '' : `${key}: `}${complaintOf(issue)}`,
-    )
+    return keys.map((key) => ({
+      offset: offsetOf(document, key),
+      text: `${key === '' ? '' : `${key}: `}${complaintOf(issue)}`,
+    }))
   })
-  throw new UsageError(complaints.join('\n'))
+  const inOrder = complaints.sort((one, other) => one.offset - other.offset)
+  throw new UsageError(inOrder.map(({ offset, text }) => `${at(offset)}: ${text}`).join('\n'))
 }
 
 /** Only what stands in the file: a default is not something the file says. */
@@ -82,8 +102,6 @@ const complaintOf = (issue: z.core.$ZodIssue): string =>
 
 function offsetOf(document: Document, key: string): number {
   if (!isMap(document.contents)) return 0
-  const pair = document.contents.items.find((item) => isScalar(item.key) && item.key.value === key)
+  const pair = document.contents.items.find((item) => isScalar(item.key) && String(item.key.value) === key)
   return isScalar(pair?.key) ? (pair.key.range?.[0] ?? 0) : 0
 }
-
-const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text

@@ -7,6 +7,8 @@ export type TrainingPlan =
 
 /** A stamp that lags further behind the log than this is that of a call which blocked: it is dated by its arrival. */
 const MOST_LAG_MS = 2000
+/** Last moment that a Date can say. */
+const LATEST_MS = 8.64e15
 
 /**
  * When to learn and when to report, by the log's own time: the newest stamp so far, which never goes back.
@@ -86,9 +88,9 @@ function endOfTraining(plan: TrainingPlan, startMs: number): number {
     case 'none':
       return Number.NEGATIVE_INFINITY
     case 'until':
-      return Math.round(plan.timeMs)
+      return Math.min(Math.round(plan.timeMs), LATEST_MS)
     case 'for':
-      return startMs + plan.durationMs
+      return Math.min(Math.round(startMs + plan.durationMs), LATEST_MS)
     case 'everything':
       return Number.POSITIVE_INFINITY
   }

@@ -12,7 +12,7 @@ export const ANSI: Colours = { bad: '\u001b[1;31m', dim: '\u001b[2m', off: '\u00
 
 const WIDEST_KIND = 11
 
-/** A report as one line for a person. */
+/** A report as one line for a person, whatever the names in it are. */
 export function textOf(report: Report, colours: Colours = PLAIN): string {
   switch (report.kind) {
     case 'finding':
@@ -20,7 +20,7 @@ export function textOf(report: Report, colours: Colours = PLAIN): string {
     case 'blind-spot':
       return blindSpotText(report, colours)
     case 'pattern':
-      return `+ignore ${report.pattern}`
+      return `+ignore ${onOneLine(report.pattern)}`
     case 'summary':
       return summaryText(report)
   }
@@ -31,12 +31,12 @@ function findingText({ timeMs, edge, path, evidence }: Finding, { bad, dim, off 
   const who = auid === 0xffffffff ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
   const often = count === 1 ? '' : `, ${count} times`
   const kind = edge.kind.padEnd(WIDEST_KIND)
-  return `${timeText(timeMs)} ${bad}unseen ${kind}${off} ${path} ${dim}[event ${serial}, ${who}${often}]${off}`
+  return `${timeText(timeMs)} ${bad}unseen ${kind}${off} ${onOneLine(path)} ${dim}[event ${serial}, ${who}${often}]${off}`
 }
 
 function blindSpotText({ fromMs, toMs, reason, count, detail }: BlindSpot, { dim, off }: Colours): string {
   const amount = count === 0 ? '' : ` ${count}`
-  return `${timeText(toMs)} blind  ${reason}:${amount} ${detail} ${dim}[since ${timeText(fromMs)}]${off}`
+  return `${timeText(toMs)} blind  ${reason}:${amount} ${onOneLine(detail)} ${dim}[since ${timeText(fromMs)}]${off}`
 }
 
 function summaryText(summary: Summary): string {
@@ -47,5 +47,11 @@ function summaryText(summary: Summary): string {
   )
 }
 
-/** UTC, to the millisecond, as the audit log stamps it. */
-export const timeText = (timeMs: number): string => new Date(timeMs).toISOString()
+/** Names are made printable where they come from; here it is made sure that nothing else can write a second line. */
+const onOneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?')
+
+/** UTC, to the millisecond, as the audit log stamps it; a stamp that no calendar knows in milliseconds. */
+export function timeText(timeMs: number): string {
+  const date = new Date(timeMs)
+  return Number.isNaN(date.getTime()) ? `${timeMs} ms` : date.toISOString()
+}

@@ -44,6 +44,13 @@ describe('training', () => {
     expect(schedule.trainingEndMs).toBe(NOON_MS + 500)
   })
 
+  test.each<TrainingPlan>([
+    { kind: 'for', durationMs: 1e300 },
+    { kind: 'until', timeMs: 1e300 },
+  ])('$kind a time beyond all calendars ends at the last day of them', (plan) => {
+    expect(scheduleAt(NOON_MS, plan).trainingEndMs).toBe(Date.parse('+275760-09-13T00:00:00Z'))
+  })
+
   test('until a time that has passed is over at once', () => {
     const schedule = scheduleAt(NOON_MS, { kind: 'until', timeMs: NOON_MS - 1 })
     expect(schedule.isTrained).toBe(true)

@@ -1,0 +1,147 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Config, loadConfig, parseConfig } from '../../agent/config/config.ts'
+import { UsageError } from '../../agent/domain/result.ts'
+import { folderForTest } from '../tail/folder.ts'
+
+/** The flags of the predecessor keep their names and defaults. */
+const DEFAULTS = {
+  auditd: '/var/log/audit/audit.log',
+  db: '/var/lib/fullmon/baseline.db',
+  baseline: 3600,
+  monitor: 60,
+  rebase: false,
+  wait: 0.5,
+}
+
+function fileWith(text: string): string {
+  const file = join(folderForTest(), 'config.yaml')
+  writeFileSync(file, text)
+  return file
+}
+
+function complaint(work: () => unknown): string {
+  try {
+    work()
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError)
+    return error instanceof Error ? error.message : ''
+  }
+  return 'no complaint'
+}
+
+describe('what is not said', () => {
+  test.each(['', '# nothing yet\n', '---\n', '{}'])('has its default: %j', (text) => {
+    expect(loadConfig(fileWith(text), {})).toEqual(DEFAULTS)
+  })
+
+  test('is said by the file', () => {
+    const file = fileWith('monitor: 30\nrebase: true\nlog: /var/log/x.log\n')
+    expect(loadConfig(file, {})).toEqual({ ...DEFAULTS, monitor: 30, rebase: true, log: '/var/log/x.log' })
+  })
+
+  test('is said by the file unless the command line says it', () => {
+    const file = fileWith('monitor: 30\nwait: 2\nrebase: true\n')
+    expect(loadConfig(file, { monitor: 5, rebase: false })).toEqual({
+      ...DEFAULTS,
+      monitor: 5,
+      rebase: false,
+      wait: 2,
+    })
+  })
+
+  test('on the command line does not count when it is undefined', () => {
+    const words = { monitor: undefined, db: undefined } as unknown as Partial<Config>
+    expect(loadConfig(fileWith('monitor: 30\n'), words)).toEqual({ ...DEFAULTS, monitor: 30 })
+  })
+})
+
+test('the file says only what stands in it', () => {
+  expect(parseConfig('wait: 1\n', 'f')).toEqual({ wait: 1 })
+  expect(parseConfig('', 'f')).toEqual({})
+})
+
+test.each([
+  // Mistakes of writing, at the place that YAML stumbles over.
+  ['monitor: [1\n', /^f:\d+:\d+: ./],
+  ['\tmonitor: 3', /^f:1:1: Tabs/],
+  ['wait: 1\nmonitor: 30\nmonitor: 31\n', /^f:3:1: Map keys must be unique$/],
+  ['monitor: 3\n---\nmonitor: 4\n', /^f:2:1: ./],
+  ['wait: *x', /^f:1:7: \*x: aliases are not understood here$/],
+  // What is no configuration at all.
+  ['- monitor', /^f:1:1: .*array/],
+  ['42', /^f:1:1: .*number/],
+  ['monitor', /^f:1:1: .*string/],
+  // Wrong keys.
+  [
+    'wait: 1\nmontior: 30\n',
+    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, wait$/,
+  ],
+  ['  montior: 30', /^f:1:3: montior: /],
+  ['__proto__: {wait: 1}', /^f:1:1: __proto__: no such key/],
+  ['wait: 1\nconstructor: 1', /^f:2:1: constructor: no such key/],
+  ['wait: 1\n2: 3', /^f:2:1: 2: no such key/],
+  ['wait: 1\n<<: {monitor: 5}', /^f:2:1: <<: no such key/],
+  // Wrong values.
+  ['wait: 1\nmonitor: "30"\n', /^f:2:1: monitor: .*expected number, received string$/],
+  ['wait: 1\nmonitor:\n', /^f:2:1: monitor: .*expected number, received null$/],
+  ['monitor: [30]', /^f:1:1: monitor: .*expected number, received array$/],
+  ['monitor: .nan', /^f:1:1: monitor: /],
+  ['monitor: .inf', /^f:1:1: monitor: /],
+  ['monitor: 0', /^f:1:1: monitor: /],
+  ['monitor: 1e300', /^f:1:1: monitor: /],
+  ['baseline: -1', /^f:1:1: baseline: /],
+  ['baseline: 1e12', /^f:1:1: baseline: /],
+  ['wait: 61', /^f:1:1: wait: /],
+  ['rebase: yes', /^f:1:1: rebase: .*expected boolean/],
+  ['rebase: 1', /^f:1:1: rebase: .*expected boolean/],
+  ['db: 5', /^f:1:1: db: .*expected string/],
+  ['db: ""', /^f:1:1: db: /],
+  ['log: ~', /^f:1:1: log: /],
+  ['auditd: !!js/function "x"\ndb: 1', /^f:2:1: db: /],
+])('%j is refused with its place', (text, expected) => {
+  const said = complaint(() => parseConfig(text, 'f'))
+  expect(said).toMatch(expected)
+  expect(said.split('\n')).toHaveLength(1)
+})
+
+test('every mistake is named, in the order of the lines', () => {
+  const said = complaint(() => parseConfig('monitor: 0\nxx: 1\nwait: 100\nyy: 2\n', 'f'))
+  expect(said.split('\n').map((line) => line.split(' ', 2).join(' '))).toEqual([
+    'f:1:1: monitor:',
+    'f:2:1: xx:',
+    'f:3:1: wait:',
+    'f:4:1: yy:',
+  ])
+})
+
+test('aliases that would fill the memory are refused', () => {
+  const bomb = [
+    'a: &a [x,x,x,x,x,x,x,x]',
+    ...'bcdefgh'.split('').map((key, index) => {
+      const before = 'abcdefg'[index] ?? ''
+      return `${key}: &${key} [*${before},*${before},*${before},*${before},*${before},*${before},*${before},*${before}]`
+    }),
+  ].join('\n')
+  expect(complaint(() => parseConfig(bomb, 'f'))).toMatch(/^f:2:8: \*a: aliases are not understood here$/)
+})
+
+test('a wrong word on the command line is named as it was given', () => {
+  const file = fileWith('')
+  expect(complaint(() => loadConfig(file, { monitor: 0 }))).toMatch(/^--monitor: /)
+  expect(complaint(() => loadConfig(file, { wait: Number.NaN }))).toMatch(/^--wait: /)
+  expect(complaint(() => loadConfig(file, { db: '' }))).toMatch(/^--db: /)
+})
+
+test('a file that cannot be read is named', () => {
+  const folder = folderForTest()
+  const missing = join(folder, 'missing.yaml')
+  expect(complaint(() => loadConfig(missing, {}))).toContain(`cannot read the configuration ${missing}: `)
+  mkdirSync(join(folder, 'd'))
+  expect(complaint(() => loadConfig(join(folder, 'd'), {}))).toContain('cannot read the configuration ')
+})
+
+test('every key says what it is for', () => {
+  for (const [key, schema] of Object.entries(Config.shape)) expect(schema.description, key).toBeTruthy()
+})

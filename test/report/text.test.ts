@@ -1,0 +1,159 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { BlindSpot, Finding, PatternLearned, Report, Summary } from '../../agent/domain/report.ts'
+import { printer } from '../../agent/report/printer.ts'
+import { ANSI, textOf, timeText } from '../../agent/report/text.ts'
+
+const FINDING: Finding = {
+  kind: 'finding',
+  timeMs: Date.parse('2026-11-20T12:00:00.123Z'),
+  edge: { kind: 'connect', from: 'proc::www-data:/usr/bin/dash', to: 'host:203.0.113.66:4444' },
+  chain: ['proc::www-data:/usr/sbin/nginx', 'proc::www-data:/usr/bin/dash', 'host:203.0.113.66:4444'],
+  path: 'proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash->host:203.0.113.66:4444',
+  evidence: {
+    ...{ node: '', serial: 4711, syscall: 'connect', pid: 99, ppid: 98, auid: 1000, comm: 'sh' },
+    ...{ argv: ['sh', '-i'], count: 1 },
+  },
+}
+const BLIND: BlindSpot = {
+  kind: 'blind-spot',
+  reason: 'unreadable-line',
+  fromMs: Date.parse('2026-11-20T11:59:00Z'),
+  toMs: Date.parse('2026-11-20T12:00:00Z'),
+  count: 3,
+  detail: 'lines that are no audit records',
+}
+const PATTERN: PatternLearned = {
+  kind: 'pattern',
+  pattern: '^proc::root:/usr/bin/tar->file:create:/b/\\d+$',
+  process: 'proc::root:/usr/bin/tar',
+  action: 'create',
+  examples: ['/b/1', '/b/2', '/b/3'],
+}
+const SUMMARY: Summary = {
+  kind: 'summary',
+  ...{ records: 10, events: 5, edges: 4, unseen: 3, unreadable: 2, lost: 1, elapsedMs: 61_000 },
+}
+
+describe('a line for a person', () => {
+  test('of a finding has its time, kind, chain and where to look it up', () => {
+    expect(textOf(FINDING)).toBe(
+      '2026-11-20T12:00:00.123Z unseen connect     ' +
+        'proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash->host:203.0.113.66:4444 ' +
+        '[event 4711, pid 99, auid 1000]',
+    )
+  })
+
+  test('of a finding of nobody who logged in names no login; of several it says how many', () => {
+    const evidence = { ...FINDING.evidence, auid: 4_294_967_295, count: 7 }
+    expect(textOf({ ...FINDING, evidence })).toMatch(/ \[event 4711, pid 99, 7 times\]$/)
+  })
+
+  test('of a blind spot says how much and since when', () => {
+    expect(textOf(BLIND)).toBe(
+      '2026-11-20T12:00:00.000Z blind  unreadable-line: 3 lines that are no audit records ' +
+        '[since 2026-11-20T11:59:00.000Z]',
+    )
+  })
+
+  test('of a pattern is the pattern', () => {
+    expect(textOf(PATTERN)).toBe('+ignore ^proc::root:/usr/bin/tar->file:create:/b/\\d+$')
+  })
+
+  test('of a summary counts', () => {
+    expect(textOf(SUMMARY)).toMatch(
+      /^10 records, 5 events in 61 s of log; 4 edges in the baseline, 3 unseen; 2 lines unreadable, 1 events lost$/,
+    )
+  })
+
+  test('has colours on a terminal only', () => {
+    expect(textOf(FINDING)).not.toContain('\u001b')
+    expect(textOf(FINDING, ANSI)).toContain('\u001b[')
+  })
+})
+
+test.each([
+  [0, '1970-01-01T00:00:00.000Z'],
+  [8.64e15, '+275760-09-13T00:00:00.000Z'],
+  [8.64e15 + 1000, '8640000000001000 ms'],
+  [Number.MAX_SAFE_INTEGER, '9007199254740991 ms'],
+  [-8.64e15 - 1, '-8640000000000001 ms'],
+])('a stamp of %d is written', (timeMs, text) => {
+  expect(timeText(timeMs)).toBe(text)
+})
+
+const TEXT = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.constantFrom(
+    '\n',
+    '\r\n',
+    '\u2028',
+    '\u2029',
+    '\u0085',
+    '\u001b[2J',
+    '\u009b2J',
+    '\u0000',
+    '\ud800',
+    '\u202e',
+  ),
+)
+const NUMBER = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
+const REPORT: fc.Arbitrary<Report> = fc.oneof(
+  fc.tuple(TEXT, TEXT, NUMBER).map(([path, word, timeMs]) => ({
+    ...FINDING,
+    ...{ timeMs, path, edge: { ...FINDING.edge, to: path }, chain: [path] },
+    evidence: { ...FINDING.evidence, comm: word, argv: [word, path], node: word, syscall: word },
+  })),
+  fc.tuple(TEXT, NUMBER).map(([detail, toMs]) => ({ ...BLIND, detail, toMs })),
+  fc.tuple(TEXT, TEXT).map(([pattern, example]) => ({ ...PATTERN, pattern, examples: [example] })),
+)
+
+/** Characters that end a line for somebody, or tell a terminal something. */
+const LIVELY = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
+
+describe('law: whatever the names are', () => {
+  test('a report is one line of text', () => {
+    fc.assert(fc.property(REPORT, (report) => !LIVELY.test(textOf(report))))
+  })
+
+  test('a report is one line of JSON that says the same', () => {
+    fc.assert(
+      fc.property(REPORT, (report) => {
+        let written = ''
+        printer({ json: true, isTerminal: true, write: (text) => (written += text) })(report)
+        expect(written.endsWith('\n')).toBe(true)
+        const line = written.slice(0, -1)
+        expect(line).not.toMatch(LIVELY)
+        expect(line).not.toMatch(/[\u202a-\u202e\u2066-\u2069\u200e\u200f]/)
+        expect(JSON.parse(line)).toEqual(report)
+      }),
+    )
+  })
+})
+
+describe('the printer', () => {
+  const written = (json: boolean, isTerminal: boolean): { out: string; log: string[] } => {
+    let out = ''
+    const log: string[] = []
+    const print = printer({
+      ...{ json, isTerminal, write: (text) => (out += text) },
+      log: { line: (text) => log.push(text), close: () => Promise.resolve() },
+    })
+    for (const report of [FINDING, BLIND, PATTERN, SUMMARY]) print(report)
+    return { out, log }
+  }
+
+  test('writes a line for each report, and text without colours into the log', () => {
+    for (const json of [false, true]) {
+      const { out, log } = written(json, true)
+      expect(out.split('\n')).toHaveLength(5)
+      expect(log).toEqual([FINDING, BLIND, PATTERN, SUMMARY].map((report) => textOf(report)))
+    }
+  })
+
+  test('colours nothing that is no terminal, and no JSON', () => {
+    expect(written(false, true).out).toContain('\u001b[')
+    expect(written(false, false).out).not.toContain('\u001b')
+    expect(written(true, true).out).not.toContain('\u001b')
+  })
+})
