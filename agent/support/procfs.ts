@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import type { FoundProcess, World } from '../domain/activity.ts'
+import { textOfBytes } from '../parse/text.ts'
 
 const PROC = '/proc'
 const PASSWD = '/etc/passwd'
@@ -17,19 +18,37 @@ export function snapshot(): FoundProcess[] {
 export function readProcess(pid: number): FoundProcess | undefined {
   const directory = `${PROC}/${pid}`
   try {
-    const { ppid } = parseStat(readFileSync(`${directory}/stat`, 'latin1'))
     return {
       pid,
-      ppid,
-      uid: statSync(directory).uid,
-      exe: readlinkSync(`${directory}/exe`),
-      argv: readFileSync(`${directory}/cmdline`, 'utf8').split('\0').slice(0, -1),
-      cwd: readlinkSync(`${directory}/cwd`).replace(DELETED_ROOT, ''),
+      ppid: parseStat(readFileSync(`${directory}/stat`, 'latin1')).ppid,
+      uid: realUid(readFileSync(`${directory}/status`, 'latin1')),
+      exe: linkAt(`${directory}/exe`),
+      argv: parseArguments(readFileSync(`${directory}/cmdline`)),
+      cwd: linkAt(`${directory}/cwd`).replace(DELETED_ROOT, ''),
       container: containerOf(readFileSync(`${directory}/cgroup`, 'latin1')),
     }
   } catch {
     return undefined
   }
+}
+
+/** A name need not be UTF-8; it is written as the names of the log are. */
+const linkAt = (path: string): string => textOfBytes(readlinkSync(path, 'buffer'))
+
+/** Each argument ends with NUL; who wrote over its own arguments may have left none at the end. */
+export function parseArguments(cmdline: Buffer): string[] {
+  if (cmdline.length === 0) return []
+  const text = cmdline.toString('latin1')
+  return (text.endsWith('\0') ? text.slice(0, -1) : text)
+    .split('\0')
+    .map((word) => textOfBytes(Buffer.from(word, 'latin1')))
+}
+
+/** `Uid: REAL EFFECTIVE SAVED FILESYSTEM` in `/proc/PID/status`; the owner of /proc/PID is the effective one. */
+function realUid(status: string): number {
+  const uid = /^Uid:\t(\d+)/m.exec(status)?.[1]
+  if (uid === undefined) throw new Error('there is no Uid in this status')
+  return Number(uid)
 }
 
 /**
@@ -41,18 +60,25 @@ export function parseStat(stat: string): { ppid: number } {
   return { ppid: Number(ppid) }
 }
 
-/** `docker-<64 hex>.scope`, `/docker/<64 hex>`, `libpod-…`, `cri-containerd-…`, `crio-…` and kubepods all end in the id. */
-const CONTAINER_ID = /([0-9a-f]{64})(?:\.scope)?(?:\/[^/]*)?$/m
-/** LXC and systemd-nspawn name their machines. */
+/**
+ * `docker-<64 hex>.scope`, `/docker/<64 hex>`, `libpod-…`, `cri-containerd-…`, `:cri-containerd:…`, `crio-…` and kubepods
+ * all have the id in the path, at its end or, with systemd inside, in its middle. conmon only watches a container.
+ */
+const CONTAINER_ID = /(?<=[/:-])(?<!conmon-)[0-9a-f]{64}(?=[./\n]|$)/g
+/** LXC and systemd-nspawn name their machines; what runs `supervisor` and `lxc.monitor` is the host. */
 const MACHINE =
-  /\/(?:lxc(?:\.payload\.|\/)([^/\n]+)|machine\.slice\/(?:machine-|systemd-nspawn@)(.+?)\.(?:scope|service))/
+  /\/lxc(?:\.payload[./]|\/)([^/\n]+)|\/machine\.slice\/(?:machine-|systemd-nspawn@)([^/\n]+)\.(?:scope|service)(?!\/supervisor)/
 
 /** The container from the text of `/proc/PID/cgroup`: 12 digits of its id, or its name; empty on the host itself. */
 export function containerOf(cgroup: string): string {
-  const id = CONTAINER_ID.exec(cgroup)?.[1]
+  // Of containers in a container the innermost.
+  const line = cgroup.split('\n').find((each) => each.search(CONTAINER_ID) !== -1)
+  const id = line?.match(CONTAINER_ID)?.at(-1)
   if (id !== undefined) return id.slice(0, 12)
   const machine = MACHINE.exec(cgroup)
-  return machine?.[1] ?? machine?.[2] ?? ''
+  const name = (machine?.[1] ?? machine?.[2] ?? '').replaceAll('\\x2d', '-')
+  // Who may make cgroups may name them as he likes, and the name becomes part of a printed one.
+  return name.replace(/[^\w.@+-]/g, '_')
 }
 
 /** User names from /etc/passwd, read again at most every ten seconds and only when the file changed. */
@@ -74,7 +100,7 @@ class UserNames {
       this.changedMs = mtimeMs
       this.names = parsePasswd(readFileSync(PASSWD, 'utf8'))
     } catch {
-      this.names = new Map()
+      // While somebody writes a new one the old names are better than none.
     }
   }
 }
@@ -84,7 +110,7 @@ export function parsePasswd(text: string): Map<number, string> {
   const names = new Map<number, string>()
   for (const line of text.split('\n')) {
     const [name = '', , uid = ''] = line.split(':')
-    if (/^\d+$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name)
+    if (name !== '' && /^\d+$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name)
   }
   return names
 }
@@ -104,7 +130,7 @@ export function thisHost(): World {
     },
     descriptorPath: (pid, fd) => {
       try {
-        return readlinkSync(`${PROC}/${pid}/fd/${fd}`)
+        return linkAt(`${PROC}/${pid}/fd/${fd}`)
       } catch {
         return undefined
       }
