@@ -42,6 +42,23 @@ describe('an event is one node, one time and one serial', () => {
     expect(events.map((each) => each.syscall?.syscall)).toEqual([87, 49])
   })
 
+  test.each([
+    ['before and after a boot', {}, { timeMs: TIME_MS + 864e5 }],
+    ['of two nodes', { node: 'a' }, { node: 'b' }],
+  ])('the same serial %s is two events, one after the other or in between', (_, one, other) => {
+    const [first, second] = [event(35, UNLINK, one), event(35, UNLINK, other)]
+    const lines = [first, second].map((text) => text.split(/(?<=\n)/))
+    const mixed = lines[0]?.map((each, index) => each + (lines[1]?.[index] ?? '')).join('') ?? ''
+    for (const log of [first + second, mixed]) {
+      const { events, core } = runCore(log)
+      expect(events).toMatchObject([
+        { id: { ...one, serial: 35 }, complete: true, cwd: '/srv', paths: [{ item: 0 }, { item: 1 }] },
+        { id: { ...other, serial: 35 }, complete: true, cwd: '/srv', paths: [{ item: 0 }, { item: 1 }] },
+      ])
+      expect(core.losses).toEqual(NOTHING_LOST)
+    }
+  })
+
   test('records of another event in between change nothing', () => {
     const other = event(2, [['SYSCALL', syscall('bind')]]).split(/(?<=\n)/)
     const own = event(1, UNLINK).split(/(?<=\n)/)

@@ -337,6 +337,33 @@ test('RAW and ENRICHED give the same edges where the host has the same names', (
   }
 })
 
+describe('what is no record is counted, and costs nothing else', () => {
+  const LINES = bytesOf((RECORDINGS[0]?.events ?? []).flat())
+  const whole = runCore(LINES)
+
+  test.each([
+    ['a line torn off at the end', [LINES, 'type=SYSCALL msg=audit(1.000:1): arch=c00'], 1],
+    ['an overlong line', [`${'x'.repeat(100_000)}\n`, LINES], 1],
+    ['an overlong line torn off', [LINES, 'x'.repeat(100_000)], 1],
+    ['nonsense between lines', ['hello\n', LINES, 'type=\nnode=x\n'], 3],
+    ['empty lines', ['\n\n', LINES, '\n'], 0],
+    ['NULs where the power failed, before a line', ['\0'.repeat(5000), LINES], 1],
+    ['NULs alone', [`${'\0'.repeat(5000)}\n`, LINES], 1],
+  ] as const)('%s', (_, parts, unreadable) => {
+    const bytes = Buffer.concat(parts.map((part) => Buffer.from(part as string)))
+    for (const size of [bytes.length, 4096, 100]) {
+      const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+        bytes.subarray(index * size, (index + 1) * size),
+      )
+      const { events, edges, core } = runCore(pieces)
+      expect(core.losses).toEqual({ ...NOTHING_LOST, unreadableLines: unreadable })
+      expect(core.records).toBe(whole.core.records)
+      expect(events).toEqual(whole.events)
+      expect(edges).toEqual(whole.edges)
+    }
+  })
+})
+
 describe('resume', () => {
   test('after any number of stops at any places, every event is there once', () => {
     fc.assert(

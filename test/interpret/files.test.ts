@@ -445,6 +445,29 @@ describe('a rename', () => {
       expect(path).toMatch(/^rename (\?|\/old|\/new)\/[ab]$/)
   })
 
+  test('that tells nothing itself goes by one that did: a kernel writes the two always in the same order', () => {
+    const created: Step = {
+      call: 'open',
+      fields: { a1: '41' },
+      paths: [OLD, path(1, '/old/a', 9, 'CREATE')],
+    }
+    const other = [path(2, 'c', 11, 'DELETE'), path(3, 'd', 11, 'CREATE')]
+    for (const [first, second] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const step = (renamed: readonly string[]): Step => ({
+        call: 'renameat',
+        fields: { a0: 3, a2: 4 },
+        paths: [...parents(first, second), ...renamed],
+      })
+      expect(changes(...knowsBoth, created, step(names), step(other)).slice(5)).toEqual([
+        'rename /old/c',
+        'rename /new/d',
+      ])
+    }
+  })
+
   test('from the current directory to a descriptor', () => {
     const paths = [path(0, '/srv/app', 5, 'PARENT'), path(1, '/srv/app', 2, 'PARENT'), ...names]
     const step: Step = { call: 'renameat', fields: { a0: AT_FDCWD, a2: 4 }, paths }

@@ -245,6 +245,15 @@ describe('a pid that is used again', () => {
     expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/other.sh->proc::1000:/bin/rm')
   })
 
+  test('after its process has ended, by a child of the same parent', () => {
+    const story = new Story()
+      .exec(SHELL)
+      .exec({ pid: 101, ppid: 100, exe: '/usr/bin/curl' })
+      .exit({ pid: 101, ppid: 100, exe: '/usr/bin/curl' })
+      .exec({ pid: 101, ppid: 100, exe: '/bin/rm' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/rm')
+  })
+
   test('without that being told, by a parent of another pid', () => {
     const story = new Story()
       .exec(SHELL)
@@ -284,8 +293,9 @@ describe('a pid that is used again', () => {
   })
 
   test('by another user than could have come of it', () => {
-    // No exec and no fork changes the real uid, and only root can.
+    // No exec and no fork changes the real uid, and only root can: neither 101 nor 100 was this one before.
     const story = new Story()
+      .exec(SHELL)
       .exec({ pid: 101, ppid: 100, exe: '/usr/bin/curl', uid: 1000 })
       .exec({ pid: 101, ppid: 100, exe: '/bin/rm', uid: 33 })
     expect(story.edges.at(-1)).toBe('exec proc::33:?->proc::33:/bin/rm')
