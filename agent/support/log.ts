@@ -32,7 +32,7 @@ export function openLog(file: string): Log {
     line: (text) => logger.info(text),
     close: () =>
       new Promise((resolve) => {
-        logger.on('finish', () => rotating.end(resolve))
+        logger.on('finish', () => rotating.end(() => resolve()))
         logger.end()
       }),
   }
