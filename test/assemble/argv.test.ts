@@ -103,10 +103,12 @@ test('two hundred thousand arguments are cut and said to be', () => {
   expect(truncated).toBe(true)
 })
 
-test('a forged index builds no list of empty arguments', () => {
-  const { argv, truncated } = join(record(2, quoted(0, 'x'), quoted(65_535, 'y')))
-  expect(argv).toEqual(['x', 'y'])
-  expect(truncated).toBe(true)
+test('a forged index builds no list of empty arguments, whatever argc says', () => {
+  for (const argc of [2, 65_536]) {
+    const { argv, truncated } = join(record(argc, quoted(0, 'x'), quoted(65_535, 'y')))
+    expect(argv).toEqual(['x', 'y'])
+    expect(truncated).toBe(true)
+  }
 })
 
 test('megabytes of arguments are cut and said to be', () => {
@@ -117,6 +119,14 @@ test('megabytes of arguments are cut and said to be', () => {
   expect(truncated).toBe(true)
   expect(argv.reduce((total, word) => total + word.length, 0)).toBeLessThanOrEqual(4 << 20)
   expect(argv[0]).toHaveLength(7_500)
+})
+
+test('one argument of megabytes is cut and said to be', () => {
+  const pieces = Array.from({ length: 1_000 }, (_, fragment) => quoted(0, 'x'.repeat(7_500), fragment))
+  const { argv, truncated } = join(record(1, ...pieces))
+  expect(truncated).toBe(true)
+  expect(argv).toHaveLength(1)
+  expect(argv[0]?.length).toBeLessThanOrEqual(4 << 20)
 })
 
 /** As the kernel does it: an argument that does not fit is cut anywhere, in hex at any byte, and goes on further behind. */
