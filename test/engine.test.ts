@@ -1,0 +1,625 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { planOf } from '../agent/agent.ts'
+import { Baseline } from '../agent/baseline/baseline.ts'
+import { edgesIn, exportBaseline } from '../agent/baseline/transfer.ts'
+import type { TrainingPlan } from '../agent/detect/schedule.ts'
+import { NO_WORLD } from '../agent/domain/activity.ts'
+import type { BlindSpot, Finding, Report, Summary } from '../agent/domain/report.ts'
+import { Engine, type EngineOptions } from '../agent/engine.ts'
+import { type Doer, LogBuilder } from './support/log-builder.ts'
+import { folderForTest } from './tail/folder.ts'
+
+const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
+const TRAINING_MS = 60_000
+const WINDOW_MS = 10_000
+const CRON: Doer = { pid: 700, exe: '/usr/sbin/cron' }
+const NGINX: Doer = { pid: 800, exe: '/usr/sbin/nginx', uid: 33 }
+
+const newBaseline = (path = ':memory:'): Baseline => {
+  const baseline = new Baseline(path)
+  onTestFinished(() => baseline.close())
+  return baseline
+}
+
+interface Running {
+  readonly engine: Engine
+  readonly reports: Report[]
+}
+
+function start(baseline: Baseline, options: Partial<EngineOptions> = {}): Running {
+  const reports: Report[] = []
+  const engine = new Engine({
+    baseline,
+    world: NO_WORLD,
+    plan: { kind: 'for', durationMs: TRAINING_MS },
+    monitorMs: WINDOW_MS,
+    rebase: false,
+    emit: (report) => void reports.push(report),
+    latestMs: () => Number.POSITIVE_INFINITY,
+    ...options,
+  })
+  return { engine, reports }
+}
+
+/** Everything that is reported about a log, read at once or in the given pieces. */
+function replay(
+  log: LogBuilder | readonly Buffer[],
+  options: Partial<EngineOptions> = {},
+  baseline = newBaseline(),
+): Report[] {
+  const { engine, reports } = start(baseline, options)
+  for (const bytes of log instanceof LogBuilder ? [log.bytes] : log) engine.ingest({ bytes, at: undefined })
+  engine.end()
+  return reports
+}
+
+const findings = (reports: readonly Report[]): Finding[] =>
+  reports.filter((report) => report.kind === 'finding')
+const paths = (reports: readonly Report[]): string[] => findings(reports).map(({ path }) => path)
+const blindSpots = (reports: readonly Report[]): BlindSpot[] =>
+  reports.filter((report) => report.kind === 'blind-spot')
+const patterns = (reports: readonly Report[]): string[] =>
+  reports.flatMap((report) => (report.kind === 'pattern' ? [report.pattern] : []))
+const summary = (reports: readonly Report[]): Summary | undefined =>
+  reports.find((report) => report.kind === 'summary')
+
+/** A host that does the same thing every second, until the training is over. */
+function ordinaryLife(log = new LogBuilder(NOON_MS)): LogBuilder {
+  for (let second = 0; second <= TRAINING_MS / 1000; second += 5) {
+    log.connect(NGINX, '192.0.2.1', 443).create(CRON, '/run/cron.pid').after(5000)
+  }
+  return log
+}
+
+describe('training', () => {
+  test('reports nothing, however much happens', () => {
+    const log = new LogBuilder(NOON_MS)
+    for (let index = 0; index < 100; index++) {
+      log.exec({ pid: 1000 + index, ppid: 700, exe: `/usr/bin/p${index}` })
+      log.connect({ pid: 1000 + index, exe: `/usr/bin/p${index}` }, `192.0.2.${index}`, 443).after(500)
+    }
+    const reports = replay(log)
+    expect(findings(reports)).toEqual([])
+    expect(summary(reports)).toMatchObject({ edges: 200, unseen: 0, events: 200, elapsedMs: 99 * 500 })
+  })
+
+  test('that is not over at the end of the log goes on at the next start, and still nothing is reported', () => {
+    const baseline = newBaseline()
+    const reports = replay(new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443), {}, baseline)
+    expect(findings(reports)).toEqual([])
+    expect(baseline.trainings()).toEqual([
+      { fromMs: NOON_MS, toMs: NOON_MS, plannedMs: TRAINING_MS, finished: false },
+    ])
+  })
+
+  test('on everything is finished by the end of the log', () => {
+    const baseline = newBaseline()
+    replay(ordinaryLife(), { plan: { kind: 'everything' } }, baseline)
+    expect(baseline.trainings()).toMatchObject([{ fromMs: NOON_MS, plannedMs: undefined, finished: true }])
+    expect(baseline.countEdges()).toBe(2)
+  })
+
+  test('until a time learns what is stamped before it, to the millisecond', () => {
+    const log = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443)
+    log.after(999).connect(NGINX, '192.0.2.2', 443).after(1).connect(NGINX, '192.0.2.3', 443)
+    // Seconds of the command line times a thousand need not be whole.
+    const reports = replay(log, { plan: { kind: 'until', timeMs: NOON_MS + 1000.0001 } })
+    expect(findings(reports).map(({ edge }) => edge.to)).toEqual(['host:192.0.2.3:443'])
+  })
+
+  test('none at all reports from the first event on', () => {
+    const reports = replay(new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443), {
+      plan: { kind: 'none' },
+    })
+    expect(findings(reports)).toHaveLength(1)
+  })
+
+  test('is not ended by a stamp from the future, and what bears one is learned', () => {
+    const log = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443)
+    const ahead = new LogBuilder(NOON_MS + 3_600_000).connect(NGINX, '192.0.2.2', 443)
+    const baseline = newBaseline()
+    const { engine, reports } = start(baseline, { latestMs: () => NOON_MS + 1000 })
+    engine.ingest({ bytes: log.bytes, at: undefined })
+    engine.ingest({ bytes: ahead.bytes, at: undefined })
+    expect(engine.trainingEndMs).toBe(NOON_MS + TRAINING_MS)
+    engine.idle(NOON_MS + TRAINING_MS)
+    engine.idle(NOON_MS + TRAINING_MS + WINDOW_MS)
+    expect(findings(reports)).toEqual([])
+    expect(baseline.countEdges()).toBe(2)
+  })
+
+  test('says when it has ended, once', () => {
+    let ended = 0
+    const { engine } = start(newBaseline(), { onTrained: () => ended++ })
+    engine.ingest({ bytes: new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443).bytes, at: undefined })
+    expect([engine.trainingEndMs, ended]).toEqual([NOON_MS + TRAINING_MS, 0])
+    engine.idle(NOON_MS + TRAINING_MS)
+    engine.idle(NOON_MS + 2 * TRAINING_MS)
+    expect([engine.trainingEndMs, ended]).toEqual([undefined, 1])
+  })
+})
+
+describe('an unseen edge', () => {
+  const SHELL: Doer = { pid: 900, ppid: 800, exe: '/usr/bin/dash', uid: 33 }
+
+  test('is reported at the end of its window with its chain, and what shows it', () => {
+    const { engine, reports } = start(newBaseline())
+    const log = ordinaryLife()
+    engine.ingest({ bytes: log.bytes, at: undefined })
+    expect(findings(reports)).toEqual([])
+
+    const attackMs = log.timeMs
+    const attack = new LogBuilder(attackMs).exec(SHELL, ['sh', '-c', 'id']).after(10)
+    attack.connect(SHELL, '203.0.113.66', 4444).connect(SHELL, '203.0.113.66', 4444)
+    engine.ingest({ bytes: attack.bytes, at: undefined })
+    // The window is not over yet.
+    expect(findings(reports)).toEqual([])
+
+    engine.ingest({
+      bytes: new LogBuilder(attackMs + WINDOW_MS).create(CRON, '/run/cron.pid').bytes,
+      at: undefined,
+    })
+    const nginx = 'proc::33:/usr/sbin/nginx'
+    const dash = 'proc::33:/usr/bin/dash'
+    expect(findings(reports)).toEqual([
+      {
+        kind: 'finding',
+        timeMs: attackMs,
+        edge: { kind: 'exec', from: nginx, to: dash },
+        chain: [nginx, dash],
+        path: `${nginx}->${dash}`,
+        evidence: {
+          ...{ node: '', serial: 1001, syscall: 'execve', pid: 900, ppid: 800, auid: 4_294_967_295 },
+          ...{ comm: 'dash', argv: ['sh', '-c', 'id'], count: 1 },
+        },
+      },
+      {
+        kind: 'finding',
+        timeMs: attackMs + 10,
+        edge: { kind: 'connect', from: dash, to: 'host:203.0.113.66:4444' },
+        chain: [nginx, dash, 'host:203.0.113.66:4444'],
+        path: 'proc::33:/usr/sbin/nginx->proc::33:/usr/bin/dash->host:203.0.113.66:4444',
+        evidence: {
+          ...{ node: '', serial: 1002, syscall: 'connect', pid: 900, ppid: 800, auid: 4_294_967_295 },
+          ...{ comm: 'dash', argv: [], count: 2 },
+        },
+      },
+    ])
+  })
+
+  test('is not reported again in the next windows', () => {
+    const log = ordinaryLife()
+    for (let window = 0; window < 4; window++) log.connect(NGINX, '203.0.113.66', 4444).after(WINDOW_MS)
+    expect(paths(replay(log))).toEqual(['proc::33:/usr/sbin/nginx->host:203.0.113.66:4444'])
+  })
+
+  test('is reported again when it happens in a new way', () => {
+    const log = ordinaryLife()
+    const shellOf = (parent: Doer, pid: number): Doer => ({
+      pid,
+      ppid: parent.pid,
+      exe: '/usr/bin/dash',
+      uid: 0,
+    })
+    log.exec(shellOf(CRON, 901)).connect(shellOf(CRON, 901), '203.0.113.66', 4444).after(WINDOW_MS)
+    log
+      .exec({ ...shellOf(CRON, 902) })
+      .connect(shellOf(CRON, 902), '203.0.113.66', 4444)
+      .after(WINDOW_MS)
+    const sshd: Doer = { pid: 600, exe: '/usr/sbin/sshd' }
+    log.create(sshd, '/run/cron.pid').exec(shellOf(sshd, 903))
+    log.connect(shellOf(sshd, 903), '203.0.113.66', 4444).after(WINDOW_MS)
+    expect(paths(replay(log)).filter((text) => text.endsWith('4444'))).toEqual([
+      'proc::0:/usr/sbin/cron->proc::0:/usr/bin/dash->host:203.0.113.66:4444',
+      'proc::0:/usr/sbin/sshd->proc::0:/usr/bin/dash->host:203.0.113.66:4444',
+    ])
+  })
+
+  test('of the last window is reported at the end of the log', () => {
+    expect(paths(replay(ordinaryLife().connect(NGINX, '203.0.113.66', 4444)))).toHaveLength(1)
+  })
+
+  test('is reported by the clock of the host when nothing more arrives', () => {
+    const { engine, reports } = start(newBaseline())
+    const log = ordinaryLife().connect(NGINX, '203.0.113.66', 4444)
+    engine.ingest({ bytes: log.bytes, at: undefined })
+    engine.idle(log.timeMs + 1)
+    expect(findings(reports)).toEqual([])
+    engine.idle(log.timeMs + 2 * WINDOW_MS)
+    engine.idle(log.timeMs + 4 * WINDOW_MS)
+    expect(findings(reports)).toHaveLength(1)
+  })
+
+  test('that was learned in training is none, whatever its chain', () => {
+    const log = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443)
+    log.exec(SHELL).connect(SHELL, '192.0.2.9', 80)
+    ordinaryLife(log)
+    log
+      .exec({ ...SHELL, pid: 901 })
+      .connect({ ...SHELL, pid: 901 }, '192.0.2.9', 80)
+      .after(WINDOW_MS)
+    expect(paths(replay(log))).toEqual([])
+  })
+})
+
+describe('--rebase', () => {
+  const attack = (log: LogBuilder): LogBuilder => log.connect(NGINX, '203.0.113.66', 4444)
+
+  test('reports once, and what was reported is normal afterwards, in whatever way it happens', () => {
+    const baseline = newBaseline()
+    const first = replay(attack(ordinaryLife()).after(WINDOW_MS), { rebase: true }, baseline)
+    expect(findings(first)).toHaveLength(1)
+    expect(summary(first)).toMatchObject({ edges: 3, unseen: 1 })
+    const other: Doer = { ...NGINX, pid: 801, ppid: 700 }
+    const log = new LogBuilder(NOON_MS + 86_400_000).exec(other).connect(other, '203.0.113.66', 4444)
+    const again = replay(log, { plan: { kind: 'none' } }, baseline)
+    expect(paths(again).filter((text) => text.endsWith('4444'))).toEqual([])
+  })
+
+  test('takes what was reported before it was asked for', () => {
+    const baseline = newBaseline()
+    expect(findings(replay(attack(ordinaryLife()), {}, baseline))).toHaveLength(1)
+    expect(baseline.countEdges()).toBe(2)
+    const nextDay = new LogBuilder(NOON_MS + 86_400_000).create(CRON, '/run/cron.pid').after(2 * WINDOW_MS)
+    replay(nextDay.create(CRON, '/run/cron.pid'), { plan: { kind: 'none' }, rebase: true }, baseline)
+    expect(baseline.countEdges()).toBe(3)
+  })
+
+  test('learns patterns from what it merges, and names each once', () => {
+    const log = ordinaryLife()
+    for (let index = 1; index <= 9; index++) log.create(CRON, `/var/spool/job-${index}`)
+    log
+      .after(2 * WINDOW_MS)
+      .create(CRON, '/var/spool/job-4711')
+      .after(2 * WINDOW_MS)
+    const reports = replay(log.create(CRON, '/run/cron.pid'), { rebase: true })
+    expect(patterns(reports)).toEqual([String.raw`^proc::0:/usr/sbin/cron->file:create:/var/spool/job-\d+$`])
+    expect(findings(reports)).toHaveLength(9)
+  })
+})
+
+describe('a restart', () => {
+  const nextDay = (): LogBuilder => new LogBuilder(NOON_MS + 86_400_000)
+  const live = { trainingMs: TRAINING_MS, onlyTrain: false }
+
+  test('uses today what was trained yesterday', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const yesterday = new Baseline(path)
+    replay(ordinaryLife(), { plan: planOf(yesterday, live) }, yesterday)
+    yesterday.close()
+    const today = newBaseline(path)
+    const log = nextDay().connect(NGINX, '192.0.2.1', 443).connect(NGINX, '203.0.113.66', 4444)
+    const reports = replay(log, { plan: planOf(today, live) }, today)
+    expect(paths(reports)).toEqual(['proc::33:/usr/sbin/nginx->host:203.0.113.66:4444'])
+    expect([...edgesIn(path)].find(({ kind }) => kind === 'connect')).toMatchObject({
+      sightings: 14,
+      days: 2,
+    })
+  })
+
+  test('goes on with a training that was half done, and trains no longer than was asked for', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const first = new Baseline(path)
+    const half = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443).after(40_000)
+    replay(half.connect(NGINX, '192.0.2.1', 443), { plan: planOf(first, live) }, first)
+    first.close()
+    const second = newBaseline(path)
+    expect(planOf(second, live)).toEqual({ kind: 'for', durationMs: 20_000 })
+    const log = nextDay().connect(NGINX, '192.0.2.2', 443).after(19_999).connect(NGINX, '192.0.2.3', 443)
+    log.after(1).connect(NGINX, '192.0.2.4', 443)
+    const reports = replay(log, { plan: planOf(second, live) }, second)
+    expect(findings(reports).map(({ edge }) => edge.to)).toEqual(['host:192.0.2.4:443'])
+    expect(planOf(second, live)).toEqual({ kind: 'none' })
+    expect(second.trainings().map(({ fromMs, toMs }) => toMs - fromMs)).toEqual([40_000, 20_000])
+  })
+
+  test('reports what was waiting when the agent died, once', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const first = new Baseline(path)
+    const dying = start(first)
+    const log = ordinaryLife().connect(NGINX, '203.0.113.66', 4444)
+    dying.engine.ingest({ bytes: log.bytes, at: undefined })
+    expect(findings(dying.reports)).toEqual([])
+    first.close()
+    for (const [run, expected] of [1, 0].entries()) {
+      const baseline = new Baseline(path)
+      const { engine, reports } = start(baseline, { plan: planOf(baseline, live) })
+      engine.idle(log.timeMs + run * 100_000)
+      engine.idle(log.timeMs + run * 100_000 + WINDOW_MS)
+      expect(findings(reports)).toHaveLength(expected)
+      baseline.close()
+    }
+  })
+
+  test('keeps the patterns, and remembers siblings', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const first = new Baseline(path)
+    const log = ordinaryLife(
+      new LogBuilder(NOON_MS).create(CRON, '/q/1').create(CRON, '/q/2').create(CRON, '/q/3'),
+    )
+    log.create(CRON, '/q/4')
+    const learning = new LogBuilder(NOON_MS - 10).create(CRON, '/r/1').create(CRON, '/r/2')
+    const reports = replay([learning.bytes, log.bytes], {}, first)
+    expect(patterns(reports)).toEqual([String.raw`^proc::0:/usr/sbin/cron->file:create:/q/\d+$`])
+    expect(paths(reports)).toEqual([])
+    first.close()
+    const second = newBaseline(path)
+    const more = nextDay().create(CRON, '/q/5').create(CRON, '/r/3').create(CRON, '/r/4')
+    const again = replay(more, { plan: { kind: 'everything' } }, second)
+    expect(patterns(again)).toEqual([String.raw`^proc::0:/usr/sbin/cron->file:create:/r/\d+$`])
+    expect([...edgesIn(path)].map(({ to, sightings }) => [to, sightings])).toContainEqual([
+      String.raw`file:create:/q/\d+`,
+      5,
+    ])
+  })
+
+  /** Life and an attack by programs that were there before the log began, so that no history is needed. */
+  const log = ordinaryLife()
+  for (let index = 0; index < 12; index++) {
+    log.connect(NGINX, `203.0.113.${index % 5}`, 4444).create(CRON, `/etc/cron.d/${'abcde'[index % 5] ?? ''}`)
+    if (index === 6) log.junk()
+    log.after(3000)
+  }
+  /** Time in which the agent does not run is no time of training, so the end is set by the clock here. */
+  const planAt = (baseline: Baseline): TrainingPlan => {
+    const isTrained = baseline.trainings().at(-1)?.finished === true
+    return isTrained ? { kind: 'none' } : { kind: 'until', timeMs: NOON_MS + TRAINING_MS }
+  }
+  const what = (reports: readonly Report[]): string[] =>
+    findings(reports)
+      .map(({ timeMs, path }) => `${timeMs} ${path}`)
+      .sort()
+
+  test('law: wherever the agent dies, nothing is lost and nothing is reported twice', () => {
+    const folder = folderForTest()
+    const { bytes } = log
+    const whole = what(replay(log))
+    const cuts = fc.uniqueArray(fc.nat(bytes.length), { maxLength: 6 })
+    let run = 0
+    fc.assert(
+      fc.property(cuts, fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }), (places, dies) => {
+        const path = join(folder, `${run++}.db`)
+        const reports: Report[] = []
+        let baseline = new Baseline(path)
+        const begin = (): Engine =>
+          start(baseline, {
+            plan: planAt(baseline),
+            log: '/log',
+            emit: (report) => void reports.push(report),
+          }).engine
+        let engine = begin()
+        let offset = 0
+        for (const [index, end] of [...places.sort((one, other) => one - other), bytes.length].entries()) {
+          const at = { path: '/log', inode: 1, fingerprint: 'f', offset }
+          engine.ingest({ bytes: bytes.subarray(offset, end), at })
+          offset = end
+          if (dies[index] !== true) continue
+          // Dies: nothing is said goodbye to. What was read behind the last transaction is read again.
+          baseline.close()
+          baseline = new Baseline(path)
+          engine = begin()
+          offset = baseline.checkpoint('/log')?.position.offset ?? 0
+          const rest = { path: '/log', inode: 1, fingerprint: 'f', offset }
+          engine.ingest({ bytes: bytes.subarray(offset, end), at: rest })
+          offset = end
+        }
+        engine.end()
+        baseline.close()
+        expect(what(reports)).toEqual(whole)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('stopping and starting again between any two reads reports the same', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const { bytes } = log
+    const whole = what(replay(log))
+    const reports: Report[] = []
+    let offset = 0
+    for (let end = 0; end < bytes.length + 999; end += 999) {
+      const baseline = new Baseline(path)
+      const { engine } = start(baseline, {
+        plan: planAt(baseline),
+        log: '/log',
+        emit: (report) => void reports.push(report),
+      })
+      offset = baseline.checkpoint('/log')?.position.offset ?? 0
+      const at = { path: '/log', inode: 1, fingerprint: 'f', offset }
+      engine.ingest({ bytes: bytes.subarray(offset, end), at })
+      engine.stop()
+      baseline.close()
+    }
+    expect(what(reports)).toEqual(whole)
+  })
+})
+
+describe('volatile names', () => {
+  const temporary = (letter: string): string => `/tmp/${letter}k3j9x2a`
+
+  test('are one edge from the third on, and a fourth is not reported', () => {
+    const baseline = newBaseline()
+    const log = new LogBuilder(NOON_MS)
+    for (const name of ['7fb2c9d1', 'a0e41b6c', 'c55d02f8']) log.create(CRON, `/tmp/cron.${name}`)
+    ordinaryLife(log).create(CRON, '/tmp/cron.0123abcd').create(CRON, '/tmp/cron.backdoor').after(WINDOW_MS)
+    const reports = replay(log, {}, baseline)
+    expect(patterns(reports)).toEqual([
+      String.raw`^proc::0:/usr/sbin/cron->file:create:/tmp/cron\.[0-9a-f]{8}$`,
+    ])
+    expect(paths(reports)).toEqual(['proc::0:/usr/sbin/cron->file:create:/tmp/cron.backdoor'])
+    // connect, /run/cron.pid, the pattern
+    expect(summary(reports)?.edges).toBe(3)
+  })
+
+  test('of one process and action are reported of another', () => {
+    const log = new LogBuilder(NOON_MS)
+    for (const name of [1, 2, 3]) log.create(CRON, `/q/${name}`)
+    ordinaryLife(log).create(NGINX, '/q/4').delete(CRON, '/q/4').create(CRON, '/q/4').after(WINDOW_MS)
+    expect(paths(replay(log))).toEqual([
+      'proc::33:/usr/sbin/nginx->file:create:/q/4',
+      'proc::0:/usr/sbin/cron->file:delete:/q/4',
+    ])
+  })
+
+  test('of programs hide no exec', () => {
+    const log = new LogBuilder(NOON_MS)
+    for (const [index, letter] of ['1', '2', '3', '4'].entries()) {
+      log.create(CRON, temporary(letter))
+      log.exec({ pid: 1000 + index, ppid: 700, exe: temporary(letter) })
+    }
+    const exe = temporary('9')
+    ordinaryLife(log).create(CRON, exe).exec({ pid: 2000, ppid: 700, exe }).after(WINDOW_MS)
+    const reports = replay(log)
+    expect(patterns(reports)).toHaveLength(1)
+    expect(paths(reports)).toEqual([`proc::0:/usr/sbin/cron->proc::0:${exe}`])
+  })
+})
+
+describe('blind spots', () => {
+  test('are counted window by window, each thing once', () => {
+    const log = ordinaryLife().junk().junk().after(WINDOW_MS)
+    log.create(CRON, '/run/cron.pid').lose(7).create(CRON, '/run/cron.pid').after(WINDOW_MS)
+    log.create(CRON, '/run/cron.pid').after(WINDOW_MS).create(CRON, '/run/cron.pid')
+    const spots = blindSpots(replay(log))
+    expect(spots.map(({ reason, count }) => [reason, count])).toEqual([
+      ['unreadable-line', 2],
+      ['serial-gap', 7],
+    ])
+    const [unreadable, gap] = spots
+    expect(gap?.fromMs).toBe(unreadable?.toMs)
+    expect((gap?.toMs ?? 0) - (gap?.fromMs ?? 0)).toBe(WINDOW_MS)
+  })
+
+  test('of the training are told when it ends, from its beginning', () => {
+    const log = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443).junk()
+    const [spot, ...others] = blindSpots(replay(ordinaryLife(log)))
+    expect(others).toEqual([])
+    expect(spot).toMatchObject({
+      ...{ reason: 'unreadable-line', count: 1 },
+      ...{ fromMs: NOON_MS, toMs: NOON_MS + TRAINING_MS },
+    })
+  })
+
+  test('are not told of a training that was over before the log began', () => {
+    const log = new LogBuilder(NOON_MS).junk().connect(NGINX, '192.0.2.1', 443)
+    const reports = replay(log, { plan: { kind: 'until', timeMs: 0 } })
+    for (const { fromMs, toMs } of blindSpots(reports)) expect([fromMs, toMs]).toEqual([NOON_MS, NOON_MS])
+    expect(blindSpots(reports)).toHaveLength(1)
+  })
+
+  test('at the end are told before the sum', () => {
+    const log = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443).lose(3).begin(CRON)
+    const reports = replay(log)
+    expect(blindSpots(reports).map(({ reason, count }) => [reason, count])).toEqual([
+      ['incomplete-event', 1],
+      ['serial-gap', 3],
+    ])
+    expect(reports.at(-1)).toMatchObject({ kind: 'summary', lost: 3, unreadable: 0 })
+  })
+
+  test('of the reader are passed on', () => {
+    const spot: BlindSpot = {
+      ...{ kind: 'blind-spot', reason: 'log-missing', fromMs: 1, toMs: 2, count: 0, detail: 'x' },
+    }
+    const { engine, reports } = start(newBaseline())
+    engine.wentBlind(spot)
+    expect(reports).toEqual([spot])
+  })
+})
+
+describe("the agent's own files", () => {
+  const own = { pid: 4242, places: ['/var/lib/fullmon/', '/var/log/fullmon.log'] }
+  const agent: Doer = { pid: 4242, exe: '/opt/fullmon/node' }
+
+  test('are no edges when it writes them, below its directory only', () => {
+    const log = ordinaryLife()
+    log.create(agent, '/var/lib/fullmon/baseline.db-wal').delete(agent, '/var/log/fullmon.log.4')
+    log
+      .create(agent, '/var/lib/fullmon')
+      .create(agent, '/var/lib/fullmon-evil/x')
+      .create(agent, '/etc/cron.d/x')
+    log.connect(agent, '203.0.113.66', 4444)
+    expect(findings(replay(log, { own })).map(({ edge }) => edge.to)).toEqual([
+      'file:create:/var/lib/fullmon',
+      'file:create:/var/lib/fullmon-evil/x',
+      'file:create:/etc/cron.d/x',
+      'host:203.0.113.66:4444',
+    ])
+  })
+
+  test('are edges when anybody else writes them, even the same program', () => {
+    const log = ordinaryLife().create({ ...agent, pid: 4243 }, '/var/lib/fullmon/baseline.db')
+    expect(paths(replay(log, { own }))).toEqual([
+      'proc::0:/opt/fullmon/node->file:create:/var/lib/fullmon/baseline.db',
+    ])
+  })
+})
+
+describe('a stamp that no calendar knows', () => {
+  test('ends no program', () => {
+    const log = new LogBuilder(8.7e15).connect(NGINX, '192.0.2.1', 443)
+    for (const plan of [
+      { kind: 'none' },
+      { kind: 'everything' },
+      { kind: 'for', durationMs: 1000 },
+    ] as const) {
+      expect(summary(replay(log, { plan }))).toMatchObject({ events: 1 })
+    }
+  })
+})
+
+describe('law: the same input gives the same reports, byte for byte, however it is cut', () => {
+  const folder = join(import.meta.dirname, 'fixtures/recorded')
+  const recorded = Buffer.concat(
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.log'))
+      .slice(0, 4)
+      .map((name) => readFileSync(join(folder, name))),
+  )
+  const log = ordinaryLife()
+  for (let index = 0; index < 40; index++) {
+    const child: Doer = {
+      pid: 1000 + index,
+      ppid: index % 3 === 0 ? 700 : 800,
+      exe: `/usr/bin/p${index % 7}`,
+    }
+    log
+      .exec(child)
+      .create(child, `/tmp/x-${index}`)
+      .connect(child, `203.0.113.${index % 9}`, 80)
+      .after(1700)
+    if (index % 10 === 0) log.junk().lose(2)
+  }
+  let run = 0
+  /** The reports, and then what the baseline has learned. */
+  function texts(pieces: readonly Buffer[], options: Partial<EngineOptions>, folder: string): string[] {
+    const path = join(folder, `${run++}.db`)
+    const baseline = new Baseline(path)
+    const reports = replay(pieces, options, baseline).map((report) => JSON.stringify(report))
+    baseline.close()
+    return [...reports, ...exportBaseline(path)]
+  }
+
+  test.each([
+    ['a log made by hand', log.bytes, { kind: 'for', durationMs: TRAINING_MS }, false],
+    ['the same, merging', log.bytes, { kind: 'for', durationMs: TRAINING_MS }, true],
+    ['recorded logs', recorded, { kind: 'none' }, true],
+    ['recorded logs, all learned', recorded, { kind: 'everything' }, false],
+  ] as const)('%s', (_, bytes, plan, rebase) => {
+    const options = { plan, rebase, monitorMs: 5000 }
+    const databases = folderForTest()
+    const whole = texts([bytes], options, databases)
+    expect(whole.length).toBeGreaterThan(10)
+    fc.assert(
+      fc.property(fc.array(fc.nat(bytes.length), { maxLength: 30 }), (places) => {
+        const cuts = [0, ...places.sort((one, other) => one - other), bytes.length]
+        const pieces = cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end))
+        expect(texts(pieces, options, databases)).toEqual(whole)
+      }),
+      { numRuns: 15 },
+    )
+  })
+})
