@@ -266,7 +266,7 @@ uninstall() {
   fi
   if [ "$purge" = yes ]; then
     remove state "$state"
-    remove log "$log" /var/log/fullmon[0-9]*.log /var/log/fullmon[0-9]*.log.gz
+    remove log "$log" "$log".[0-9]*
   elif [ -e "$state" ]; then
     note state "kept in $state and $log; --uninstall --purge removes them"
   fi
