@@ -185,6 +185,8 @@ describe('a batch', () => {
           () => false,
         )
         baseline.writeCheckpoint('/log', { position: { ...position, offset: 99 }, finished: [], clockMs: 2 })
+        baseline.learn(exec('cat'), NOON_MS + 2)
+        baseline.sawUnseen(unseen(exec('rm'), NOON_MS))
         throw new Error('in the middle')
       }),
     ).toThrow('in the middle')
@@ -202,19 +204,20 @@ describe('a batch', () => {
     expect(baseline.checkpoint('/log')?.position.offset).toBe(0)
   })
 
-  test('waits for another program that writes', () => {
+  test('has the file to itself: nobody can write between its first look and its last word', () => {
     const path = newPath()
     const baseline = open(path)
-    const other = open(path)
     baseline.batch(() => baseline.learn(exec('ls'), NOON_MS))
+    const other = new Database(path, { timeout: 0 })
+    onTestFinished(() => void other.close())
     baseline.batch(() => {
       expect(baseline.sawKnown(exec('ls'), NOON_MS)).toBe(true)
-      // Readers are not held up by the batch, and see what was before it.
+      expect(() => other.exec("INSERT INTO nodes (name) VALUES ('x')")).toThrow('database is locked')
+      // Readers are not held up, and see what was before.
       expect(stored(path)[0]?.sightings).toBe(1)
     })
-    other.batch(() => other.learn(exec('cat'), NOON_MS))
-    baseline.batch(() => baseline.learn(exec('id'), NOON_MS))
-    expect(stored(path)).toHaveLength(3)
+    expect(stored(path)[0]?.sightings).toBe(2)
+    expect(() => other.exec("INSERT INTO nodes (name) VALUES ('x')")).not.toThrow()
   })
 
   test('gives back what the work gives', () => {
@@ -313,6 +316,18 @@ describe('unseen edges', () => {
     expect(baseline.batch(() => baseline.markReported([], NOON_MS, true))).toEqual([])
   })
 
+  test('that wait are not merged with those that were reported', () => {
+    const baseline = open()
+    baseline.batch(() => {
+      baseline.sawUnseen(unseen(exec('id'), NOON_MS))
+      baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 1))
+    })
+    const [first] = baseline.reportable()
+    expect(baseline.batch(() => baseline.markReported([first?.id ?? 0], NOON_MS, true))).toEqual([exec('id')])
+    expect(baseline.sawKnown(exec('rm'), NOON_MS)).toBe(false)
+    expect(baseline.reportable().map(({ edge }) => edge)).toEqual([exec('rm')])
+  })
+
   test('that were reported before merging was asked for are merged too', () => {
     const baseline = open()
     baseline.batch(() => baseline.sawUnseen(unseen(exec('id'), NOON_MS)))
@@ -340,7 +355,9 @@ describe('a pattern', () => {
       { edge: create('/q/1'), timeMs: NOON_MS },
       { edge: create('/q/2'), timeMs: NOON_MS },
       { edge: create('/q/2'), timeMs: NOON_MS + DAY_MS },
-      { edge: create('/q/3'), timeMs: NOON_MS + 2 * DAY_MS },
+      { edge: create('/q/4'), timeMs: NOON_MS + 2 * DAY_MS },
+      { edge: create('/q/3'), timeMs: NOON_MS + 3 * DAY_MS },
+      { edge: create('/q/0'), timeMs: NOON_MS + 4 * DAY_MS },
     ]
     const others = [
       create('/q/x'),

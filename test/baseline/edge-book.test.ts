@@ -94,6 +94,20 @@ test('a late sighting moves the first time back, and adds its day', () => {
   expect(handed).toEqual([{ firstMs: NOON_MS - DAY_MS, lastMs: NOON_MS, sightings: 3, days: 2 }])
 })
 
+test.each([
+  { mostCharacters: 100, asked: 3 },
+  { mostCharacters: 1e6, asked: 1 },
+])('with room for $mostCharacters characters it asks the store $asked times', ({ mostCharacters, asked }) => {
+  let times = 0
+  const book = new EdgeBook({ find: () => ++times > 0 }, mostCharacters)
+  for (let batch = 0; batch < 3; batch++) {
+    book.sawKnown({ kind: 'exec', from: 'a', to: 'b' }, NOON_MS)
+    book.sawKnown({ kind: 'exec', from: 'a', to: 'b' }, NOON_MS)
+    book.drain(() => undefined)
+  }
+  expect(times).toBe(asked)
+})
+
 test('what is forgotten before it was handed out is never handed out', () => {
   const [edge] = EDGES
   if (edge === undefined) return

@@ -126,17 +126,24 @@ test('an export is one moment, although an agent writes while it is read', () =>
   const agent = new Baseline(path)
   onTestFinished(() => agent.close())
   const edges = ['a', 'b', 'c', 'd'].map(exec)
-  const seeAll = (): void => agent.batch(() => edges.forEach((edge) => agent.learn(edge, NOON_MS)))
+  let seen = 0
+  /** As often as every edge was seen, so many milliseconds the training has lasted. */
+  const seeAll = (): void =>
+    agent.batch(() => {
+      edges.forEach((edge) => agent.learn(edge, NOON_MS))
+      agent.extendTraining(NOON_MS + ++seen, false)
+    })
+  agent.beginTraining(NOON_MS, undefined)
   seeAll()
-  const sightings: number[] = []
+  const moments: number[] = []
   for (const line of exportBaseline(path)) {
-    const read = JSON.parse(line) as { kind: string; sightings: number }
-    if (read.kind === 'edge') sightings.push(read.sightings)
+    const read = JSON.parse(line) as { kind: string; sightings: number; toMs: number }
+    if (read.kind === 'training') moments.push(read.toMs - NOON_MS)
+    if (read.kind === 'edge') moments.push(read.sightings)
     seeAll()
-    agent.batch(() => agent.learn(exec(`z${sightings.length}`), NOON_MS))
   }
-  expect(new Set(sightings.slice(0, edges.length)).size).toBe(1)
-  expect(sightings.length).toBeLessThanOrEqual(edges.length + 1)
+  expect(moments).toHaveLength(1 + edges.length)
+  expect(new Set(moments).size).toBe(1)
 })
 
 test('an export that is not read to its end leaves nothing open', () => {

@@ -187,6 +187,11 @@ describe('words teach nothing', () => {
     { what: 'of a language', names: ['de_DE.mo', 'fr_FR.mo', 'pt_BR.mo', 'en_GB.mo', 'zh_CN.mo'] },
     { what: 'of libraries', names: ['libaudit1', 'libmagic1', 'libudev1x', 'libcairo2', 'libsepol2'] },
     { what: 'in capitals', names: ['README', 'NOTICE', 'AUTHOR', 'THANKS', 'COPYING'] },
+    { what: 'with short codes', names: ['part_a1b', 'part_x9y', 'part_q3z', 'part_7m7'] },
+    {
+      what: 'long ones with a number in between',
+      names: ['international2standard', 'organisation4economics', 'representation1chamber'],
+    },
     { what: 'for types', names: ['u32x4_eq', 'i16x8_le', 'f64x2_ne', 'i32x4_lt'] },
     {
       what: 'with one odd name among them',

@@ -61,6 +61,25 @@ export class LogBuilder {
     return this.change(syscall('unlink', { ...fieldsOf(doer), items: 2 }), file, 'DELETE')
   }
 
+  /** Events whose records come line by line in turn, as those of several processors do. */
+  interleaved(...writes: readonly ((log: LogBuilder) => void)[]): this {
+    const before = this.text
+    const parts = writes.map((write) => {
+      this.text = ''
+      write(this)
+      return this.text.split('\n').slice(0, -1)
+    })
+    const longest = Math.max(...parts.map((part) => part.length))
+    const lines = Array.from({ length: longest }, (_, index) => parts.flatMap((part) => part[index] ?? []))
+    this.text =
+      before +
+      lines
+        .flat()
+        .map((text) => `${text}\n`)
+        .join('')
+    return this
+  }
+
   /** A line that is no record. */
   junk(text = 'this is no record'): this {
     this.text += `${text}\n`
