@@ -175,7 +175,8 @@ export class Baseline {
   }
 
   /**
-   * Stores a pattern and makes one edge of those it covers.
+   * Stores a pattern and makes one edge of those it covers. Their nodes stay: a finding may stand on one, and to look
+   * takes longer than the few are worth.
    *
    * @param covers gets the path of a file node
    * @param directory that all covered files are in, without a slash at its end
@@ -191,7 +192,6 @@ export class Baseline {
       const { first_ms: firstMs, last_ms: lastMs, sightings, days } = covered
       this.writeEdge(edge, { firstMs, lastMs, sightings, days })
       this.statements.deleteEdge.run(covered.from_id, covered.to_id, action)
-      this.statements.deleteNodeIfUnused.run({ id: covered.to_id })
     }
     this.book.forget()
   }
@@ -321,11 +321,6 @@ interface TrainingRow {
 const prepare = (database: Database.Database) => ({
   nodeId: database.prepare<[string], { id: number }>('SELECT id FROM nodes WHERE name = ?'),
   addNode: database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?)'),
-  deleteNodeIfUnused: database.prepare<{ id: number }>(
-    `DELETE FROM nodes WHERE id = @id
-       AND NOT EXISTS (SELECT 1 FROM edges WHERE from_id = @id OR to_id = @id)
-       AND NOT EXISTS (SELECT 1 FROM findings WHERE from_id = @id OR to_id = @id)`,
-  ),
   findEdge: database.prepare<[string, string, string]>(
     `SELECT 1 FROM edges
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
