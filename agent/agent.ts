@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Baseline, type Checkpoint } from './baseline/baseline.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
@@ -8,8 +8,8 @@ import { snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
 import { readStdin } from './tail/stdin.ts'
 
-/** When nothing has arrived for this long, open events are given up and the host's clock is the time of the log. */
-const QUIET_MS = 2000
+/** When nothing has arrived for this long, and for two looks at the log, open events are given up and the host's clock is the time of the log. */
+const LEAST_QUIET_MS = 2000
 const TICK_MS = 250
 const STDIN = '-'
 
@@ -44,11 +44,13 @@ export async function runLive(options: LiveOptions, signal: AbortSignal): Promis
       if (options.onlyTrain) trained.abort()
     })
     engine.core.processes.seed(snapshot())
+    if (!engine.isTraining) options.onPhase({ name: 'monitoring', edges: baseline.countEdges() })
     engine.idle(Date.now())
-    options.onPhase(phaseOf(engine, baseline))
-    const checkpoint = baseline.checkpoint(options.auditd)
+    const { trainingEndMs } = engine
+    if (trainingEndMs !== undefined) options.onPhase({ name: 'training', untilMs: trainingEndMs })
+    const checkpoint = baseline.checkpoint(logName(options.auditd))
     const ended = AbortSignal.any([signal, trained.signal])
-    await pump(inputOf(options, checkpoint, ended), engine)
+    await pump(inputOf(options, checkpoint, ended), engine, Math.max(LEAST_QUIET_MS, 2 * options.pollMs))
     if (ended.aborted) engine.stop()
     else engine.end()
   } finally {
@@ -56,10 +58,8 @@ export async function runLive(options: LiveOptions, signal: AbortSignal): Promis
   }
 }
 
-const phaseOf = (engine: Engine, baseline: Baseline): Phase =>
-  engine.trainingEndMs === undefined
-    ? { name: 'monitoring', edges: baseline.countEdges() }
-    : { name: 'training', untilMs: engine.trainingEndMs }
+/** The same log is the same log, from whatever directory it was named. */
+const logName = (auditd: string): string => resolve(auditd)
 
 /** What is left of the training that was begun, or of a new one. */
 export function planOf(
@@ -84,10 +84,10 @@ function engineOf(baseline: Baseline, options: LiveOptions, onTrained: () => voi
     emit,
     onTrained,
     latestMs: Date.now,
-    ...(auditd === STDIN ? {} : { log: auditd }),
+    ...(auditd === STDIN ? {} : { log: logName(auditd) }),
     own: {
       pid: process.pid,
-      places: [`${dirname(resolve(db))}/`, ...(log === undefined ? [] : [resolve(log)])],
+      places: [resolve(db), ...(log === undefined ? [] : [resolve(log)])],
     },
   })
 }
@@ -103,11 +103,11 @@ function inputOf(
 }
 
 /** Until the input ends. Between two chunks only the ticking can run. */
-async function pump(input: AsyncIterable<Chunk | BlindSpot>, engine: Engine): Promise<void> {
+async function pump(input: AsyncIterable<Chunk | BlindSpot>, engine: Engine, quietMs: number): Promise<void> {
   let arrivedMs = Date.now()
   const ticking = setInterval(() => {
     const nowMs = Date.now()
-    if (nowMs - arrivedMs >= QUIET_MS) engine.idle(nowMs)
+    if (nowMs - arrivedMs >= quietMs) engine.idle(nowMs)
   }, TICK_MS)
   try {
     for await (const news of input) {

@@ -14,6 +14,9 @@ import { callName } from './interpret/calls.ts'
 /** On a quiet host, how much of a training may be forgotten by a crash. */
 const SAVE_TRAINING_MS = 10_000
 
+/** A host's clock that is this far behind the log's time has been set back. */
+const SET_BACK_MS = 10_000
+
 export interface EngineOptions {
   readonly baseline: Baseline
   readonly world: World
@@ -45,10 +48,12 @@ export class Engine {
   private readonly patterns: PathPatterns
   private readonly chunks: { readonly offset: number; readonly at: LogPosition }[] = []
   private readonly blind: BlindSpots
+  private readonly reportedBefore: number
   private streamOffset = 0
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
-  private isTraining: boolean
+  /** Whether a training goes on. */
+  isTraining: boolean
 
   constructor(options: EngineOptions) {
     this.options = options
@@ -56,6 +61,7 @@ export class Engine {
     this.isTraining = options.plan.kind !== 'none'
     this.patterns = patternsOf(options.baseline)
     this.blind = new BlindSpots()
+    this.reportedBefore = options.baseline.countReported()
     this.core = new Core(options.world, {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => this.onEdge(seen, event),
@@ -79,12 +85,29 @@ export class Engine {
    * Cheap to call often: on a quiet host nothing is written between the ends of two windows.
    */
   idle(nowMs: number): void {
+    this.noticeClock(nowMs)
     const isLearning = this.isTraining && nowMs - this.savedMs >= SAVE_TRAINING_MS
     if (!this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
     this.options.baseline.batch(() => {
       this.core.flush()
       this.advance(nowMs)
       this.saveProgress()
+    })
+  }
+
+  /** When the clock is set back, what was due then is due as much earlier: else the agent would be silent until then. */
+  private noticeClock(nowMs: number): void {
+    const before = this.schedule.nowMs
+    if (before === undefined || nowMs >= before - SET_BACK_MS) return
+    this.schedule.turnBack(nowMs)
+    const detail = `the clock of the host was set back by ${Math.round((before - nowMs) / 1000)} s`
+    this.options.emit({
+      kind: 'blind-spot',
+      reason: 'clock-set-back',
+      fromMs: nowMs,
+      toMs: nowMs,
+      count: 0,
+      detail,
     })
   }
 
@@ -95,7 +118,11 @@ export class Engine {
 
   /** The input is at its end: what still waits is finished, reported and summed up. */
   end(): void {
-    this.close(() => this.core.end())
+    this.close(() => {
+      this.core.end()
+      // Training on everything is finished when everything has been read; one by time goes on at the next start.
+      if (this.options.plan.kind === 'everything') this.finishTraining()
+    })
     this.options.emit(this.summary())
   }
 
@@ -113,11 +140,6 @@ export class Engine {
       if (nowMs === undefined) return
       if (!this.isTraining) this.report(nowMs)
       this.reportBlindSpots(nowMs)
-      // Training on everything is finished when everything has been read; one by time goes on at the next start.
-      if (this.options.plan.kind === 'everything') {
-        this.isTraining = false
-        this.options.baseline.extendTraining(nowMs, true)
-      }
     })
   }
 
@@ -128,7 +150,7 @@ export class Engine {
       records: this.core.records,
       events: this.core.events,
       edges: this.options.baseline.countEdges(),
-      unseen: this.options.baseline.countReported(),
+      unseen: this.options.baseline.countReported() - this.reportedBefore,
       unreadable: losses.unreadableLines,
       lost: losses.missingSerials,
       elapsedMs: this.firstMs === undefined ? 0 : (this.schedule.nowMs ?? this.firstMs) - this.firstMs,
@@ -159,7 +181,8 @@ export class Engine {
 
   private finishTraining(): void {
     this.isTraining = false
-    const endMs = Math.max(this.schedule.trainingEndMs ?? 0, this.firstMs ?? 0)
+    const { trainingEndMs = 0, nowMs = 0 } = this.schedule
+    const endMs = Math.max(Math.min(trainingEndMs, nowMs), this.firstMs ?? 0)
     this.options.baseline.extendTraining(endMs, true)
     this.reportBlindSpots(endMs)
     this.options.onTrained?.()
@@ -206,20 +229,17 @@ export class Engine {
 
   private report(timeMs: number): void {
     const { baseline, rebase, emit } = this.options
-    const found = baseline.reportable()
-    for (const { edge, chain, firstMs, evidence } of found) {
-      emit({
-        kind: 'finding',
-        timeMs: firstMs,
-        edge,
-        chain,
-        path: chain.join('->'),
-        evidence,
-      } satisfies Finding)
-    }
-    const ids = found.map(({ id }) => id)
-    for (const edge of baseline.markReported(ids, timeMs, rebase))
-      this.learnPattern(edge, filePathOf(edge), timeMs)
+    let found
+    do {
+      found = baseline.reportable()
+      for (const { edge, chain, firstMs, evidence } of found) {
+        const path = chain.join('->')
+        emit({ kind: 'finding', timeMs: firstMs, edge, chain, path, evidence } satisfies Finding)
+      }
+      const ids = found.map(({ id }) => id)
+      for (const edge of baseline.markReported(ids, timeMs, rebase))
+        this.learnPattern(edge, filePathOf(edge), timeMs)
+    } while (found.length > 0)
   }
 
   private plannedMs(startMs: number): number | undefined {

@@ -1,22 +1,37 @@
-import { UsageError } from './domain/result.ts'
 import { runCli } from './cli/cli.ts'
+import { UsageError } from './domain/result.ts'
 
 const USAGE = 2
+const FAILED = 3
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** A program that waits for something else than its input, such as a pipe that nobody opens, ends after this long. */
+const GRACE_MS = 5000
 
-/** Ends the program in order: what was read is committed, and the exit code is 0. */
+const words = process.argv.slice(2)
+
+/** Ends the program in order: what was read is committed. A second signal ends it at once. */
 const stop = new AbortController()
-for (const name of SIGNALS) process.on(name, () => stop.abort())
+for (const name of SIGNALS) {
+  process.once(name, () => {
+    stop.abort()
+    setTimeout(() => process.exit(FAILED), GRACE_MS).unref()
+  })
+}
 
-// A reader that went away, such as `| head`, is no error.
+// A reader that went away, such as `| head`, is no error; but whoever watches must not go on without being heard.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1)
+  process.exit(error.code === 'EPIPE' && words[0] !== 'run' ? 0 : FAILED)
 })
+// Nobody is left to tell it to.
+process.stderr.on('error', () => undefined)
 
 try {
-  process.exitCode = await runCli(process.argv.slice(2), stop.signal)
+  process.exitCode = await runCli(words, stop.signal)
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error
+  if (!(error instanceof Error)) throw error
+  const isUsage = error instanceof UsageError
+  // A bug keeps its stack; a full disk needs no line of our code.
+  if (!isUsage && !('code' in error)) throw error
   process.stderr.write(`fullmon: ${error.message}\n`)
-  process.exitCode = USAGE
+  process.exitCode = isUsage ? USAGE : FAILED
 }

@@ -7,6 +7,8 @@ import { EdgeBook, type EdgeStats } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase } from './open.ts'
 
+/** Findings that are held in memory at once. */
+const PORTION = 1000
 /** File edges that a restarted agent still remembers as siblings. */
 const MOST_RECENT = 10_000
 
@@ -131,10 +133,10 @@ export class Baseline {
     this.statements.writeCheckpoint.run({ log, ...position, finished: ids, clockMs })
   }
 
-  /** Unseen edges that have not been reported yet, in the order of time. */
-  reportable(): readonly (UnseenEdge & { readonly id: number })[] {
+  /** Unseen edges that have not been reported yet, in the order of time: a portion, the first of them. */
+  reportable(most = PORTION): readonly (UnseenEdge & { readonly id: number })[] {
     this.flush()
-    return this.statements.unreported.all().map((row) => {
+    return this.statements.unreported.all(most).map((row) => {
       const evidence = JSON.parse(row.evidence) as Evidence
       return {
         id: row.id,
@@ -366,10 +368,10 @@ const prepare = (database: Database.Database) => ({
      ON CONFLICT DO UPDATE SET
        last_ms = max(last_ms, excluded.last_ms), sightings = sightings + excluded.sightings`,
   ),
-  unreported: database.prepare<[], FindingRow>(
+  unreported: database.prepare<[number], FindingRow>(
     `SELECT findings.*, source.name AS from_name, target.name AS to_name FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NULL ORDER BY first_ms, findings.id`,
+      WHERE reported_ms IS NULL ORDER BY first_ms, findings.id LIMIT ?`,
   ),
   markReported: database.prepare<[number, number]>('UPDATE findings SET reported_ms = ? WHERE id = ?'),
   markMerged: database.prepare<[number, number]>('UPDATE findings SET merged_ms = ? WHERE id = ?'),

@@ -63,7 +63,9 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
     .wrap(100)
     .locale('en')
     .completion('completion', 'Print a completion script for bash or zsh')
-    .epilogue('Exit codes: 0 success, 1 a check found something, 2 a wrong option or file. Manual: docs/.')
+    .epilogue(
+      'Exit codes: 0 success, 1 a check found something, 2 a wrong option or file, 3 the host failed (disk, database).',
+    )
     .exitProcess(false)
     .fail((message, error) => {
       // yargs passes nothing for one of the two, whatever its types say.
@@ -75,7 +77,8 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
       describe,
       async (command) => (await load()).options(command),
       async (parsed) => {
-        const { run } = await load()
+        const { lists = [], run } = await load()
+        refuseRepeated(parsed, lists)
         exitCode = await run(parsed, signal)
       },
     )
@@ -87,6 +90,14 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
     throw error instanceof Error && error.name === 'YError' ? new UsageError(error.message) : error
   }
   return exitCode
+}
+
+/** yargs makes a list of an option that is given twice. */
+function refuseRepeated(parsed: Readonly<Record<string, unknown>>, lists: readonly string[]): void {
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name !== '_' && Array.isArray(value) && !lists.includes(name))
+      throw new UsageError(`--${name} was given twice`)
+  }
 }
 
 function version(): string {

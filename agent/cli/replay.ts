@@ -12,6 +12,7 @@ import { milliseconds, timeOf } from './values.ts'
 const DEFAULT_TRAINING_S = 3600
 
 export const replayCommand = command({
+  lists: ['log'],
   options: (yargs) =>
     yargs
       .positional('log', {
@@ -63,11 +64,10 @@ export const replayCommand = command({
         }),
         latestMs: () => Number.POSITIVE_INFINITY,
       })
-      await ingestSaved(engine, words.log.map(fileFromYargs), signal)
+      return await ingestSaved(engine, words.log.map(fileFromYargs), signal)
     } finally {
       baseline.close()
     }
-    return 0
   },
 })
 
@@ -82,12 +82,18 @@ function planOf(
   return durationMs === 0 ? { kind: 'none' } : { kind: 'for', durationMs }
 }
 
-/** Reads the logs to their end, with a line of progress when standard error is a terminal. */
+/** As a shell has it for a program that Ctrl-C ended. */
+const INTERRUPTED = 130
+
+/**
+ * Reads the logs to their end, with a line of progress when standard error is a terminal.
+ * @returns the exit code: not 0 when a signal came before the end
+ */
 export async function ingestSaved(
   engine: Engine,
   logs: readonly string[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   if (logs.length === 0) throw new UsageError('there is no log to read')
   const progress = new Progress('reading', sizeOf(logs), process.stderr)
   try {
@@ -97,6 +103,10 @@ export async function ingestSaved(
   } finally {
     progress.end()
   }
-  if (signal.aborted) engine.stop()
-  else engine.end()
+  if (signal.aborted) {
+    engine.stop()
+    return INTERRUPTED
+  }
+  engine.end()
+  return 0
 }

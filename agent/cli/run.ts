@@ -135,7 +135,10 @@ function checkAuditd(path: string): void {
     accessSync(path, constants.R_OK)
   } catch (error) {
     if (error instanceof UsageError) throw error
-    if (process.getuid?.() !== 0) throw new UsageError(`cannot read ${path}: run fullmon as root (sudo)`)
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    if (!isMissing && process.getuid?.() !== 0) {
+      throw new UsageError(`cannot read ${path}: run fullmon as root (sudo)`)
+    }
     if (findCommand('auditd') === undefined) {
       throw new UsageError(
         'auditd is not installed: apt-get install auditd, then load the rules: auditctl -R audit.rules',

@@ -1,14 +1,17 @@
 import { Baseline } from '../baseline/baseline.ts'
 import { loadConfig, type Config } from '../config/config.ts'
 import { NO_WORLD } from '../domain/activity.ts'
+import { UsageError } from '../domain/result.ts'
 import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
 import { command, fileFromYargs, JSON_OPTION } from './command.ts'
 import { ingestSaved } from './replay.ts'
 import { live } from './run.ts'
+import { milliseconds } from './values.ts'
 
 export const trainCommand = command({
+  lists: ['auditd'],
   options: (yargs) =>
     yargs
       .options({
@@ -42,6 +45,10 @@ export const trainCommand = command({
       .example('sudo $0 train --no-follow', 'learn from audit.log and what was rotated away')
       .example('$0 train --no-follow --auditd a.log.gz --db ./b.db', 'learn from a saved log'),
   run: async (words, signal) => {
+    if (words.duration !== undefined) milliseconds(words.duration, 'duration', 0)
+    if (words.follow && (words.auditd?.length ?? 0) > 1) {
+      throw new UsageError('one log can be followed: several take --no-follow')
+    }
     const config = loadConfig(undefined, {
       db: words.db,
       auditd: words.auditd?.map(fileFromYargs)[0],
@@ -68,10 +75,9 @@ export const trainCommand = command({
         emit,
         latestMs: () => Number.POSITIVE_INFINITY,
       })
-      await ingestSaved(engine, logs, signal)
+      return await ingestSaved(engine, logs, signal)
     } finally {
       baseline.close()
     }
-    return 0
   },
 })

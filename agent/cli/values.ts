@@ -1,5 +1,7 @@
 import { UsageError } from '../domain/result.ts'
 
+const ZONE = /(Z|[+-]\d{2}:?\d{2})$/i
+
 /** Seconds of the command line as milliseconds. */
 export function milliseconds(seconds: number, option: string, least: number): number {
   if (!Number.isFinite(seconds) || seconds < least) {
@@ -8,10 +10,15 @@ export function milliseconds(seconds: number, option: string, least: number): nu
   return Math.round(seconds * 1000)
 }
 
-/** A time of the command line as Unix time in milliseconds: `1795211392.773`, or ISO 8601 such as `2026-11-20T21:49:52Z`. */
+/**
+ * A time of the command line as Unix time in milliseconds: `1795211392.773`, or ISO 8601 such as `2026-11-20T21:49:52Z`.
+ * Without a zone it is UTC, as reports are: the same words mean the same everywhere.
+ */
 export function timeOf(text: string, option: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
-  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(text)
+    ? Date.parse(ZONE.test(text) || !text.includes('T') ? text : `${text}Z`)
+    : Number.NaN
   if (Number.isNaN(timeMs)) {
     throw new UsageError(
       `--${option} takes epoch seconds or ISO 8601 such as 2026-11-20T21:49:52Z, not '${text}'`,

@@ -33,6 +33,15 @@ export class Schedule {
     else if (timeMs > this.newestMs) this.newestMs = timeMs
   }
 
+  /** The clock was set back to `timeMs`: everything that is yet to come moves with it. */
+  turnBack(timeMs: number): void {
+    if (this.newestMs === undefined || this.endOfTrainingMs === undefined) return
+    const byMs = this.newestMs - timeMs
+    if (!this.isTrained) this.endOfTrainingMs -= byMs
+    this.endOfWindowMs -= byMs
+    this.newestMs = timeMs
+  }
+
   /** Whether at `timeMs` something begins or ends: the log, the training, a window. */
   isDue(timeMs: number): boolean {
     if (this.newestMs === undefined || this.endOfTrainingMs === undefined) return true

@@ -43,7 +43,7 @@ export type BlindReason =
   | 'incomplete-event'
   | 'late-record'
   | 'serial-gap'
-  | 'kernel-lost'
+  | 'clock-set-back'
   | 'log-missing'
   | 'log-truncated'
   | 'log-rotated-unread'
@@ -65,11 +65,11 @@ export interface Summary {
   readonly events: number
   /** Distinct edges in the baseline. */
   readonly edges: number
-  /** Distinct edges reported. */
+  /** Distinct edges reported in this run that had never been reported before. */
   readonly unseen: number
   /** Lines that could not be read as records. */
   readonly unreadable: number
-  /** Events that are missing by their serial numbers, or lost by the kernel's own count. */
+  /** Events that are missing by their serial numbers. What the kernel itself lost leaves no gap: `fullmon doctor` tells. */
   readonly lost: number
   /** Time that the log covers, last stamp less first, so that a replay prints the same again. */
   readonly elapsedMs: number

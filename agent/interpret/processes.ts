@@ -2,6 +2,7 @@ import type { FoundProcess, ProcessImage, World } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { SyscallRecord } from '../domain/record.ts'
 import { PidClock } from './pid-clock.ts'
+import { Recent } from './recent.ts'
 import { scriptOf } from './script.ts'
 import { absolutePath } from './path.ts'
 
@@ -33,7 +34,7 @@ interface Task {
  * believed only while exe, parent and the order of pids agree.
  */
 export class ProcessTable {
-  private readonly tasks = new Map<number, Task>()
+  private readonly tasks = new Recent<number, Task>(MOST_TASKS)
   private readonly pids = new PidClock()
   private readonly world: World
 
@@ -164,13 +165,7 @@ export class ProcessTable {
   }
 
   private put(pid: number, image: ProcessImage, ppid: number, isPrivileged: boolean): void {
-    this.tasks.delete(pid)
     this.tasks.set(pid, { image, ppid, seen: this.pids.now, isParent: false, isPrivileged })
-    if (this.tasks.size <= MOST_TASKS) return
-    for (const oldest of this.tasks.keys()) {
-      this.tasks.delete(oldest)
-      return
-    }
   }
 }
 
