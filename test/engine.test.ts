@@ -642,3 +642,62 @@ describe('law: the same input gives the same reports, byte for byte, however it 
     )
   })
 })
+
+describe('a clock that is set back', () => {
+  const DAY_MS = 86_400_000
+
+  test('does not silence the agent until it has caught up, and is said', () => {
+    let hostMs = NOON_MS + DAY_MS
+    const { engine, reports } = start(newBaseline(), { plan: { kind: 'none' }, latestMs: () => hostMs })
+    engine.idle(hostMs)
+    hostMs = NOON_MS
+    engine.idle(hostMs)
+    expect(blindSpots(reports)).toMatchObject([
+      { reason: 'clock-set-back', detail: expect.stringContaining('86400 s') as string },
+    ])
+    engine.ingest({ bytes: new LogBuilder(hostMs).exec({ ...CRON, pid: 701 }).bytes, at: undefined })
+    hostMs += WINDOW_MS
+    engine.idle(hostMs)
+    expect(findings(reports)).toHaveLength(1)
+  })
+
+  test('does not make a training longer', () => {
+    const { engine } = start(newBaseline())
+    engine.idle(NOON_MS + DAY_MS)
+    engine.idle(NOON_MS)
+    expect(engine.trainingEndMs).toBe(NOON_MS + TRAINING_MS)
+    engine.idle(NOON_MS + TRAINING_MS)
+    expect(engine.isTraining).toBe(false)
+  })
+})
+
+test('more findings than are held at once are all reported, each once', () => {
+  const log = new LogBuilder(NOON_MS)
+  for (let number = 0; number < 2500; number++)
+    log.create(CRON, `/srv/word-${'abcdefghij'.charAt(number % 10)}/${number}`)
+  const reports = replay(log, { plan: { kind: 'none' } })
+  const files = findings(reports).map(({ edge }) => edge.to)
+  expect(new Set(files).size).toBe(2500)
+  expect(files).toHaveLength(2500)
+  expect(summary(reports)).toMatchObject({ unseen: 2500 })
+})
+
+test('a training on everything that was cut short is not finished, one that was read whole is', () => {
+  const log = new LogBuilder(NOON_MS).exec(CRON)
+  for (const isWhole of [false, true]) {
+    const baseline = newBaseline()
+    const { engine } = start(baseline, { plan: { kind: 'everything' } })
+    engine.ingest({ bytes: log.bytes, at: undefined })
+    if (isWhole) engine.end()
+    else engine.stop()
+    expect(baseline.trainings().map(({ finished }) => finished)).toEqual([isWhole])
+  }
+})
+
+test('the summary of a run counts what this run reported', () => {
+  const baseline = newBaseline()
+  const first = replay(new LogBuilder(NOON_MS).exec(CRON), { plan: { kind: 'none' } }, baseline)
+  expect(summary(first)).toMatchObject({ unseen: 1 })
+  const second = replay(new LogBuilder(NOON_MS).exec(CRON).exec(NGINX), { plan: { kind: 'none' } }, baseline)
+  expect(summary(second)).toMatchObject({ unseen: 1 })
+})

@@ -46,6 +46,10 @@ describe('words that make no sense', () => {
     [['replay', '/'], /cannot read \//],
     [['run', '--baseline', '-5'], /--baseline/],
     [['run', '--config', '/does/not/exist.yaml'], /exist\.yaml/],
+    [['replay', 'x', '--train', '1', '--train', '2'], /--train was given twice/],
+    [['baseline', 'show', '--db', 'a', '--db', 'b'], /--db was given twice/],
+    [['train', '--auditd', 'a', '--auditd', 'b'], /several take --no-follow/],
+    [['train', '--duration', '-1'], /--duration takes/],
     [['baseline', 'frob'], /show.*stats.*export.*import/s],
     [['baseline', 'import', '--db', '/tmp/x.db'], /import what/],
     [['baseline', 'show', '--db', '/does/not/exist.db'], /there is no baseline at/],
@@ -123,6 +127,32 @@ describe('replay', () => {
     expect(findings.length).toBeGreaterThan(0)
     for (const finding of findings) expect(finding.timeMs).toBeGreaterThan(timeMs)
   })
+
+  test('a time without a zone is UTC, wherever that is', () => {
+    const [first] = reportsOf(fullmon(['replay', recorded('files'), '--train', '0', '--json']))
+    const until = new Date(first?.kind === 'finding' ? first.timeMs + 1 : 0).toISOString().replace('Z', '')
+    const words = [MAIN, 'replay', recorded('files'), '--train-until', until, '--json']
+    const outputs = ['UTC', 'America/New_York'].map(
+      (zone) =>
+        spawnSync(process.execPath, words, { encoding: 'utf8', env: { ...process.env, TZ: zone } }).stdout,
+    )
+    expect(outputs[0]).toContain('"finding"')
+    expect(outputs[1]).toBe(outputs[0])
+  })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s ends it although nobody writes to its input',
+    async (signal) => {
+      const pipe = join(folder, `pipe-${signal}`)
+      execFileSync('mkfifo', [pipe])
+      const child = spawn(process.execPath, [MAIN, 'replay', pipe], { stdio: 'ignore' })
+      // Until it waits in open(2) nothing can be seen of it from here: a second signal ends it whatever it does.
+      const ended = new Promise((resolve) => child.once('close', resolve))
+      const poking = setInterval(() => child.kill(signal), 100)
+      await ended
+      clearInterval(poking)
+    },
+  )
 
   test('the log may come packed, in pieces, or on standard input', () => {
     const plain = fullmon(['replay', recorded('exec'), '--train', '0', '--json'])
