@@ -5,7 +5,7 @@ import { loadConfig } from '../config/config.ts'
 import { EDGE_KINDS } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import { timeText } from '../report/text.ts'
-import { command, fileFromYargs, JSON_OPTION } from './command.ts'
+import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
 const ACTIONS = ['show', 'stats', 'export', 'import'] as const
 
@@ -15,12 +15,7 @@ export const baselineCommand = command({
       .positional('action', { choices: ACTIONS, demandOption: true, describe: 'what to do' })
       .positional('file', { type: 'string', describe: 'import: what export printed; - for standard input' })
       .options({
-        db: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'the baseline',
-          defaultDescription: '/var/lib/fullmon/baseline.db',
-        },
+        db: DB_OPTION,
         match: { type: 'string', requiresArg: true, describe: 'show: only edges whose text contains this' },
         json: JSON_OPTION,
       } as const)

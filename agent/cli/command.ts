@@ -1,4 +1,5 @@
 import type { Arguments, Argv } from 'yargs'
+import { CONFIG_PLACES, DEFAULT_DB, DEFAULT_LOG } from '../config/places.ts'
 
 /** A command of the program: its options and examples for yargs, and what to do. `run` returns the exit code. */
 export interface Command {
@@ -16,6 +17,27 @@ export function command<T>(definition: {
 }): Command {
   return definition as unknown as Command
 }
+
+export const AUDITD_OPTION = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'log of auditd; - for standard input',
+  defaultDescription: DEFAULT_LOG,
+} as const
+
+export const DB_OPTION = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'the baseline',
+  defaultDescription: DEFAULT_DB,
+} as const
+
+export const CONFIG_OPTION = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'YAML file with these options',
+  defaultDescription: CONFIG_PLACES.join(', '),
+} as const
 
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
 

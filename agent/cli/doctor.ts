@@ -1,8 +1,8 @@
-import { CONFIG_PLACES, loadConfig, type Config } from '../config/config.ts'
+import { loadConfig, type Config } from '../config/config.ts'
 import { type Check, diagnose } from '../doctor/checks.ts'
 import { findFacts } from '../doctor/facts.ts'
 import { ANSI, type Colours, PLAIN } from '../report/text.ts'
-import { command, fileFromYargs, JSON_OPTION } from './command.ts'
+import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
 const SOMETHING_BAD = 1
 
@@ -10,24 +10,9 @@ export const doctorCommand = command({
   options: (yargs) =>
     yargs
       .options({
-        auditd: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'log of auditd; - for standard input',
-          defaultDescription: '/var/log/audit/audit.log',
-        },
-        db: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'the baseline',
-          defaultDescription: '/var/lib/fullmon/baseline.db',
-        },
-        config: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'YAML file with these options',
-          defaultDescription: CONFIG_PLACES.join(', '),
-        },
+        auditd: AUDITD_OPTION,
+        db: DB_OPTION,
+        config: CONFIG_OPTION,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 doctor', 'every check, one a line')

@@ -1,31 +1,22 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { runLive, type Phase } from '../agent.ts'
-import { CONFIG_PLACES, type Config, DEFAULT_LOG, loadConfig } from '../config/config.ts'
+import { type Config, loadConfig } from '../config/config.ts'
+import { DEFAULT_LOG } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
 import { printer } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
 import { findCommand } from '../support/command.ts'
 import { loadRulesWhereNone } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
-import { command, fileFromYargs, JSON_OPTION } from './command.ts'
+import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 import { milliseconds } from './values.ts'
 
 export const runCommand = command({
   options: (yargs) =>
     yargs
       .options({
-        auditd: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'log of auditd; - for standard input',
-          defaultDescription: '/var/log/audit/audit.log',
-        },
-        db: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'the baseline',
-          defaultDescription: '/var/lib/fullmon/baseline.db',
-        },
+        auditd: AUDITD_OPTION,
+        db: DB_OPTION,
         baseline: {
           type: 'number',
           requiresArg: true,
@@ -50,12 +41,7 @@ export const runCommand = command({
           requiresArg: true,
           describe: 'also write reports to this file, rotated by size',
         },
-        config: {
-          type: 'string',
-          requiresArg: true,
-          describe: `YAML file with these options`,
-          defaultDescription: CONFIG_PLACES.join(', '),
-        },
+        config: CONFIG_OPTION,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 run', 'train for an hour, then report each minute')

@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs'
 import { type BaselineStatus, type LogProgress, statusOf } from '../baseline/status.ts'
-import { CONFIG_PLACES, loadConfig } from '../config/config.ts'
+import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
 import { timeText } from '../report/text.ts'
 import { openAt, savedLogsOf } from '../tail/rotation.ts'
 import { isAbsent, unreadable } from '../tail/unreadable.ts'
-import { command, JSON_OPTION } from './command.ts'
+import { CONFIG_OPTION, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
 const UNTRAINED = 1
 /** Nothing is polled here; openAt wants it for whoever reads on. */
@@ -15,18 +15,8 @@ export const statusCommand = command({
   options: (yargs) =>
     yargs
       .options({
-        db: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'the baseline',
-          defaultDescription: '/var/lib/fullmon/baseline.db',
-        },
-        config: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'YAML file with these options',
-          defaultDescription: CONFIG_PLACES.join(', '),
-        },
+        db: DB_OPTION,
+        config: CONFIG_OPTION,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 status', 'also while the agent runs')

@@ -5,7 +5,7 @@ import { UsageError } from '../domain/result.ts'
 import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
-import { command, fileFromYargs, JSON_OPTION } from './command.ts'
+import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 import { ingestSaved } from './replay.ts'
 import { live } from './run.ts'
 import { milliseconds } from './values.ts'
@@ -22,12 +22,7 @@ export const trainCommand = command({
           describe: 'log of auditd; several with --no-follow',
           defaultDescription: '/var/log/audit/audit.log, with --no-follow its rotated logs too',
         },
-        db: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'the baseline',
-          defaultDescription: '/var/lib/fullmon/baseline.db',
-        },
+        db: DB_OPTION,
         duration: {
           type: 'number',
           requiresArg: true,

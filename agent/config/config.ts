@@ -2,8 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { LineCounter, parseDocument, isMap, isScalar, visit, type Document } from 'yaml'
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
-
-export const DEFAULT_LOG = '/var/log/audit/audit.log'
+import { CONFIG_PLACES, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
 
 const YEAR_S = 365 * 86_400
 const Path = z.string().min(1)
@@ -11,7 +10,7 @@ const Path = z.string().min(1)
 /** The whole configuration. Each key is also an option of `fullmon run`, which wins over the file. */
 export const Config = z.strictObject({
   auditd: Path.default(DEFAULT_LOG).describe('log of auditd to follow; - reads standard input'),
-  db: Path.default('/var/lib/fullmon/baseline.db').describe('the baseline; created when it is missing'),
+  db: Path.default(DEFAULT_DB).describe('the baseline; created when it is missing'),
   log: Path.optional().describe('log file for people; rotated by size'),
   baseline: z
     .number()
@@ -29,9 +28,6 @@ export const Config = z.strictObject({
   wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
 })
 export type Config = Readonly<z.infer<typeof Config>>
-
-/** Looked for in this order when no --config is given. */
-export const CONFIG_PLACES = ['/etc/fullmon/config.yaml']
 
 /**
  * Defaults, then the file, then the command line.
