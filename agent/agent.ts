@@ -8,7 +8,10 @@ import { snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
 import { readStdin } from './tail/stdin.ts'
 
-/** When nothing has arrived for this long, and for two looks at the log, open events are given up and the host's clock is the time of the log. */
+/**
+ * When nothing has arrived for this long, and for two looks at the log, open events are given up and the host's clock is
+ * the time of the log.
+ */
 const LEAST_QUIET_MS = 2000
 const TICK_MS = 250
 const STDIN = '-'

@@ -52,13 +52,12 @@ export class Engine {
   private streamOffset = 0
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
-  /** Whether a training goes on. */
-  isTraining: boolean
+  private training: boolean
 
   constructor(options: EngineOptions) {
     this.options = options
     this.schedule = new Schedule(options.plan, options.monitorMs)
-    this.isTraining = options.plan.kind !== 'none'
+    this.training = options.plan.kind !== 'none'
     this.patterns = patternsOf(options.baseline)
     this.blind = new BlindSpots()
     this.reportedBefore = options.baseline.countReported()
@@ -86,28 +85,12 @@ export class Engine {
    */
   idle(nowMs: number): void {
     this.noticeClock(nowMs)
-    const isLearning = this.isTraining && nowMs - this.savedMs >= SAVE_TRAINING_MS
+    const isLearning = this.training && nowMs - this.savedMs >= SAVE_TRAINING_MS
     if (!this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
     this.options.baseline.batch(() => {
       this.core.flush()
       this.advance(nowMs)
       this.saveProgress()
-    })
-  }
-
-  /** When the clock is set back, what was due then is due as much earlier: else the agent would be silent until then. */
-  private noticeClock(nowMs: number): void {
-    const before = this.schedule.nowMs
-    if (before === undefined || nowMs >= before - SET_BACK_MS) return
-    this.schedule.turnBack(nowMs)
-    const detail = `the clock of the host was set back by ${Math.round((before - nowMs) / 1000)} s`
-    this.options.emit({
-      kind: 'blind-spot',
-      reason: 'clock-set-back',
-      fromMs: nowMs,
-      toMs: nowMs,
-      count: 0,
-      detail,
     })
   }
 
@@ -138,7 +121,7 @@ export class Engine {
       const { nowMs } = this.schedule
       this.saveProgress()
       if (nowMs === undefined) return
-      if (!this.isTraining) this.report(nowMs)
+      if (!this.training) this.report(nowMs)
       this.reportBlindSpots(nowMs)
     })
   }
@@ -157,9 +140,30 @@ export class Engine {
     }
   }
 
+  /** Whether a training goes on. */
+  get isTraining(): boolean {
+    return this.training
+  }
+
   /** When the training that goes on will end; undefined when there is none. */
   get trainingEndMs(): number | undefined {
-    return this.isTraining ? this.schedule.trainingEndMs : undefined
+    return this.training ? this.schedule.trainingEndMs : undefined
+  }
+
+  /** When the clock is set back, what was due then is due as much earlier: else the agent would be silent until then. */
+  private noticeClock(nowMs: number): void {
+    const before = this.schedule.nowMs
+    if (before === undefined || nowMs >= before - SET_BACK_MS) return
+    this.schedule.turnBack(nowMs)
+    const detail = `the clock of the host was set back by ${Math.round((before - nowMs) / 1000)} s`
+    this.options.emit({
+      kind: 'blind-spot',
+      reason: 'clock-set-back',
+      fromMs: nowMs,
+      toMs: nowMs,
+      count: 0,
+      detail,
+    })
   }
 
   private onEvent(event: AuditEvent): void {
@@ -170,9 +174,9 @@ export class Engine {
     if (this.firstMs === undefined) {
       this.firstMs = timeMs
       this.schedule.advance(timeMs)
-      if (this.isTraining) this.options.baseline.beginTraining(timeMs, this.plannedMs(timeMs))
+      if (this.training) this.options.baseline.beginTraining(timeMs, this.plannedMs(timeMs))
     } else this.schedule.advance(timeMs)
-    if (this.isTraining && this.schedule.isTrained) this.finishTraining()
+    if (this.training && this.schedule.isTrained) this.finishTraining()
     const windowEndMs = this.schedule.passedWindow()
     if (windowEndMs === undefined) return
     this.report(windowEndMs)
@@ -180,7 +184,7 @@ export class Engine {
   }
 
   private finishTraining(): void {
-    this.isTraining = false
+    this.training = false
     const { trainingEndMs = 0, nowMs = 0 } = this.schedule
     const endMs = Math.max(Math.min(trainingEndMs, nowMs), this.firstMs ?? 0)
     this.options.baseline.extendTraining(endMs, true)
@@ -258,7 +262,7 @@ export class Engine {
     const { baseline, log } = this.options
     const { nowMs } = this.schedule
     this.savedMs = nowMs ?? this.savedMs
-    if (nowMs !== undefined && this.isTraining) baseline.extendTraining(nowMs, false)
+    if (nowMs !== undefined && this.training) baseline.extendTraining(nowMs, false)
     const { offset, finished } = this.core.resumePoint
     // Chunks before the one that holds the resume point will never be needed again.
     while ((this.chunks[1]?.offset ?? Number.POSITIVE_INFINITY) <= offset) this.chunks.shift()

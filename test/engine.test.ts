@@ -11,7 +11,7 @@ import { NO_WORLD } from '../agent/domain/activity.ts'
 import type { BlindSpot, Finding, Report, Summary } from '../agent/domain/report.ts'
 import { Engine, type EngineOptions } from '../agent/engine.ts'
 import { type Doer, LogBuilder } from './support/log-builder.ts'
-import { folderForTest } from './tail/folder.ts'
+import { folderForTest } from './support/folder.ts'
 
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
 const TRAINING_MS = 60_000

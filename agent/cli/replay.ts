@@ -48,27 +48,18 @@ export const replayCommand = command({
         '$0 replay audit.log --db b.db --train 0 --json',
         'compare a log with a baseline that was trained before',
       ),
-  run: async (words, signal) => {
-    const baseline = new Baseline(words.db ?? ':memory:')
-    try {
-      const engine = new Engine({
-        baseline,
-        world: NO_WORLD,
-        plan: planOf(words, baseline),
+  run: (words, signal) =>
+    readInto(
+      words.db ?? ':memory:',
+      {
+        plan: (baseline) => planOf(words, baseline),
         monitorMs: milliseconds(words.monitor, 'monitor', 0.1),
         rebase: words.rebase,
-        emit: printer({
-          json: words.json,
-          isTerminal: process.stdout.isTTY,
-          write: (text) => void process.stdout.write(text),
-        }),
-        latestMs: () => Number.POSITIVE_INFINITY,
-      })
-      return await ingestSaved(engine, words.log.map(fileFromYargs), signal)
-    } finally {
-      baseline.close()
-    }
-  },
+        json: words.json,
+      },
+      words.log.map(fileFromYargs),
+      signal,
+    ),
 })
 
 function planOf(
@@ -85,16 +76,49 @@ function planOf(
 /** As a shell has it for a program that Ctrl-C ended. */
 const INTERRUPTED = 130
 
+interface Reading {
+  readonly plan: (baseline: Baseline) => TrainingPlan
+  readonly monitorMs: number
+  readonly rebase: boolean
+  readonly json: boolean
+}
+
 /**
- * Reads the logs to their end, with a line of progress when standard error is a terminal.
+ * Reads saved logs to their end, with a line of progress when standard error is a terminal.
  * @returns the exit code: not 0 when a signal came before the end
  */
-export async function ingestSaved(
-  engine: Engine,
+export async function readInto(
+  db: string,
+  { plan, monitorMs, rebase, json }: Reading,
   logs: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
   if (logs.length === 0) throw new UsageError('there is no log to read')
+  const baseline = new Baseline(db)
+  try {
+    const engine = new Engine({
+      baseline,
+      world: NO_WORLD,
+      plan: plan(baseline),
+      monitorMs,
+      rebase,
+      emit: printer({
+        json,
+        isTerminal: process.stdout.isTTY,
+        write: (text) => void process.stdout.write(text),
+      }),
+      latestMs: () => Number.POSITIVE_INFINITY,
+    })
+    await ingest(engine, logs, signal)
+    if (signal.aborted) engine.stop()
+    else engine.end()
+    return signal.aborted ? INTERRUPTED : 0
+  } finally {
+    baseline.close()
+  }
+}
+
+async function ingest(engine: Engine, logs: readonly string[], signal: AbortSignal): Promise<void> {
   const progress = new Progress('reading', sizeOf(logs), process.stderr)
   try {
     for await (const chunk of readSaved(logs, signal, (bytes) => progress.advance(bytes))) {
@@ -103,10 +127,4 @@ export async function ingestSaved(
   } finally {
     progress.end()
   }
-  if (signal.aborted) {
-    engine.stop()
-    return INTERRUPTED
-  }
-  engine.end()
-  return 0
 }

@@ -9,7 +9,7 @@ import { findCommand } from '../support/command.ts'
 import { loadRulesWhereNone } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
-import { milliseconds } from './values.ts'
+import { inMs } from './values.ts'
 
 export const runCommand = command({
   options: (yargs) =>
@@ -81,10 +81,10 @@ export async function live(
         auditd: config.auditd,
         db: config.db,
         log: config.log,
-        trainingMs: milliseconds(config.baseline, 'baseline', 0),
-        monitorMs: milliseconds(config.monitor, 'monitor', 0.1),
+        trainingMs: inMs(config.baseline),
+        monitorMs: inMs(config.monitor),
         rebase: config.rebase,
-        pollMs: milliseconds(config.wait, 'wait', 0.01),
+        pollMs: inMs(config.wait),
         onlyTrain,
         emit: printer({
           json,
@@ -126,9 +126,7 @@ function checkAuditd(path: string): void {
       throw new UsageError(`cannot read ${path}: run fullmon as root (sudo)`)
     }
     if (findCommand('auditd') === undefined) {
-      throw new UsageError(
-        'auditd is not installed: apt-get install auditd, then load the rules: auditctl -R audit.rules',
-      )
+      throw new UsageError('auditd is not installed: apt-get install auditd')
     }
     throw new UsageError(`there is no log at ${path}: is auditd running? See fullmon doctor`)
   }

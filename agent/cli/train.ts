@@ -1,14 +1,12 @@
-import { Baseline } from '../baseline/baseline.ts'
 import { loadConfig, type Config } from '../config/config.ts'
-import { NO_WORLD } from '../domain/activity.ts'
 import { UsageError } from '../domain/result.ts'
-import { Engine } from '../engine.ts'
-import { printer } from '../report/printer.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
 import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
-import { ingestSaved } from './replay.ts'
+import { readInto } from './replay.ts'
 import { live } from './run.ts'
-import { milliseconds } from './values.ts'
+import { inMs, milliseconds } from './values.ts'
+
+const EVERYTHING = { kind: 'everything' } as const
 
 export const trainCommand = command({
   lists: ['auditd'],
@@ -54,25 +52,12 @@ export const trainCommand = command({
       return 0
     }
     const logs = words.auditd?.map(fileFromYargs) ?? savedLogsOf(config.auditd)
-    const baseline = new Baseline(config.db)
-    const emit = printer({
+    const reading = {
+      plan: () => EVERYTHING,
+      monitorMs: inMs(config.monitor),
+      rebase: false,
       json: words.json,
-      isTerminal: process.stdout.isTTY,
-      write: (text) => void process.stdout.write(text),
-    })
-    try {
-      const engine = new Engine({
-        baseline,
-        world: NO_WORLD,
-        plan: { kind: 'everything' },
-        monitorMs: 60_000,
-        rebase: false,
-        emit,
-        latestMs: () => Number.POSITIVE_INFINITY,
-      })
-      return await ingestSaved(engine, logs, signal)
-    } finally {
-      baseline.close()
     }
+    return readInto(config.db, reading, logs, signal)
   },
 })

@@ -2,12 +2,14 @@ import { UsageError } from '../domain/result.ts'
 
 const ZONE = /(Z|[+-]\d{2}:?\d{2})$/i
 
+export const inMs = (seconds: number): number => Math.round(seconds * 1000)
+
 /** Seconds of the command line as milliseconds. */
 export function milliseconds(seconds: number, option: string, least: number): number {
   if (!Number.isFinite(seconds) || seconds < least) {
     throw new UsageError(`--${option} takes a number of seconds, at least ${least}`)
   }
-  return Math.round(seconds * 1000)
+  return inMs(seconds)
 }
 
 /**

@@ -80,7 +80,7 @@ export class ProcessTable {
       this.world.containerOf(call.pid) ?? before.container,
       this.userOf(call),
       exe,
-      script === undefined || script.startsWith('-m ') ? script : absolutePath(script, event.cwd),
+      placed(script, event.cwd),
       before,
     )
     this.put(call.pid, after, call.ppid, call.euid === ROOT)
@@ -97,7 +97,7 @@ export class ProcessTable {
     this.tasks.delete(pid)
   }
 
-  /** The process with this pid, when it is known; `fallback` names it otherwise, as ps(1) does for the nameless. */
+  /** The process with this pid; when nobody knows it, it is named `[comm]`, as ps(1) does for those without an exe. */
   target(pid: number, uid: number, comm: string): ProcessImage {
     const task = this.tasks.get(pid)
     if (task !== undefined) return task.image
@@ -155,7 +155,7 @@ export class ProcessTable {
       found.exe.endsWith(DELETED) && !found.exe.startsWith('/memfd:')
         ? found.exe.slice(0, -DELETED.length)
         : found.exe,
-      script === undefined || script.startsWith('-m ') ? script : absolutePath(script, found.cwd),
+      placed(script, found.cwd),
       origin,
     )
   }
@@ -168,6 +168,10 @@ export class ProcessTable {
     this.tasks.set(pid, { image, ppid, seen: this.pids.now, isParent: false, isPrivileged })
   }
 }
+
+/** A script as a path, seen from the current directory; a module has none. */
+const placed = (script: string | undefined, cwd: string | undefined): string | undefined =>
+  script === undefined || script.startsWith('-m ') ? script : absolutePath(script, cwd)
 
 /** An exec and a fork keep the real uid; only the privileged change it. What contradicts that is a pid used again. */
 const canBecome = (task: Task, user: string): boolean => task.isPrivileged || task.image.user === user

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Baseline, type UnseenEdge } from '../../agent/baseline/baseline.ts'
 import { edgesIn, type StoredEdge } from '../../agent/baseline/transfer.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from '../support/folder.ts'
 
 const DAY_MS = 86_400_000
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')

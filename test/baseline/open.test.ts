@@ -15,8 +15,8 @@ import { expect, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import { MIGRATIONS } from '../../agent/baseline/migrations.ts'
 import { openForReading } from '../../agent/baseline/open.ts'
-import { UsageError } from '../../agent/domain/result.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from '../support/folder.ts'
+import { complaint } from '../support/complaint.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const NOBODY = 65_534
@@ -35,16 +35,6 @@ function written(path: string, edges = 1): void {
       )
   })
   baseline.close()
-}
-
-function complaint(work: () => unknown): string {
-  try {
-    work()
-  } catch (error) {
-    expect(error).toBeInstanceOf(UsageError)
-    return error instanceof Error ? error.message : ''
-  }
-  return 'no complaint'
 }
 
 test('a new baseline and the files beside it are for its owner alone, whatever the umask', () => {

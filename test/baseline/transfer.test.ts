@@ -4,9 +4,9 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import { edgesIn, exportBaseline, importBaseline } from '../../agent/baseline/transfer.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
-import { UsageError } from '../../agent/domain/result.ts'
 import { PathPatterns, printedPattern } from '../../agent/graph/patterns.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from '../support/folder.ts'
+import { complaint } from '../support/complaint.ts'
 
 const DAY_MS = 86_400_000
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
@@ -45,16 +45,6 @@ function full(path: string): void {
     baseline.extendTraining(NOON_MS + 3_600_000, true)
   })
   baseline.close()
-}
-
-function complaint(work: () => unknown): string {
-  try {
-    work()
-  } catch (error) {
-    expect(error).toBeInstanceOf(UsageError)
-    return error instanceof Error ? error.message : ''
-  }
-  return 'no complaint'
 }
 
 test('what was exported, imported and exported again is the same, byte for byte', () => {

@@ -26,7 +26,7 @@ import {
   rulesForLoginuid,
   startAuditd,
 } from '../support/auditd.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from '../support/folder.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const RULES = readFileSync(join(ROOT, 'audit.rules'), 'utf8')

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 import { fingerprintOf } from '../../agent/tail/first-line.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from '../support/folder.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const DAY_MS = 86_400_000

@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Config, loadConfig, parseConfig } from '../../agent/config/config.ts'
-import { UsageError } from '../../agent/domain/result.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from '../support/folder.ts'
+import { complaint } from '../support/complaint.ts'
 
 /** The flags of the predecessor keep their names and defaults. */
 const DEFAULTS = {
@@ -19,16 +19,6 @@ function fileWith(text: string): string {
   const file = join(folderForTest(), 'config.yaml')
   writeFileSync(file, text)
   return file
-}
-
-function complaint(work: () => unknown): string {
-  try {
-    work()
-  } catch (error) {
-    expect(error).toBeInstanceOf(UsageError)
-    return error instanceof Error ? error.message : ''
-  }
-  return 'no complaint'
 }
 
 describe('what is not said', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { UsageError } from '../../agent/domain/result.ts'
 import { openLog } from '../../agent/support/log.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from './folder.ts'
 
 const MOST_BYTES = 10 * 1024 * 1024
 

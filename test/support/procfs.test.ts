@@ -13,7 +13,7 @@ import {
   snapshot,
   thisHost,
 } from '../../agent/support/procfs.ts'
-import { folderForTest } from '../tail/folder.ts'
+import { folderForTest } from './folder.ts'
 
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534

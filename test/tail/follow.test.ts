@@ -21,7 +21,7 @@ import type { Chunk, LogPosition } from '../../agent/domain/chunk.ts'
 import type { BlindReason, BlindSpot } from '../../agent/domain/report.ts'
 import { UsageError } from '../../agent/domain/result.ts'
 import { follow, type FollowOptions } from '../../agent/tail/follow.ts'
-import { folderForTest, openIn } from './folder.ts'
+import { folderForTest, openIn } from '../support/folder.ts'
 import { RotatingLog } from './writer.ts'
 
 const POLL_MS = 10

@@ -11,7 +11,7 @@ import { UsageError } from '../../agent/domain/result.ts'
 import { findCommand, outputOf } from '../../agent/support/command.ts'
 import { savedLogsOf } from '../../agent/tail/rotation.ts'
 import { readSaved, sizeOf } from '../../agent/tail/saved.ts'
-import { folderForTest, openIn } from './folder.ts'
+import { folderForTest, openIn } from '../support/folder.ts'
 
 const MIB = 1024 * 1024
 
