@@ -14,7 +14,8 @@ const stop = new AbortController()
 for (const name of SIGNALS) {
   process.once(name, () => {
     stop.abort()
-    setTimeout(() => process.exit(FAILED), GRACE_MS).unref()
+    // Not process.exit: that waits for a read that never ends. The handler is gone, so the signal does what it always does.
+    setTimeout(() => process.kill(process.pid, name), GRACE_MS).unref()
   })
 }
 
