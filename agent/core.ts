@@ -28,16 +28,22 @@ export class Core {
   records = 0
   unreadableLines = 0
   private readonly lines = new LineCutter((bytes, start, end, offset) => this.line(bytes, start, end, offset))
-  private readonly reader = new RecordReader()
+  private readonly reader: RecordReader
   private readonly assembler: Assembler
   private readonly interpreter: Interpreter
 
-  constructor(world: World, sink: CoreSink) {
+  /** @param keepsRecords whether events carry every record with its body, for those who show events */
+  constructor(world: World, sink: CoreSink, keepsRecords = false) {
+    this.reader = new RecordReader(keepsRecords)
     this.interpreter = new Interpreter(world, textOfBytes)
-    this.assembler = new Assembler((event) => {
-      sink.onEvent(event)
-      this.interpreter.interpret(event, (activity) => edgesOf(activity, (seen) => sink.onEdge(seen, event)))
-    }, textOfHex)
+    this.assembler = new Assembler(
+      (event) => {
+        sink.onEvent(event)
+        this.interpreter.interpret(event, (activity) => edgesOf(activity, (seen) => sink.onEdge(seen, event)))
+      },
+      textOfHex,
+      keepsRecords,
+    )
   }
 
   /** Takes the next bytes of the log. */

@@ -4,6 +4,7 @@ import type {
   EventId,
   ExecveRecord,
   ObjPidRecord,
+  OtherRecord,
   PathRecord,
   SyscallRecord,
 } from '../domain/record.ts'
@@ -26,6 +27,9 @@ class OpenEvent {
   cwd: string | undefined
   saddr: string | undefined
   openat2Flags: number | undefined
+  others: OtherRecord[] | undefined
+  /** Every record, when they are kept. */
+  records: AuditRecord[] | undefined
   hasEnd = false
   /** Work of io_uring, which has URINGOP in the place of SYSCALL. */
   isUring = false
@@ -93,9 +97,13 @@ export class Assembler {
   private readonly emit: (event: AuditEvent, offset: number) => void
   private readonly decodeHex: DecodeHex
 
-  constructor(emit: (event: AuditEvent, offset: number) => void, decodeHex: DecodeHex) {
+  private readonly keepsRecords: boolean
+
+  /** @param keepsRecords whether events carry every record, for those who show events */
+  constructor(emit: (event: AuditEvent, offset: number) => void, decodeHex: DecodeHex, keepsRecords = false) {
     this.emit = emit
     this.decodeHex = decodeHex
+    this.keepsRecords = keepsRecords
   }
 
   /** Takes a record whose line begins at `offset` of the stream. */
@@ -178,6 +186,7 @@ export class Assembler {
   }
 
   private take(event: OpenEvent, record: AuditRecord): void {
+    if (this.keepsRecords) (event.records ??= []).push(record)
     switch (record.type) {
       case 'SYSCALL':
         event.syscall ??= record
@@ -204,6 +213,8 @@ export class Assembler {
         if (record.name === 'PROCTITLE' || record.name === 'EOE') event.hasEnd = true
         else {
           if (record.name === 'URINGOP') event.isUring = true
+          if (record.body !== undefined && (event.others ??= []).length < MOST_RECORDS_OF_A_KIND)
+            event.others.push(record)
           if (event.since === this.records && isAlone(record.name)) this.finish(event, true)
           return
         }
@@ -250,6 +261,8 @@ export class Assembler {
         saddr: event.saddr,
         targets: event.targets ?? NO_TARGETS,
         openat2Flags: event.openat2Flags,
+        others: event.others ?? NO_OTHERS,
+        records: event.records ?? NO_RECORDS,
         complete,
       },
       event.offset,
@@ -294,6 +307,8 @@ class SerialWatch {
 const NO_ARGV = { argv: [], truncated: false } as const
 const NO_PATHS: readonly PathRecord[] = []
 const NO_TARGETS: readonly ObjPidRecord[] = []
+const NO_OTHERS: readonly OtherRecord[] = []
+const NO_RECORDS: readonly AuditRecord[] = []
 
 const isNamed = (record: AuditRecord, name: string): boolean =>
   record.type === 'OTHER' && record.name === name

@@ -23,7 +23,15 @@ export interface ProcessImage {
 /** The far or near end of a socket. */
 export type Address =
   | { readonly family: 'ip'; readonly address: string; readonly port: number }
+  /** `path` is empty for a socket without a name. */
   | { readonly family: 'unix'; readonly path: string; readonly isAbstract: boolean }
+  /** vsock(7): between a virtual machine and its host. */
+  | { readonly family: 'vsock'; readonly cid: number; readonly port: number }
+  | { readonly family: 'netlink'; readonly pid: number; readonly groups: number }
+  /** packet(7): whoever has one reads what passes through the interface. */
+  | { readonly family: 'packet'; readonly protocol: number; readonly interface: number }
+  /** Any other family by its number, and the rest of the sockaddr as hex. */
+  | { readonly family: 'other'; readonly number: number; readonly data: string }
 
 interface Acted {
   /** The process that acted, as it was when the call returned. */

@@ -1,4 +1,4 @@
-import type { EventId, ObjPidRecord, PathRecord, SyscallRecord } from './record.ts'
+import type { AuditRecord, EventId, ObjPidRecord, OtherRecord, PathRecord, SyscallRecord } from './record.ts'
 
 /** All records of one event, joined. */
 export interface AuditEvent {
@@ -13,6 +13,10 @@ export interface AuditEvent {
   readonly saddr: string | undefined
   readonly targets: readonly ObjPidRecord[]
   readonly openat2Flags: number | undefined
+  /** Records with a body of their own, in the order of arrival: URINGOP, SECCOMP, ANOM_ABEND and the like. */
+  readonly others: readonly OtherRecord[]
+  /** Every record in the order of arrival, for those who show events; empty when nobody asked for them. */
+  readonly records: readonly AuditRecord[]
   /** False when records that the event announced never came. */
   readonly complete: boolean
 }

@@ -116,4 +116,6 @@ export interface OtherRecord {
   readonly id: EventId
   /** Type as written, for example `PROCTITLE` or `UNKNOWN[1334]`. */
   readonly name: string
+  /** What stands behind the header, one character a byte, without the line's end. Undefined when nobody asked for it. */
+  readonly body: string | undefined
 }

@@ -27,6 +27,19 @@ export interface Evidence {
   readonly count: number
 }
 
+/** Somebody worked against the agent itself. Reported at once, not at the end of a window. */
+export interface Tamper {
+  readonly kind: 'tamper'
+  /** `forged-lines`: an address of a socket held newlines, which auditd writes into an ENRICHED log as they are. */
+  readonly reason: 'forged-lines'
+  readonly timeMs: number
+  /** Printed name of the process that did it. */
+  readonly process: string
+  readonly chain: readonly string[]
+  readonly detail: string
+  readonly evidence: Evidence
+}
+
 /** Something the agent could not see, and for how long. */
 export interface BlindSpot {
   readonly kind: 'blind-spot'
@@ -75,4 +88,4 @@ export interface Summary {
   readonly elapsedMs: number
 }
 
-export type Report = Finding | BlindSpot | PatternLearned | Summary
+export type Report = Finding | Tamper | BlindSpot | PatternLearned | Summary

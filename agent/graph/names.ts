@@ -42,6 +42,14 @@ export function hostName(address: Address): string {
       return ipName(address.address, String(address.port))
     case 'unix':
       return `host:unix:${address.isAbstract ? '@' : ''}${printable(address.path)}`
+    case 'vsock':
+      return `host:vsock:${address.cid}:${address.port}`
+    case 'packet':
+      return `host:packet:${address.protocol}:${address.interface}`
+    case 'netlink':
+      return `host:netlink:${address.groups}`
+    case 'other':
+      return `host:family-${address.number}:${address.data}`
   }
 }
 

@@ -47,6 +47,8 @@ const OPENAT2 = new Layout(['oflag'])
 const MOST_FIELDS = 31
 /** auditd writes the number where it has no name. Anything else is two lines torn into one. */
 const TYPE_NAME = /^(?:[A-Z0-9_]+|UNKNOWN\[\d+\])$/
+/** Other records whose bodies mean something to the graph. */
+const BODIES: ReadonlySet<string> = new Set(['URINGOP'])
 const KEY_SEPARATOR = '\u0001'
 /** A longer value of argc or of an index is not believed: real lists end far below (MAX_ARG_STRINGS aside). */
 const MOST_ARGUMENTS = 65_536
@@ -62,6 +64,12 @@ export class RecordReader {
   private readonly header = { typeStart: 0, typeEnd: 0, body: 0 }
   private id: EventId = { node: '', timeMs: -1, serial: -1 }
   private bytes: Buffer = Buffer.alloc(0)
+  private readonly keepsBodies: boolean
+
+  /** @param keepsBodies whether every record without a reading of its own carries its body, for those who show events */
+  constructor(keepsBodies = false) {
+    this.keepsBodies = keepsBodies
+  }
 
   /**
    * The record on the line `[start, end)`, without its newline. Undefined when the line has no header of a record.
@@ -92,7 +100,13 @@ export class RecordReader {
         break
     }
     const name = this.texts.latin1(bytes, typeStart, typeEnd)
-    return TYPE_NAME.test(name) ? ({ type: 'OTHER', id: this.id, name } satisfies OtherRecord) : undefined
+    return TYPE_NAME.test(name) ? this.other(name, body, lineEnd) : undefined
+  }
+
+  private other(name: string, body: number, end: number): OtherRecord {
+    const isWanted = this.keepsBodies || BODIES.has(name)
+    const text = isWanted ? this.bytes.toString('latin1', this.skipSpaces(body, end), end) : undefined
+    return { type: 'OTHER', id: this.id, name, body: text }
   }
 
   /** `[node=NODE ]type=TYPE msg=audit(SECONDS.MILLIS:SERIAL): `. auditd and the kernel wrote it, no process did. */
@@ -173,7 +187,7 @@ export class RecordReader {
   private readCwd(body: number, end: number): CwdRecord | OtherRecord {
     findFields(this.bytes, this.skipSpaces(body, end), end, CWD, this.spans)
     const cwd = this.untrusted(0)
-    return cwd === undefined ? { type: 'OTHER', id: this.id, name: 'CWD' } : { type: 'CWD', id: this.id, cwd }
+    return cwd === undefined ? this.other('CWD', body, end) : { type: 'CWD', id: this.id, cwd }
   }
 
   private readSockaddr(body: number, end: number): SockaddrRecord {

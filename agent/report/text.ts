@@ -1,4 +1,4 @@
-import type { BlindSpot, Finding, Report, Summary } from '../domain/report.ts'
+import type { BlindSpot, Finding, Report, Summary, Tamper } from '../domain/report.ts'
 
 /** Escape sequences for a terminal; empty strings elsewhere. */
 export interface Colours {
@@ -17,6 +17,8 @@ export function textOf(report: Report, colours: Colours = PLAIN): string {
   switch (report.kind) {
     case 'finding':
       return findingText(report, colours)
+    case 'tamper':
+      return tamperText(report, colours)
     case 'blind-spot':
       return blindSpotText(report, colours)
     case 'pattern':
@@ -32,6 +34,13 @@ function findingText({ timeMs, edge, path, evidence }: Finding, { bad, dim, off 
   const often = count === 1 ? '' : `, ${count} times`
   const kind = edge.kind.padEnd(WIDEST_KIND)
   return `${timeText(timeMs)} ${bad}unseen ${kind}${off} ${onOneLine(path)} ${dim}[event ${serial}, ${who}${often}]${off}`
+}
+
+function tamperText({ timeMs, reason, chain, detail, evidence }: Tamper, { bad, dim, off }: Colours): string {
+  const { serial, pid, auid } = evidence
+  const who = auid === 0xffffffff ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
+  const path = onOneLine(chain.join('->'))
+  return `${timeText(timeMs)} ${bad}tamper ${reason}${off} ${path}: ${onOneLine(detail)} ${dim}[event ${serial}, ${who}]${off}`
 }
 
 function blindSpotText({ fromMs, toMs, reason, count, detail }: BlindSpot, { dim, off }: Colours): string {
