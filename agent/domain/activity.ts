@@ -50,6 +50,33 @@ export type Activity = Acted &
     | { readonly kind: 'trace'; readonly target: ProcessImage }
   )
 
+/** What a call did to a path; `none` when it only looked, or failed. `parent`: the directory that a name lies in. */
+export type PathAction = FileAction | 'exec' | 'connect' | 'open' | 'parent' | 'none'
+
+export interface ResolvedPath {
+  /** Begins with `?` where the directory is not known. */
+  readonly path: string
+  readonly action: PathAction
+  /**
+   * `high`: the kernel says it, a full name or one in the current directory. `medium`: found by device and inode, or in
+   * /proc. `low`: not known.
+   */
+  readonly confidence: 'high' | 'medium' | 'low'
+}
+
+/** What an event shows besides its activities. */
+export interface Understood {
+  /** Undefined for an event without a process. */
+  readonly actor: ProcessImage | undefined
+  /** Name of the system call, or of the operation of io_uring; empty when there is neither. */
+  readonly call: string
+  /** Name of the architecture; empty for io_uring, which does not tell. */
+  readonly arch: string
+  readonly peer: Address | undefined
+  /** In the order of the PATH records. */
+  readonly paths: readonly ResolvedPath[]
+}
+
 /** A process as /proc shows it. */
 export interface FoundProcess {
   readonly pid: number
