@@ -25,6 +25,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./replay.ts')).replayCommand,
   },
   {
+    name: 'events <log..>',
+    describe: 'Show what is understood of saved logs, one event a line',
+    load: async () => (await import('./events.ts')).eventsCommand,
+  },
+  {
     name: 'baseline <action> [file]',
     describe: 'Look at a baseline, or carry it to another host',
     load: async () => (await import('./baseline.ts')).baselineCommand,

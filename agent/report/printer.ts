@@ -22,8 +22,8 @@ export function printer({ json, isTerminal, write, log }: PrinterOptions): (repo
 /** What JSON leaves as it is although it ends a line somewhere, moves a cursor, or hides or turns text. */
 const LIVELY = /[\u007f-\u009f\p{Zl}\p{Zp}\p{Cf}]/gu
 
-/** A report as one line of JSON that is safe to look at on a terminal: arguments of programs stand in it as they were. */
-export const jsonOf = (report: Report): string =>
+/** One line of JSON that is safe to look at on a terminal: arguments of programs stand in it as they were. */
+export const jsonOf = (report: object): string =>
   JSON.stringify(report).replace(LIVELY, (character) =>
     Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
       .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)

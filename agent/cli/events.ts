@@ -1,0 +1,62 @@
+import { once } from 'node:events'
+import { Core } from '../core.ts'
+import { NO_WORLD } from '../domain/activity.ts'
+import { UsageError } from '../domain/result.ts'
+import { jsonOf } from '../report/printer.ts'
+import { type ShownEvent, type ShownSummary, shownEvent } from '../show/event.ts'
+import { eventText, summaryText } from '../show/text.ts'
+import { readSaved, sizeOf } from '../tail/saved.ts'
+import { command, fileFromYargs, JSON_OPTION } from './command.ts'
+import { Progress } from './progress.ts'
+
+/** As a shell has it for a program that Ctrl-C ended. */
+const INTERRUPTED = 130
+
+export const eventsCommand = command({
+  lists: ['log'],
+  options: (yargs) =>
+    yargs
+      .positional('log', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'logs, oldest first; .gz, .xz and - too',
+      })
+      .options({ json: JSON_OPTION } as const)
+      .example('$0 events audit.log.1 audit.log | less', 'what the log says, one event a line')
+      .example('$0 events --json audit.log.gz | jq .argv', 'the same for programs'),
+  run: (words, signal) => showEvents(words.log.map(fileFromYargs), words.json, signal),
+})
+
+/** Shows the events of saved logs in the order in which they were finished, and the summary last. */
+async function showEvents(logs: readonly string[], json: boolean, signal: AbortSignal): Promise<number> {
+  if (logs.length === 0) throw new UsageError('there is no log to read')
+  let text = ''
+  const show = (shown: ShownEvent | ShownSummary): void => {
+    text += `${json ? jsonOf(shown) : shown.kind === 'event' ? eventText(shown) : summaryText(shown)}\n`
+  }
+  const flush = async (): Promise<void> => {
+    if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain', { signal })
+    text = ''
+  }
+  const core = new Core(
+    NO_WORLD,
+    { onEvent: (event) => show(shownEvent(event)), onEdge: () => undefined },
+    true,
+  )
+  const progress = new Progress('reading', sizeOf(logs), process.stderr)
+  try {
+    for await (const { bytes } of readSaved(logs, signal, (count) => progress.advance(count))) {
+      core.push(bytes)
+      await flush()
+    }
+  } finally {
+    progress.end()
+  }
+  if (signal.aborted) return INTERRUPTED
+  core.end()
+  const { unreadableLines: unreadable, lateRecords: late } = core.losses
+  show({ kind: 'summary', records: core.records, events: core.events, unreadable, late })
+  await flush()
+  return 0
+}

@@ -1,0 +1,83 @@
+import { printable } from '../graph/names.ts'
+import { timeText } from '../report/text.ts'
+import type { Detail, ShownEvent, ShownPath, ShownPeer, ShownSummary } from './event.ts'
+
+/** An event as one line for a person, safe to look at on a terminal whatever the log says. */
+export function eventText(event: ShownEvent): string {
+  const { id, claims, details = [] } = event
+  return [
+    timeText(id.timeMs),
+    id.node === '' ? undefined : word(id.node),
+    String(id.serial),
+    word(event.syscall ?? event.records[0] ?? '?'),
+    resultText(event),
+    whoText(event),
+    event.exe === undefined ? undefined : word(event.exe),
+    event.argv?.map(word).join(' '),
+    event.argvTruncated === true ? '…' : undefined,
+    event.cwd === undefined ? undefined : `cwd ${word(event.cwd)}`,
+    ...event.paths.map(pathText),
+    event.peer && peerText(event.peer),
+    ...details.map((detail) => detailText(detail, event)),
+    claims && `claims {${fieldsText(Object.entries(claims))}}`,
+    event.keys.length === 0 ? undefined : `[${event.keys.map(word).join(' ')}]`,
+    event.complete ? undefined : 'incomplete',
+  ]
+    .filter((part) => part !== undefined && part !== '')
+    .join(' ')
+}
+
+export const summaryText = ({ records, events, unreadable, late }: ShownSummary): string =>
+  `${records} records, ${events} events; ${unreadable} lines unreadable, ${late} records late`
+
+const PLAIN = /^[^\s"'\\]+$/u
+
+/** Quoted when it would not stand out as one word. */
+function word(text: string): string {
+  const safe = printable(text)
+  return PLAIN.test(safe) ? safe : `"${safe.replaceAll('"', '\\x22')}"`
+}
+
+function resultText({ success, exit }: ShownEvent): string | undefined {
+  if (success === undefined) return undefined
+  return success ? 'yes' : `no(${exit ?? '?'})`
+}
+
+const UNSET = 0xffffffff
+
+function whoText({ pid, ppid, uid, euid, auid }: ShownEvent): string {
+  const parts = [
+    pid === undefined ? undefined : `pid ${pid}`,
+    ppid === undefined ? undefined : `(ppid ${ppid})`,
+    uid === undefined ? undefined : `uid ${uid}`,
+    euid === undefined || euid === uid ? undefined : `euid ${euid}`,
+    auid === undefined || auid === UNSET ? undefined : `auid ${auid}`,
+  ].filter((part) => part !== undefined)
+  return parts.length === 0 ? '' : `${parts.join(' ')}:`
+}
+
+const pathText = ({ path, action }: ShownPath): string => `${action ?? 'path'} ${word(path ?? '(null)')}`
+
+function peerText({ family, address = '', port, path }: ShownPeer): string {
+  if (path !== undefined) return `→ ${family}:${word(path)}`
+  const host = address.includes(':') ? `[${address}]` : address
+  return `→ ${family}:${word(host)}${port === undefined ? '' : `:${port}`}`
+}
+
+/** What is said before, and what tells a person nothing. */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  ...['pid', 'ppid', 'auid', 'uid', 'euid', 'exe', 'key', 'syscall', 'arch', 'uring_op', 'success', 'exit'],
+  ...['gid', 'egid', 'suid', 'sgid', 'fsuid', 'fsgid', 'ses', 'items'],
+])
+
+function detailText({ type, words = '', fields }: Detail, event: ShownEvent): string | undefined {
+  const left = Object.entries(fields).filter(([key]) => !LEFT_OUT.has(key))
+  const text = [words === '' ? '' : printable(words), fieldsText(left)]
+    .filter((part) => part !== '')
+    .join(' ')
+  if (text === '') return undefined
+  return event.syscall === undefined && event.records[0] === type ? text : `${word(type)} {${text}}`
+}
+
+const fieldsText = (fields: readonly (readonly [string, string])[]): string =>
+  fields.map(([key, value]) => `${printable(key)}=${value === '' ? '""' : word(value)}`).join(' ')
