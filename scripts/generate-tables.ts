@@ -1,16 +1,23 @@
 /**
- * Writes agent/interpret/tables/syscalls.ts from the kernel's own headers.
+ * Writes the tables in agent/interpret/tables from the headers of the kernel and of auditd.
  *
- * The source is the Debian package linux-libc-dev from 6.10 on (Debian 13, backports), which holds the headers of
- * every architecture; tables of auditd's ausyscall end years earlier. On another system unpack it and name the folder:
+ * The sources are the Debian packages linux-libc-dev, which from 6.10 on holds the headers of every architecture, and
+ * libaudit-dev; tables of auditd's own programs end years earlier. They come from the Debian mirror, or unpacked by
+ * `dpkg-deb -x` from a folder:
  *
- *   dpkg-deb -x linux-libc-dev_*_all.deb headers && node scripts/generate-tables.ts headers
+ *   node scripts/generate-tables.ts [--check] [FOLDER]
  *
- * `--check` writes nothing and exits 1, with the differing lines, when the checked-in file is not what would be written.
+ * `--check` writes nothing and exits 1, with what differs, when a checked-in table is not what would be written from
+ * the packages that it names. When the mirror has only others, every number must have the same name in these; what
+ * they add is named and is no error. Without a way to a mirror it says so and exits 0.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { gunzipSync } from 'node:zlib'
+import { numbered } from '../agent/interpret/tables/runs.ts'
+import { fetchHeaders } from './debian-headers.ts'
 
 interface Architecture {
   readonly name: string
@@ -30,77 +37,145 @@ const ARCHITECTURES: readonly Architecture[] = [
   { name: 'ppc64le', audit: 0xc0000015, headers: ['powerpc/asm/unistd_64.h'] },
 ]
 
-const TABLE = join(import.meta.dirname, '../agent/interpret/tables/syscalls.ts')
+const KERNEL = 'linux-libc-dev'
+const AUDITD = 'libaudit-dev'
 const UAPI = 'usr/lib/linux/uapi'
+const FOLDER = join(import.meta.dirname, '../agent/interpret/tables')
+
+interface Table {
+  readonly file: string
+  readonly packages: readonly string[]
+  /** The module without the line that names its source, from the folder in which the packages are unpacked. */
+  readonly body: (root: string) => string
+}
+
+const TABLES: readonly Table[] = [
+  { file: 'syscalls.ts', packages: [KERNEL], body: syscallsModule },
+  { file: 'record-types.ts', packages: [KERNEL, AUDITD], body: recordTypesModule },
+  { file: 'errno.ts', packages: [KERNEL], body: errnoModule },
+  { file: 'uring-ops.ts', packages: [KERNEL], body: uringOpsModule },
+]
 
 const { values, positionals } = parseArgs({ options: { check: { type: 'boolean' } }, allowPositionals: true })
-const root = positionals[0] ?? '/'
-const isComplete = ARCHITECTURES.every(({ headers }) =>
-  headers.every((path) => existsSync(join(root, UAPI, path))),
-)
-const checkedIn = existsSync(TABLE) ? readFileSync(TABLE, 'utf8') : ''
-
-if (!isComplete) {
-  console.error(`${join(root, UAPI)} lacks headers: it needs linux-libc-dev 6.10 or later, as in Debian 13.`)
-  process.exitCode = values.check === true ? 0 : 2
-  if (values.check === true) console.error('skipped: nothing to compare with')
-} else if (values.check !== true) {
-  writeFileSync(TABLE, table(root))
-} else if (!checkedIn.includes(sourceOf(root))) {
-  console.error(`skipped: the table is from another version than ${sourceOf(root)}`)
-} else {
-  const differences = differingLines(checkedIn, table(root))
-  for (const line of differences) console.error(line)
-  process.exitCode = differences.length === 0 ? 0 : 1
+const isCheck = values.check === true
+const temporary = mkdtempSync(join(tmpdir(), 'fullmon-headers-'))
+try {
+  const root = positionals[0] ?? fetched(temporary)
+  if (root !== undefined) for (const table of TABLES) (isCheck ? check : write)(table, root)
+} finally {
+  rmSync(temporary, { recursive: true })
 }
 
-/** The release of the headers, as the generated file names it. */
-function sourceOf(root: string): string {
-  const text = readFileSync(join(root, 'usr/include/linux/version.h'), 'utf8')
-  const part = (name: string): string => new RegExp(`LINUX_VERSION_${name} (\\d+)`).exec(text)?.[1] ?? '?'
-  return `Linux ${part('MAJOR')}.${part('PATCHLEVEL')}.${part('SUBLEVEL')} (linux-libc-dev)`
+/** The packages that the tables came from; for writing, the newest. */
+function fetched(folder: string): string | undefined {
+  const checkedIn = isCheck ? TABLES.flatMap(({ file }) => sourcesOf(read(FOLDER, file))) : []
+  const headers = fetchHeaders(folder, new Map([[KERNEL, undefined], [AUDITD, undefined], ...checkedIn]))
+  if (headers.ok) return headers.value
+  console.error(isCheck ? `skipped: ${headers.error}` : headers.error)
+  process.exitCode = isCheck ? 0 : 2
+  return undefined
 }
 
-/** Names by number. The x32 bit and ARM's base, which is 0 in EABI, are left out of the number. */
-function readCalls(root: string, { name, headers }: Architecture): Map<number, string> {
-  const calls = new Map<number, string>()
-  for (const path of headers) {
-    const text = readFileSync(join(root, UAPI, path), 'utf8')
-    for (const [, call = '', number = ''] of text.matchAll(
-      /^#define __NR_(\w+)\s+(?:\(\w+ \+ )?(\d+)\)?$/gm,
-    )) {
-      const other = calls.get(Number(number)) ?? call
-      if (other !== call) throw new Error(`${name} ${number} is both ${other} and ${call}`)
-      calls.set(Number(number), call)
-    }
+function write(table: Table, root: string): void {
+  writeFileSync(join(FOLDER, table.file), moduleOf(table, root))
+}
+
+function check(table: Table, root: string): void {
+  const [before, after] = [read(FOLDER, table.file), moduleOf(table, root)]
+  const [from, now] = [String(sourcesOf(before)), String(sourcesOf(after))]
+  if (before === after) return
+  console.error(`${table.file} from ${from}: not the same from ${now}`)
+  const [old, names] = [entriesOf(before), entriesOf(after)]
+  const wrong = [...old].filter(([number, name]) => names.get(number) !== name)
+  for (const [number, name] of wrong) console.error(`- ${number} ${name}`)
+  for (const [number, name] of names) if (old.get(number) !== name) console.error(`+ ${number} ${name}`)
+  if (from === now || wrong.length > 0) process.exitCode = 1
+}
+
+function moduleOf({ packages, body }: Table, root: string): string {
+  const sources = packages.map((name) => `${name} ${versionOf(root, name)}`).join(', ')
+  return `// Generated by scripts/generate-tables.ts from ${sources} (Debian). Do not edit.\n\n${body(root)}`
+}
+
+/** Package and version, as the first line of a table names them. */
+function sourcesOf(text: string): [string, string][] {
+  const [head = ''] = text.split('\n')
+  return [...head.matchAll(/(\S+-dev) ([^\s,]+)/g)].map(([, name = '', version = '']) => [name, version])
+}
+
+/** The version of an unpacked package. */
+function versionOf(root: string, name: string): string {
+  const changes = gunzipSync(
+    readFileSync(join(root, 'usr/share/doc', name, 'changelog.Debian.gz')),
+  ).toString()
+  return /\((\S+)\)/.exec(changes)?.[1] ?? '?'
+}
+
+/** Names by number, or by architecture and number, as a table has them. */
+function entriesOf(text: string): Map<string, string> {
+  const entries = new Map<string, string>()
+  let arch = ''
+  for (const [, key = '', names] of text.matchAll(/^ +(\w+): (?:listed\(|`([^`]*)`)/gm)) {
+    if (names === undefined) arch = `${key} `
+    else for (const [number, name] of numbered({ [key]: names })) entries.set(`${arch}${number}`, name)
   }
-  return calls
+  return entries
 }
 
-/** Runs of consecutive numbers: `first: 'name name …'`, so that the gaps of a table cost nothing and stay visible. */
-function runs(calls: ReadonlyMap<number, string>): string[] {
+function read(root: string, path: string): string {
+  return readFileSync(join(root, path), 'utf8')
+}
+
+/**
+ * Names by number from `#define name number` in C headers.
+ *
+ * @param pattern Finds the name and the number.
+ * @throws When a number has two names.
+ */
+function defined(root: string, headers: readonly string[], pattern: RegExp): Map<number, string> {
+  const names = new Map<number, string>()
+  for (const path of headers)
+    for (const [, name = '', digits = ''] of read(root, path).matchAll(pattern)) {
+      const number = Number(digits)
+      const other = names.get(number) ?? name
+      if (other !== name) throw new Error(`${path}: ${number} is both ${other} and ${name}`)
+      names.set(number, name)
+    }
+  return names
+}
+
+/** Entries of a table: see agent/interpret/tables/runs.ts. */
+function runs(entries: ReadonlyMap<number, string>, indent: string): string {
   const found: { readonly first: number; readonly names: string[] }[] = []
-  for (const [number, name] of [...calls].sort(([a], [b]) => a - b)) {
+  for (const [number, name] of [...entries].sort(([a], [b]) => a - b)) {
     const last = found.at(-1)
     if (last !== undefined && last.first + last.names.length === number) last.names.push(name)
     else found.push({ first: number, names: [name] })
   }
-  return found.map(({ first, names }) => `    ${first}: \`${wrap(names)}\`,`)
+  return found.map(({ first, names }) => `${indent}${first}: \`${wrap(names, indent)}\`,`).join('\n')
 }
 
-function wrap(names: readonly string[]): string {
+function wrap(names: readonly string[], indent: string): string {
   const lines = ['']
   for (const name of names) {
     const line = lines.at(-1) ?? ''
     if (line.length + name.length < 100) lines[lines.length - 1] = line === '' ? name : `${line} ${name}`
     else lines.push(name)
   }
-  return lines.join('\n      ')
+  return lines.join(`\n${indent}  `)
 }
 
-function table(root: string): string {
+function syscallsModule(root: string): string {
   const hex = (audit: number): string => `0x${audit.toString(16)}`
-  return `// Generated by scripts/generate-tables.ts from ${sourceOf(root)}. Do not edit.
+  // The x32 bit and ARM's base, which is 0 in EABI, are left out of the number.
+  const pattern = /^#define __NR_(\w+)\s+(?:\(\w+ \+ )?(\d+)\)?$/gm
+  const calls = ({ headers }: Architecture): Map<number, string> =>
+    defined(
+      root,
+      headers.map((path) => join(UAPI, path)),
+      pattern,
+    )
+  return `import { listed } from './runs.ts'
 
 /** Architectures by the \`arch=\` of a SYSCALL record: AUDIT_ARCH_… of <linux/audit.h>. */
 export const ARCHES = new Map([
@@ -109,15 +184,6 @@ ${ARCHITECTURES.map(({ name, audit }) => `  [${hex(audit)}, '${name}'],`).join('
 
 export type Arch = ${ARCHITECTURES.map(({ name }) => `'${name}'`).join(' | ')}
 
-const table = (runs: Readonly<Record<number, string>>): readonly (string | undefined)[] => {
-  const names: (string | undefined)[] = []
-  for (const [first, run] of Object.entries(runs)) {
-    while (names.length < Number(first)) names.push(undefined)
-    names.push(...run.split(/\\s+/))
-  }
-  return names
-}
-
 /**
  * System call names by number, undefined where the kernel has none; the names are those of the kernel headers.
  *
@@ -125,15 +191,66 @@ const table = (runs: Readonly<Record<number, string>>): readonly (string | undef
  * look it up here. Numbers 512 to 547 are x32's own and exist only with the bit.
  */
 export const SYSCALLS: Readonly<Record<Arch, readonly (string | undefined)[]>> = {
-${ARCHITECTURES.map((arch) => `  ${arch.name}: table({\n${runs(readCalls(root, arch)).join('\n')}\n  }),`).join('\n')}
+${ARCHITECTURES.map((arch) => `  ${arch.name}: listed({\n${runs(calls(arch), '    ')}\n  }),`).join('\n')}
 }
 `
 }
 
-function differingLines(before: string, after: string): string[] {
-  const [old, now] = [before.split('\n'), after.split('\n')]
-  return [
-    ...old.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
-    ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`),
-  ]
+function recordTypesModule(root: string): string {
+  // Left out: bounds of a range, orders to the kernel (1000 to 1099 but for two), what auditd only tells itself.
+  const types = defined(
+    root,
+    ['usr/include/linux/audit.h', 'usr/include/audit-records.h'],
+    /^#define AUDIT_(?!(?:\w+_)?(?:FIRST|LAST)_|DAEMON_RECONFIG\b|REPLACE\b)(\w+)\s+(1005|1006|1[1-9]\d\d|2\d{3})\b/gm,
+  )
+  // AUDIT_AA, the only one that auditd prints under another name.
+  types.set(1500, 'APPARMOR')
+  return `import { numbered } from './runs.ts'
+
+/**
+ * Names of record types by number, as auditd prints them: AUDIT_… of <linux/audit.h> and <audit-records.h>.
+ *
+ * An auditd that is older than the kernel prints the number instead, \`UNKNOWN[1334]\` for \`BPF\`.
+ */
+export const RECORD_TYPES: ReadonlyMap<number, string> = new Map(
+  numbered({
+${runs(types, '    ')}
+  }),
+)
+`
+}
+
+function errnoModule(root: string): string {
+  const errors = defined(
+    root,
+    ['usr/include/asm-generic/errno-base.h', 'usr/include/asm-generic/errno.h'],
+    /^#define\s+(E\w+)\s+(\d+)\b/gm,
+  )
+  return `import { listed } from './runs.ts'
+
+/**
+ * Names of errors by number, \`exit=-2\` being \`ERRNO[2]\`: <asm-generic/errno.h>.
+ *
+ * They hold for every architecture in ARCHES; alpha, mips, parisc and sparc have their own.
+ */
+export const ERRNO: readonly (string | undefined)[] = listed({
+${runs(errors, '  ')}
+})
+`
+}
+
+function uringOpsModule(root: string): string {
+  const header = 'usr/include/linux/io_uring.h'
+  const [, constants = ''] = /^enum io_uring_op \{(.*?)IORING_OP_LAST,/ms.exec(read(root, header)) ?? []
+  const names = [...constants.matchAll(/^\s*IORING_OP_(\w+)(.*)$/gm)].map(([line, name = '', rest]) => {
+    if (rest !== ',') throw new Error(`${header}: a number of its own in ${line.trim()}`)
+    return name.toLowerCase()
+  })
+  return `import { listed } from './runs.ts'
+
+/** Operations by the \`uring_op=\` of a URINGOP record: IORING_OP_… of <linux/io_uring.h>, in lower case. */
+export const URING_OPS: readonly (string | undefined)[] = listed({
+${runs(new Map(names.entries()), '  ')}
+})
+`
 }
