@@ -1,8 +1,9 @@
-import { type AssemblyLosses, Assembler, type LowWater } from './assemble/assembler.ts'
+import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemble/assembler.ts'
 import type { World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { EventId } from './domain/record.ts'
+import type { EventId, SyscallRecord } from './domain/record.ts'
 import { edgesOf, type SeenEdge } from './graph/edges.ts'
+import { callOf } from './interpret/calls.ts'
 import { Interpreter } from './interpret/interpreter.ts'
 import type { ProcessTable } from './interpret/processes.ts'
 import { LineCutter } from './parse/lines.ts'
@@ -36,14 +37,16 @@ export class Core {
   constructor(world: World, sink: CoreSink, keepsRecords = false) {
     this.reader = new RecordReader(keepsRecords)
     this.interpreter = new Interpreter(world, textOfBytes)
-    this.assembler = new Assembler(
-      (event) => {
+    this.assembler = new Assembler({
+      emit: (event) => {
         sink.onEvent(event)
         this.interpreter.interpret(event, (activity) => edgesOf(activity, (seen) => sink.onEdge(seen, event)))
       },
-      textOfHex,
+      decodeHex: textOfHex,
+      expects: expectedOf,
+      isAlone,
       keepsRecords,
-    )
+    })
   }
 
   /** Takes the next bytes of the log. */
@@ -97,6 +100,31 @@ export class Core {
     if (record === undefined || from > start) this.unreadableLines++
     if (record === undefined) return
     this.records++
-    this.assembler.add(record, offset)
+    this.assembler.add(this.reader.id, record, offset)
   }
 }
+
+/** Records besides SYSCALL and PATH that a call brings with it, as bits of `EXPECTS`. */
+function expectedOf({ arch, syscall, success, items }: SyscallRecord): number {
+  const call = callOf(arch, syscall)
+  const cwd = items > 0 ? EXPECTS.cwd : 0
+  switch (call.does) {
+    case 'exec':
+      return success === true ? cwd | EXPECTS.execve : cwd
+    case 'connect':
+    case 'listen':
+    case 'accept':
+    case 'socketcall':
+      return success === true || call.does === 'connect' ? cwd | EXPECTS.sockaddr : cwd
+    case 'trace':
+      return success === true ? cwd | EXPECTS.target : cwd
+    case 'open':
+      return call.flagsIn === 'record' ? cwd | EXPECTS.openat2 : cwd
+    default:
+      return cwd
+  }
+}
+
+/** Records whose events consist of just this record: nothing else with their id will come. */
+const isAlone = (type: string): boolean =>
+  type.startsWith('USER_') || type.startsWith('DAEMON_') || type.startsWith('CRED_')

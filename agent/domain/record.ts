@@ -7,7 +7,10 @@ export interface EventId {
   readonly serial: number
 }
 
-/** One line of the log. Text is what the kernel meant: quotes and hex are undone. */
+/**
+ * The body of one line of the log. Text is what the kernel meant: quotes and hex are undone. Which event it belongs to is
+ * told apart from it, so that lines that say the same are the same record.
+ */
 export type AuditRecord =
   | SyscallRecord
   | ExecveRecord
@@ -20,7 +23,6 @@ export type AuditRecord =
 
 export interface SyscallRecord {
   readonly type: 'SYSCALL'
-  readonly id: EventId
   /** AUDIT_ARCH value, for example 0xc000003e. */
   readonly arch: number
   readonly syscall: number
@@ -53,10 +55,11 @@ export interface SyscallRecord {
 
 export interface ExecveRecord {
   readonly type: 'EXECVE'
-  readonly id: EventId
   /** Undefined in continuation records. */
   readonly argc: number | undefined
   readonly pieces: readonly ArgumentPiece[]
+  /** `a3_len=…`: how many characters the fragments of a long argument are together, as written. */
+  readonly lengths: readonly ArgumentLength[]
 }
 
 /** `a3="x"`, or one fragment of a long argument: `a3[1]=6162`. Encoding is undone when the fragments are joined. */
@@ -68,11 +71,15 @@ export interface ArgumentPiece {
   readonly isHex: boolean
 }
 
+export interface ArgumentLength {
+  readonly index: number
+  readonly length: number
+}
+
 export type NameType = 'NORMAL' | 'PARENT' | 'CREATE' | 'DELETE' | 'UNKNOWN'
 
 export interface PathRecord {
   readonly type: 'PATH'
-  readonly id: EventId
   readonly item: number
   /** As the process passed it; undefined for `(null)`. */
   readonly name: string | undefined
@@ -80,25 +87,24 @@ export interface PathRecord {
   readonly inode: number
   /** `major:minor` in hex as written; empty when nothing was found. */
   readonly dev: string
+  /** Type and permissions (<linux/stat.h>); 0 when nothing was found. */
+  readonly mode: number
   readonly nameType: NameType | undefined
 }
 
 export interface CwdRecord {
   readonly type: 'CWD'
-  readonly id: EventId
   readonly cwd: string
 }
 
 export interface SockaddrRecord {
   readonly type: 'SOCKADDR'
-  readonly id: EventId
   /** The sockaddr as hex digits. Its family is in the byte order of the machine that logged. */
   readonly saddr: string
 }
 
 export interface ObjPidRecord {
   readonly type: 'OBJ_PID'
-  readonly id: EventId
   readonly pid: number
   readonly uid: number
   readonly comm: string
@@ -106,14 +112,12 @@ export interface ObjPidRecord {
 
 export interface Openat2Record {
   readonly type: 'OPENAT2'
-  readonly id: EventId
   readonly flags: number
 }
 
 /** A record whose body no edge needs; it still tells that the event exists, and PROCTITLE and EOE that it ended. */
 export interface OtherRecord {
   readonly type: 'OTHER'
-  readonly id: EventId
   /** Type as written, for example `PROCTITLE` or `UNKNOWN[1334]`. */
   readonly name: string
   /** What stands behind the header, one character a byte, without the line's end. Undefined when nobody asked for it. */

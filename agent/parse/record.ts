@@ -1,4 +1,5 @@
 import type {
+  ArgumentLength,
   ArgumentPiece,
   AuditRecord,
   CwdRecord,
@@ -12,33 +13,47 @@ import type {
   SockaddrRecord,
   SyscallRecord,
 } from '../domain/record.ts'
-import { CR, decimalAt, EQUALS, GS, hexLow32At, QUOTE, signedAt, SPACE, standsAt, TAB } from './bytes.ts'
+import {
+  CLOSING,
+  COLON,
+  CR,
+  decimalAt,
+  EQUALS,
+  GS,
+  hexDigit,
+  hexLow32At,
+  LETTER_Y,
+  MINUS,
+  octalAt,
+  POINT,
+  QUOTE,
+  signedAt,
+  SPACE,
+  standsAt,
+  TAB,
+  ZERO,
+} from './bytes.ts'
 import { findFields, Layout } from './fields.ts'
+import { Memo } from './memo.ts'
 import { TextReader } from './text.ts'
 
-// Every field the kernel writes stands in the layout, in its order, read or not: a line in the usual order then costs
-// one comparison a field. `per` and `subj` come and go; the capitals are auditd's, in ENRICHED format.
-const SYSCALL = new Layout([
-  ...[
-    'arch',
-    'syscall',
-    'per',
-    'success',
-    'exit',
-    'a0',
-    'a1',
-    'a2',
-    'a3',
-    'items',
-    'ppid',
-    'pid',
-    'auid',
-    'uid',
-  ],
-  ...['gid', 'euid', 'suid', 'fsuid', 'egid', 'sgid', 'fsgid', 'tty', 'ses', 'comm', 'exe', 'subj', 'key'],
-  ...['ARCH', 'SYSCALL', 'AUID', 'UID'],
+// Every field the kernel writes stands in the layouts, in its order, read or not: a line in the usual order then costs one
+// comparison a field. `per` and `subj` come and go; the capitals are auditd's, in ENRICHED format.
+/** What changes with every call; with the field that ends a search for those that moved. */
+const CALL = new Layout([
+  ...(['arch', 'syscall', 'per', 'success', 'exit'] as const),
+  ...(['a0', 'a1', 'a2', 'a3', 'items', 'ppid', 'pid', 'key'] as const),
 ])
-const PATH = new Layout(['item', 'name', 'inode', 'dev', 'mode', 'ouid', 'ogid', 'rdev', 'obj', 'nametype'])
+/** What stays the same while a process runs one program, and so is mostly known from an earlier line. */
+const TASK = new Layout([
+  ...(['auid', 'uid', 'gid', 'euid', 'suid', 'fsuid', 'egid', 'sgid', 'fsgid'] as const),
+  ...(['tty', 'ses', 'comm', 'exe', 'subj', 'key', 'ARCH', 'SYSCALL', 'AUID', 'UID'] as const),
+])
+const PATH = new Layout([
+  ...(['item', 'name', 'inode', 'dev', 'mode', 'ouid', 'ogid', 'rdev', 'obj'] as const),
+  // RHEL 7 calls the last one objtype.
+  ...(['objtype', 'nametype'] as const),
+])
 const CWD = new Layout(['cwd'])
 const SOCKADDR = new Layout(['saddr'])
 const OBJ_PID = new Layout(['opid', 'oauid', 'ouid', 'oses', 'obj', 'ocomm'])
@@ -52,18 +67,40 @@ const BODIES: ReadonlySet<string> = new Set(['URINGOP'])
 const KEY_SEPARATOR = '\u0001'
 /** A longer value of argc or of an index is not believed: real lists end far below (MAX_ARG_STRINGS aside). */
 const MOST_ARGUMENTS = 65_536
+const SHORTEST_HEADER = 'type=X msg=audit(0.000:0):'.length
+
+// Four bytes at a time, as a DataView reads them.
+const wordOf = (text: string): number => Buffer.from(text, 'latin1').readInt32BE()
+const TYPE = wordOf('type')
+const MSG = wordOf(' msg')
+const AUDIT = wordOf('=aud')
+
+/** The part of a SYSCALL record that `TASK` reads. */
+type TaskFields = Pick<SyscallRecord, 'auid' | 'uid' | 'euid' | 'comm' | 'exe' | 'keys' | 'user'>
 
 /**
  * Reads lines of an auditd log, one at a time, straight from the bytes.
  *
- * Reading has no side effect but the caches of texts and of the last event id, so the same bytes give the same record.
+ * A host says the same again and again: the same program opens the same file as the same user. So before a body is taken
+ * apart it is looked up among those that were; of a SYSCALL record this is everything behind the pid. Reading has no side
+ * effect but these caches and the id, so the same bytes give the same record.
  */
 export class RecordReader {
+  /** Id of the line read last. Lines of one event that stand together share one object, which makes joining them cheap. */
+  id: EventId = { node: '', timeMs: -1, serial: -1 }
   private readonly texts = new TextReader()
+  private readonly tasks = new Memo<TaskFields>(2048, 768)
+  private readonly paths = new Memo<PathRecord>(8192, 384)
+  private readonly cwds = new Memo<CwdRecord>(512, 256)
+  private readonly sockaddrs = new Memo<SockaddrRecord>(4096, 384)
+  private readonly execves = new Memo<ExecveRecord>(1024, 512)
   private readonly spans = new Int32Array(MOST_FIELDS * 2)
-  private readonly header = { typeStart: 0, typeEnd: 0, body: 0 }
-  private id: EventId = { node: '', timeMs: -1, serial: -1 }
+  private typeStart = 0
+  private typeEnd = 0
+  private body = 0
+  private cursor = 0
   private bytes: Buffer = Buffer.alloc(0)
+  private words = new DataView(this.bytes.buffer)
   private readonly keepsBodies: boolean
 
   /** @param keepsBodies whether every record without a reading of its own carries its body, for those who show events */
@@ -76,13 +113,17 @@ export class RecordReader {
    * A body that cannot be read leaves fields at their empty values and never throws.
    */
   read(bytes: Buffer, start: number, end: number): AuditRecord | undefined {
+    if (bytes !== this.bytes) {
+      this.bytes = bytes
+      this.words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
     const lineEnd = bytes[end - 1] === CR ? end - 1 : end
-    this.bytes = bytes
     if (!this.readHeader(start, lineEnd)) return undefined
-    const { typeStart, typeEnd, body } = this.header
+    const { typeStart, typeEnd, body } = this
     switch (typeEnd - typeStart) {
       case 3:
         if (standsAt(bytes, typeStart, 'CWD')) return this.readCwd(body, lineEnd)
+        if (standsAt(bytes, typeStart, 'EOE')) return END_OF_EVENT
         break
       case 4:
         if (standsAt(bytes, typeStart, 'PATH')) return this.readPath(body, lineEnd)
@@ -98,6 +139,9 @@ export class RecordReader {
       case 8:
         if (standsAt(bytes, typeStart, 'SOCKADDR')) return this.readSockaddr(body, lineEnd)
         break
+      case 9:
+        if (!this.keepsBodies && standsAt(bytes, typeStart, 'PROCTITLE')) return PROCTITLE
+        break
     }
     const name = this.texts.latin1(bytes, typeStart, typeEnd)
     return TYPE_NAME.test(name) ? this.other(name, body, lineEnd) : undefined
@@ -106,61 +150,165 @@ export class RecordReader {
   private other(name: string, body: number, end: number): OtherRecord {
     const isWanted = this.keepsBodies || BODIES.has(name)
     const text = isWanted ? this.bytes.toString('latin1', this.skipSpaces(body, end), end) : undefined
-    return { type: 'OTHER', id: this.id, name, body: text }
+    return { type: 'OTHER', name, body: text }
   }
 
-  /** `[node=NODE ]type=TYPE msg=audit(SECONDS.MILLIS:SERIAL): `. auditd and the kernel wrote it, no process did. */
+  /** `[node=NODE ]type=TYPE msg=audit(SECONDS.MILLIS:SERIAL):`. auditd and the kernel wrote it, no process did. */
   private readHeader(start: number, end: number): boolean {
-    const { bytes, header } = this
+    const { bytes, words } = this
+    if (end - start < SHORTEST_HEADER) return false
     let at = start
     let node = ''
-    if (standsAt(bytes, at, 'node=')) {
+    if (words.getInt32(at) !== TYPE) {
+      if (!standsAt(bytes, at, 'node=')) return false
       const nodeEnd = bytes.indexOf(SPACE, at)
-      if (nodeEnd < 0 || nodeEnd >= end) return false
+      if (nodeEnd < 0 || end - nodeEnd <= SHORTEST_HEADER || words.getInt32(nodeEnd + 1) !== TYPE)
+        return false
       node = this.texts.latin1(bytes, at + 5, nodeEnd)
       at = nodeEnd + 1
     }
-    if (!standsAt(bytes, at, 'type=')) return false
-    header.typeStart = at + 5
-    at = header.typeStart
+    if (bytes[at + 4] !== EQUALS) return false
+    this.typeStart = at + 5
+    at = this.typeStart
     while (at < end && bytes[at] !== SPACE) at++
-    header.typeEnd = at
-    if (at === header.typeStart || !standsAt(bytes, at, ' msg=audit(')) return false
-    const secondsAt = at + 11
-    at = skipDigits(bytes, secondsAt, end)
-    const seconds = decimalAt(bytes, secondsAt, at)
-    if (bytes[at] !== 0x2e || skipDigits(bytes, at + 1, end) !== at + 4) return false
-    const timeMs = seconds * 1000 + decimalAt(bytes, at + 1, at + 4)
-    if (seconds < 0 || bytes[at + 4] !== 0x3a) return false
-    const serialAt = at + 5
-    at = skipDigits(bytes, serialAt, end)
-    const serial = decimalAt(bytes, serialAt, at)
+    this.typeEnd = at
+    if (at === this.typeStart || end - at < 12) return false
+    if (words.getInt32(at) !== MSG || words.getInt32(at + 4) !== AUDIT || !standsAt(bytes, at + 8, 'it('))
+      return false
+    this.cursor = at + 11
+    const seconds = this.digits()
+    if (seconds < 0 || bytes[this.cursor] !== POINT) return false
+    const millisAt = ++this.cursor
+    const timeMs = seconds * 1000 + this.digits()
+    if (this.cursor !== millisAt + 3 || bytes[this.cursor] !== COLON) return false
+    this.cursor++
+    const serial = this.digits()
     if (serial < 0 || serial > 0xffffffff || timeMs > Number.MAX_SAFE_INTEGER) return false
-    if (bytes[at] !== 0x29 || bytes[at + 1] !== 0x3a || at + 1 >= end) return false
-    header.body = at + 2
+    at = this.cursor
+    if (bytes[at] !== CLOSING || bytes[at + 1] !== COLON || at + 1 >= end) return false
+    this.body = at + 2
     const last = this.id
-    // Records of one event share one id object, which makes joining them cheap.
     if (last.serial !== serial || last.timeMs !== timeMs || last.node !== node)
       this.id = { node, timeMs, serial }
     return true
   }
 
+  /** A decimal number at the cursor, which is moved behind it; -1 when there is none. */
+  private digits(): number {
+    const { bytes } = this
+    const start = this.cursor
+    let at = start
+    let value = 0
+    for (;;) {
+      const digit = (bytes[at] ?? 0) - ZERO
+      if (digit < 0 || digit > 9) break
+      value = value * 10 + digit
+      at++
+    }
+    this.cursor = at
+    return at === start ? -1 : value
+  }
+
+  private signedDigits(): number {
+    const isNegative = this.bytes[this.cursor] === MINUS
+    if (isNegative) this.cursor++
+    const value = Math.max(0, this.digits())
+    return isNegative && value > 0 ? -value : value
+  }
+
+  /** The low 32 bits, signed, of the hex number at the cursor. */
+  private hexDigits(): number {
+    const { bytes } = this
+    let at = this.cursor
+    let value = 0
+    for (;;) {
+      const digit = hexDigit(bytes[at] ?? 0)
+      if (digit < 0) break
+      value = (value << 4) | digit
+      at++
+    }
+    this.cursor = at
+    return value
+  }
+
+  private yesOrNo(): boolean {
+    const { bytes } = this
+    const isYes = bytes[this.cursor] === LETTER_Y
+    while (isLetter(bytes[this.cursor] ?? 0)) this.cursor++
+    return isYes
+  }
+
   private readSyscall(body: number, end: number): SyscallRecord {
-    findFields(this.bytes, this.skipSpaces(body, end), end, SYSCALL, this.spans)
+    this.cursor = this.skipSpaces(body, end)
+    const start = this.cursor
+    const arch = this.passes('arch=') ? this.hexDigits() >>> 0 : 0
+    const syscall = this.passes(' syscall=') ? this.digits() : -1
+    if (this.passes(' per=')) this.hexDigits()
+    const success = this.passes(' success=') ? this.yesOrNo() : undefined
+    const exit = this.passes(' exit=') ? this.signedDigits() : 0
+    const a0 = this.passes(' a0=') ? this.hexDigits() : 0
+    const a1 = this.passes(' a1=') ? this.hexDigits() : 0
+    const a2 = this.passes(' a2=') ? this.hexDigits() : 0
+    const a3 = this.passes(' a3=') ? this.hexDigits() : 0
+    const items = this.passes(' items=') ? Math.max(0, this.digits()) : 0
+    const ppid = this.passes(' ppid=') ? this.digits() : -1
+    const pid = this.passes(' pid=') ? this.digits() : -1
+    if (pid < 0 || arch === 0 || syscall < 0) return this.readMovedSyscall(start, end)
+    const rest = Math.min(this.cursor + 1, end)
+    const task = this.tasks.find(this.words, rest, end) ?? this.readTask(rest, end)
+    const { auid, uid, euid, comm, exe, keys, user } = task
+    // Written out: objects made with `...` take several times as long.
     return {
       type: 'SYSCALL',
-      id: this.id,
+      arch,
+      syscall,
+      success,
+      exit,
+      a0,
+      a1,
+      a2,
+      a3,
+      items,
+      ppid,
+      pid,
+      auid,
+      uid,
+      euid,
+      comm,
+      exe,
+      keys,
+      user,
+    }
+  }
+
+  /** Fields in another order than the kernel's, or none at all. */
+  private readMovedSyscall(start: number, end: number): SyscallRecord {
+    findFields(this.bytes, start, end, CALL, this.spans)
+    const success = this.start(SUCCESS)
+    return {
+      type: 'SYSCALL',
       arch: this.hex(ARCH) >>> 0,
       syscall: this.decimal(SYSCALL_NUMBER),
-      success: this.yesOrNo(SUCCESS),
+      success: success < 0 ? undefined : this.bytes[success] === LETTER_Y,
       exit: this.signed(EXIT),
-      a0: this.hex(A0),
-      a1: this.hex(A0 + 1),
-      a2: this.hex(A0 + 2),
-      a3: this.hex(A0 + 3),
+      ...{ a0: this.hex(A0), a1: this.hex(A0 + 1), a2: this.hex(A0 + 2), a3: this.hex(A0 + 3) },
       items: Math.max(0, this.decimal(ITEMS)),
       ppid: this.decimal(PPID),
       pid: this.decimal(PID),
+      ...this.readTask(start, end),
+    }
+  }
+
+  /** Whether `text` stands at the cursor, which is moved behind it then. */
+  private passes(text: string): boolean {
+    if (!standsAt(this.bytes, this.cursor, text)) return false
+    this.cursor += text.length
+    return true
+  }
+
+  private readTask(start: number, end: number): TaskFields {
+    findFields(this.bytes, start, end, TASK, this.spans)
+    return this.tasks.keep(this.bytes, start, end, {
       auid: this.decimal(AUID),
       uid: this.decimal(UID),
       euid: this.decimal(EUID),
@@ -168,38 +316,45 @@ export class RecordReader {
       exe: this.untrusted(EXE),
       keys: this.keys(),
       user: this.user(),
-    }
+    })
   }
 
   private readPath(body: number, end: number): PathRecord {
+    const known = this.paths.find(this.words, body, end)
+    if (known !== undefined) return known
     findFields(this.bytes, this.skipSpaces(body, end), end, PATH, this.spans)
-    return {
+    return this.paths.keep(this.bytes, body, end, {
       type: 'PATH',
-      id: this.id,
       item: this.decimal(ITEM),
       name: this.untrusted(NAME),
       inode: Math.max(0, this.decimal(INODE)),
       dev: this.raw(DEV),
-      nameType: nameTypeOf(this.raw(NAMETYPE)),
-    }
+      mode: this.octal(MODE),
+      nameType: nameTypeOf(this.raw(NAMETYPE) || this.raw(OBJTYPE)),
+    })
   }
 
   private readCwd(body: number, end: number): CwdRecord | OtherRecord {
+    const known = this.cwds.find(this.words, body, end)
+    if (known !== undefined) return known
     findFields(this.bytes, this.skipSpaces(body, end), end, CWD, this.spans)
     const cwd = this.untrusted(0)
-    return cwd === undefined ? this.other('CWD', body, end) : { type: 'CWD', id: this.id, cwd }
+    return cwd === undefined
+      ? this.other('CWD', body, end)
+      : this.cwds.keep(this.bytes, body, end, { type: 'CWD', cwd })
   }
 
   private readSockaddr(body: number, end: number): SockaddrRecord {
+    const known = this.sockaddrs.find(this.words, body, end)
+    if (known !== undefined) return known
     findFields(this.bytes, this.skipSpaces(body, end), end, SOCKADDR, this.spans)
-    return { type: 'SOCKADDR', id: this.id, saddr: this.raw(0) }
+    return this.sockaddrs.keep(this.bytes, body, end, { type: 'SOCKADDR', saddr: this.hexRun(0) })
   }
 
   private readObjPid(body: number, end: number): ObjPidRecord {
     findFields(this.bytes, this.skipSpaces(body, end), end, OBJ_PID, this.spans)
     return {
       type: 'OBJ_PID',
-      id: this.id,
       pid: this.decimal(OPID),
       uid: this.decimal(OUID),
       comm: this.untrusted(OCOMM) ?? '',
@@ -211,14 +366,17 @@ export class RecordReader {
     findFields(this.bytes, this.skipSpaces(body, end), end, OPENAT2, this.spans)
     const text = this.raw(0)
     const flags = text.startsWith('0x') ? Number.parseInt(text, 16) : Number.parseInt(text, 8)
-    return { type: 'OPENAT2', id: this.id, flags: Number.isNaN(flags) ? 0 : flags }
+    return { type: 'OPENAT2', flags: Number.isNaN(flags) ? 0 : flags }
   }
 
   /** `argc=3 a0="ls" a1_len=9000 a1[0]=6162… a1[1]=6364… a2=""`; continuation records have no argc. */
   private readExecve(body: number, end: number): ExecveRecord {
+    const known = this.execves.find(this.words, body, end)
+    if (known !== undefined) return known
     const { bytes } = this
     let argc: number | undefined
     const pieces: ArgumentPiece[] = []
+    const lengths: ArgumentLength[] = []
     let at = this.skipSpaces(body, end)
     while (at < end && bytes[at] !== GS) {
       const equals = bytes.indexOf(EQUALS, at)
@@ -229,14 +387,16 @@ export class RecordReader {
       if (standsAt(bytes, at, 'argc=')) argc = decimalAt(bytes, valueStart, valueEnd)
       else {
         const key = argumentKey(bytes, at, equals)
-        if (key !== undefined) {
+        if (key?.fragment === LENGTH) {
+          lengths.push({ index: key.index, length: decimalAt(bytes, valueStart, valueEnd) })
+        } else if (key !== undefined) {
           const text = bytes.toString('latin1', isQuoted ? valueStart + 1 : valueStart, valueEnd)
           pieces.push({ index: key.index, fragment: key.fragment, text, isHex: !isQuoted })
         }
       }
       at = this.skipSpaces(isQuoted ? valueEnd + 1 : valueEnd, end)
     }
-    return { type: 'EXECVE', id: this.id, argc, pieces }
+    return this.execves.keep(bytes, body, end, { type: 'EXECVE', argc, pieces, lengths })
   }
 
   private skipSpaces(from: number, end: number): number {
@@ -268,6 +428,23 @@ export class RecordReader {
     return start < 0 ? 0 : hexLow32At(this.bytes, start, this.end(index))
   }
 
+  private octal(index: number): number {
+    const start = this.start(index)
+    return start < 0 ? 0 : octalAt(this.bytes, start, this.end(index))
+  }
+
+  /** Hex digits up to the first byte that is none: copies of a log may lack what separates the ENRICHED suffix. */
+  private hexRun(index: number): string {
+    const start = this.start(index)
+    if (start < 0) return ''
+    let end = this.end(index)
+    if (hexDigit(this.bytes[end - 1] ?? 0) < 0) {
+      end = start
+      while (hexDigit(this.bytes[end] ?? 0) >= 0) end++
+    }
+    return this.texts.latin1(this.bytes, start, end)
+  }
+
   private raw(index: number): string {
     const start = this.start(index)
     return start < 0 ? '' : this.texts.latin1(this.bytes, start, this.end(index))
@@ -276,11 +453,6 @@ export class RecordReader {
   private untrusted(index: number): string | undefined {
     const start = this.start(index)
     return start < 0 ? undefined : this.texts.untrusted(this.bytes, start, this.end(index))
-  }
-
-  private yesOrNo(index: number): boolean | undefined {
-    const start = this.start(index)
-    return start < 0 ? undefined : this.bytes[start] === 0x79
   }
 
   private keys(): readonly string[] {
@@ -297,40 +469,45 @@ export class RecordReader {
   }
 }
 
-const ARCH = SYSCALL.indexOf('arch')
-const SYSCALL_NUMBER = SYSCALL.indexOf('syscall')
-const SUCCESS = SYSCALL.indexOf('success')
-const EXIT = SYSCALL.indexOf('exit')
-const A0 = SYSCALL.indexOf('a0')
-const ITEMS = SYSCALL.indexOf('items')
-const PPID = SYSCALL.indexOf('ppid')
-const PID = SYSCALL.indexOf('pid')
-const AUID = SYSCALL.indexOf('auid')
-const UID = SYSCALL.indexOf('uid')
-const EUID = SYSCALL.indexOf('euid')
-const COMM = SYSCALL.indexOf('comm')
-const EXE = SYSCALL.indexOf('exe')
-const KEY = SYSCALL.indexOf('key')
-const USER = SYSCALL.indexOf('UID')
+const ARCH = CALL.indexOf('arch')
+const SYSCALL_NUMBER = CALL.indexOf('syscall')
+const SUCCESS = CALL.indexOf('success')
+const EXIT = CALL.indexOf('exit')
+const A0 = CALL.indexOf('a0')
+const ITEMS = CALL.indexOf('items')
+const PPID = CALL.indexOf('ppid')
+const PID = CALL.indexOf('pid')
+const AUID = TASK.indexOf('auid')
+const UID = TASK.indexOf('uid')
+const EUID = TASK.indexOf('euid')
+const COMM = TASK.indexOf('comm')
+const EXE = TASK.indexOf('exe')
+const KEY = TASK.indexOf('key')
+const USER = TASK.indexOf('UID')
 const ITEM = PATH.indexOf('item')
 const NAME = PATH.indexOf('name')
 const INODE = PATH.indexOf('inode')
 const DEV = PATH.indexOf('dev')
+const MODE = PATH.indexOf('mode')
 const NAMETYPE = PATH.indexOf('nametype')
+const OBJTYPE = PATH.indexOf('objtype')
 const OPID = OBJ_PID.indexOf('opid')
 const OUID = OBJ_PID.indexOf('ouid')
 const OCOMM = OBJ_PID.indexOf('ocomm')
 
+const PROCTITLE: OtherRecord = { type: 'OTHER', name: 'PROCTITLE', body: undefined }
+const END_OF_EVENT: OtherRecord = { type: 'OTHER', name: 'EOE', body: undefined }
 const NO_KEYS: readonly string[] = []
 
 /** Several keys of one rule are joined with 0x01. */
 const keysOf = (text: string): readonly string[] =>
   text.includes(KEY_SEPARATOR) ? text.split(KEY_SEPARATOR) : [text]
 
-const NAME_TYPES: ReadonlyMap<string, NameType> = new Map(
-  (['NORMAL', 'PARENT', 'CREATE', 'DELETE', 'UNKNOWN'] as const).map((name) => [name, name]),
-)
-const nameTypeOf = (text: string): NameType | undefined => NAME_TYPES.get(text)
+const isLetter = (byte: number): boolean => byte >= 0x61 && byte <= 0x7a
+
+const NAME_TYPES: readonly NameType[] = ['NORMAL', 'PARENT', 'CREATE', 'DELETE', 'UNKNOWN']
+/** In copies of a log that lack the separator, what auditd added follows at once. */
+const nameTypeOf = (text: string): NameType | undefined => NAME_TYPES.find((name) => text.startsWith(name))
 
 function skipDigits(bytes: Buffer, from: number, end: number): number {
   let at = from
@@ -353,7 +530,10 @@ function endAt(bytes: Buffer, byte: number, from: number, end: number): number {
   return at < 0 || at > end ? end : at
 }
 
-/** `a3` or `a3[1]`; undefined for `a3_len`, for other words, and for numbers that no list of arguments reaches. */
+/** In the place of a fragment's number: the length of all of them. */
+const LENGTH = -1
+
+/** `a3`, `a3[1]` or `a3_len`; undefined for other words, and for numbers that no list of arguments reaches. */
 function argumentKey(
   bytes: Buffer,
   at: number,
@@ -364,6 +544,7 @@ function argumentKey(
   const index = decimalAt(bytes, at + 1, indexEnd)
   if (index < 0 || index >= MOST_ARGUMENTS) return undefined
   if (indexEnd === equals) return { index, fragment: 0 }
+  if (equals - indexEnd === 4 && standsAt(bytes, indexEnd, '_len')) return { index, fragment: LENGTH }
   if (bytes[indexEnd] !== 0x5b || bytes[equals - 1] !== 0x5d) return undefined
   const fragment = decimalAt(bytes, indexEnd + 1, equals - 1)
   return fragment < 0 || fragment >= MOST_ARGUMENTS ? undefined : { index, fragment }

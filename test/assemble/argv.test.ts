@@ -3,14 +3,13 @@ import { expect, test } from 'vitest'
 import { joinArgv, type Argv } from '../../agent/assemble/argv.ts'
 import type { ArgumentPiece, ExecveRecord } from '../../agent/domain/record.ts'
 
-const id = { node: '', timeMs: 1, serial: 1 }
 const fromHex = (hex: string): string => Buffer.from(hex, 'hex').toString()
 
 const record = (argc: number | undefined, ...pieces: ArgumentPiece[]): ExecveRecord => ({
   type: 'EXECVE',
-  id,
   argc,
   pieces,
+  lengths: [],
 })
 const quoted = (index: number, text: string, fragment = 0): ArgumentPiece => ({
   index,

@@ -296,7 +296,7 @@ describe('memory', () => {
 
 describe('resume', () => {
   test('serials of events that are skipped are not missing', () => {
-    const first = line('SYSCALL', 1, syscall('accept'))
+    const first = line('SYSCALL', 1, syscall('setuid'))
     const log = first + event(2, UNLINK) + event(3, UNLINK) + line('PROCTITLE', 1) + event(4, UNLINK)
     const cut = log.indexOf(line('PROCTITLE', 1))
     const one = new Core(NO_WORLD, { onEvent: () => undefined, onEdge: () => undefined })

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { AuditRecord } from '../../agent/domain/record.ts'
+import type { AuditRecord, EventId } from '../../agent/domain/record.ts'
 import { RecordReader } from '../../agent/parse/record.ts'
 
 const STAMP = 'msg=audit(1795210797.987:6): '
@@ -11,21 +11,23 @@ const NUMBERS =
 const SYSCALL = `arch=c000003e syscall=59 success=yes exit=0 ${NUMBERS} comm="sh" exe="/bin/sh" key=(null)`
 
 /** Reads a line that stands alone, and again between others, where a reader that looks too far would find them. */
-function read(line: string | Buffer): AuditRecord | undefined {
+function read(line: string | Buffer): (AuditRecord & { id: EventId }) | undefined {
   const bytes = Buffer.isBuffer(line) ? line : Buffer.from(line, 'latin1')
-  const record = new RecordReader().read(bytes, 0, bytes.length)
+  const reader = new RecordReader()
+  const record = reader.read(bytes, 0, bytes.length)
   const before = Buffer.from('type=CWD msg=audit(1.000:1): cwd="/x"\n')
   const after = Buffer.from('\n): "=7 saddr=02 cwd="/y" UID="z" \x1d\n')
   const among = Buffer.concat([before, bytes, after])
   const again = new RecordReader().read(among, before.length, before.length + bytes.length)
   expect(again).toEqual(record)
-  return record
+  expect(reader.read(bytes, 0, bytes.length)).toEqual(record)
+  return record && { ...record, id: reader.id }
 }
 
 function readAs<T extends AuditRecord['type']>(type: T, body: string): Extract<AuditRecord, { type: T }> {
   const record = read(`type=${type} ${STAMP}${body}`)
   expect(record?.type).toBe(type)
-  return record as Extract<AuditRecord, { type: T }>
+  return record as unknown as Extract<AuditRecord, { type: T }>
 }
 
 const hexOf = (text: string): string => Buffer.from(text).toString('hex').toUpperCase()
