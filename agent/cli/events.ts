@@ -1,9 +1,8 @@
 import { once } from 'node:events'
-import { Core } from '../core.ts'
-import { NO_WORLD } from '../domain/activity.ts'
 import { UsageError } from '../domain/result.ts'
 import { jsonOf } from '../report/printer.ts'
-import { type ShownEvent, type ShownSummary, shownEvent } from '../show/event.ts'
+import type { ShownEvent, ShownSummary } from '../show/event.ts'
+import { EventReader } from '../show/reader.ts'
 import { eventText, summaryText } from '../show/text.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
 import { command, fileFromYargs, JSON_OPTION } from './command.ts'
@@ -36,27 +35,30 @@ async function showEvents(logs: readonly string[], json: boolean, signal: AbortS
     text += `${json ? jsonOf(shown) : shown.kind === 'event' ? eventText(shown) : summaryText(shown)}\n`
   }
   const flush = async (): Promise<void> => {
-    if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain', { signal })
+    if (text !== '' && !process.stdout.write(text)) await drained(signal)
     text = ''
   }
-  const core = new Core(
-    NO_WORLD,
-    { onEvent: (event) => show(shownEvent(event)), onEdge: () => undefined },
-    true,
-  )
+  const reader = new EventReader(show)
   const progress = new Progress('reading', sizeOf(logs), process.stderr)
   try {
     for await (const { bytes } of readSaved(logs, signal, (count) => progress.advance(count))) {
-      core.push(bytes)
+      reader.push(bytes)
       await flush()
     }
   } finally {
     progress.end()
   }
   if (signal.aborted) return INTERRUPTED
-  core.end()
-  const { unreadableLines: unreadable, lateRecords: late } = core.losses
-  show({ kind: 'summary', records: core.records, events: core.events, unreadable, late })
+  show(reader.end())
   await flush()
   return 0
+}
+
+/** Until whoever reads standard output has kept up, or until the signal. */
+async function drained(signal: AbortSignal): Promise<void> {
+  try {
+    await once(process.stdout, 'drain', { signal })
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
 }
