@@ -86,6 +86,8 @@ export interface FoundProcess {
   readonly argv: readonly string[]
   readonly cwd: string
   readonly container: string
+  /** When it was forked, Unix time in milliseconds: a pid is used again, a pid with its start is not. */
+  readonly startMs: number
 }
 
 /**
@@ -97,8 +99,8 @@ export interface World {
   readonly findProcess: (pid: number) => FoundProcess | undefined
   /** Container that a live process is in, empty on the host itself; undefined when the process is gone. */
   readonly containerOf: (pid: number) => string | undefined
-  /** Where descriptor `fd` of process `pid` points to; undefined when either is gone. */
-  readonly descriptorPath: (pid: number, fd: number) => string | undefined
+  /** Where descriptor `fd` of process `pid` points to; undefined when it no longer is the file with this inode number. */
+  readonly descriptorPath: (pid: number, fd: number, inode: number) => string | undefined
 }
 
 export const NO_WORLD: World = {

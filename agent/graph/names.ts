@@ -35,7 +35,11 @@ export function processName(image: ProcessImage): string {
   return name
 }
 
-/** `host:ADDRESS:PORT`, IPv6 in brackets; `host:unix:PATH` and `host:unix:@NAME` for sockets of this host. */
+/**
+ * `host:ADDRESS:PORT`, IPv6 in brackets; `host:unix:PATH` and `host:unix:@NAME` for sockets of this host;
+ * `host:vsock:CID:PORT`; `host:packet:PROTOCOL`, as interfaces are numbered anew with every container; and
+ * `host:family-NUMBER` for all others, of whose bytes nobody says which are the address and which were on the stack.
+ */
 export function hostName(address: Address): string {
   switch (address.family) {
     case 'ip':
@@ -45,17 +49,19 @@ export function hostName(address: Address): string {
     case 'vsock':
       return `host:vsock:${address.cid}:${address.port}`
     case 'packet':
-      return `host:packet:${address.protocol}:${address.interface}`
+      return `host:packet:0x${address.protocol.toString(16).padStart(4, '0')}`
     case 'netlink':
       return `host:netlink:${address.groups}`
     case 'other':
-      return `host:family-${address.number}:${address.data}`
+      return `host:family-${address.number}`
   }
 }
 
 /** The far side of an accept: its port is chosen anew for every connection and says nothing. */
-export const callerName = (address: Address): string =>
-  address.family === 'ip' ? ipName(address.address, '*') : hostName(address)
+export function callerName(address: Address): string {
+  if (address.family === 'ip') return ipName(address.address, '*')
+  return address.family === 'vsock' ? `host:vsock:${address.cid}:*` : hostName(address)
+}
 
 const ipName = (address: string, port: string): string =>
   address.includes(':') ? `host:[${address}]:${port}` : `host:${address}:${port}`

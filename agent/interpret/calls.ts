@@ -2,7 +2,7 @@ import { ARCHES, SYSCALLS } from './tables/syscalls.ts'
 
 /** What a system call means to the graph. Argument numbers count from 0. */
 export type Call =
-  | { readonly does: 'exec' }
+  | { readonly does: 'exec'; readonly directory?: 0 }
   | { readonly does: 'exit' }
   | { readonly does: 'connect' | 'listen' | 'accept' }
   | { readonly does: 'socketcall' }
@@ -18,13 +18,16 @@ export type Call =
 
 const CALLS: Readonly<Record<string, Call>> = {
   execve: { does: 'exec' },
-  execveat: { does: 'exec' },
+  execveat: { does: 'exec', directory: 0 },
   exit_group: { does: 'exit' },
 
   connect: { does: 'connect' },
   sendto: { does: 'connect' },
   sendmsg: { does: 'connect' },
   sendmmsg: { does: 'connect' },
+  /** Of io_uring alone. */
+  send_zc: { does: 'connect' },
+  sendmsg_zc: { does: 'connect' },
   bind: { does: 'listen' },
   accept: { does: 'accept' },
   accept4: { does: 'accept' },
@@ -86,13 +89,16 @@ const CALLS: Readonly<Record<string, Call>> = {
 const ANY_CALL: Call = { does: 'names' }
 const X32_BIT = 0x40000000
 
+/** Meaning of the system call `name` on any architecture. */
+export const callNamed = (name: string): Call => CALLS[name] ?? ANY_CALL
+
 const BY_ARCH: ReadonlyMap<
   number,
-  { readonly names: readonly (string | undefined)[]; readonly calls: readonly Call[] }
+  { readonly name: string; readonly names: readonly (string | undefined)[]; readonly calls: readonly Call[] }
 > = new Map(
   [...ARCHES].map(([arch, name]) => {
     const names = SYSCALLS[name]
-    return [arch, { names, calls: names.map((call) => CALLS[call ?? ''] ?? ANY_CALL) }]
+    return [arch, { name, names, calls: names.map((call) => callNamed(call ?? '')) }]
   }),
 )
 
@@ -103,6 +109,9 @@ export const callOf = (arch: number, number: number): Call =>
 /** Its name; `ARCH#NUMBER` for a call that the tables do not know. */
 export const callName = (arch: number, number: number): string =>
   BY_ARCH.get(arch)?.names[number & ~X32_BIT] ?? `${arch.toString(16)}#${number}`
+
+/** Name of an architecture; its AUDIT_ARCH value in hex where the tables have no name. */
+export const archName = (arch: number): string => BY_ARCH.get(arch)?.name ?? arch.toString(16)
 
 /** net(7) sub-calls of the i386 socketcall, <linux/net.h>. */
 export const SOCKETCALLS: ReadonlyMap<number, 'connect' | 'listen' | 'accept'> = new Map([

@@ -1,22 +1,22 @@
-import type { World } from '../domain/activity.ts'
-import type { FileAction } from '../domain/edge.ts'
+import type { PathAction, ResolvedPath, World } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { PathRecord, SyscallRecord } from '../domain/record.ts'
-import type { Call } from './calls.ts'
+import { type Call, SOCKETCALLS } from './calls.ts'
 import { InodePaths } from './inode-paths.ts'
 import { absolutePath, normalisePath, UNKNOWN_DIRECTORY } from './path.ts'
 
 const AT_FDCWD = -100
+/** <asm-generic/fcntl.h> */
 const O_ACCMODE = 0o3
 const O_TRUNC = 0o1000
-
-export interface FileChange {
-  readonly action: FileAction
-  readonly path: string
-}
+const O_TMPFILE = 0o20000000
+const UNKNOWN_FLAGS = -1
+/** <linux/stat.h> */
+const S_IFMT = 0o170000
+const S_IFDIR = 0o040000
 
 /**
- * Which files an event changed, by their true paths.
+ * What an event did to which files, by their true paths.
  *
  * The kernel logs names as the process passed them. For a call with a real directory descriptor it fills in the current
  * directory instead of the one the name is relative to, so joining the two would invent a file; and a call on a
@@ -32,36 +32,63 @@ export class FileReader {
     this.world = world
   }
 
-  changes(event: AuditEvent, syscall: SyscallRecord, call: Call): readonly FileChange[] {
+  /** The paths of an event in the order of its records. Those of a call that did something are remembered. */
+  resolve(event: AuditEvent, syscall: SyscallRecord, call: Call): readonly ResolvedPath[] {
     if (event.paths.length === 0) return NOTHING
-    const directories = directoriesOf(syscall, call)
-    this.learnDirectories(event, directories)
-    const moved = call.does === 'rename' ? movedFile(event.paths) : undefined
-    const parents = this.parentsOf(event, directories, moved)
-    const changes: FileChange[] = []
+    const names = namesOf(event, syscall, call)
+    const learns = hasHappened(syscall) && call.does !== 'exec'
+    if (learns) this.learnDirectories(names)
+    this.placeParents(names)
+    if (names.moved !== undefined) names.oldPath = this.inodes.get(names.moved.from)
+    const resolved: ResolvedPath[] = []
     for (const record of event.paths) {
-      if (record.nameType === 'PARENT' || record.nameType === 'UNKNOWN') continue
-      const path = isInOldDirectory(record, call, moved)
-        ? this.pathOf(record, event, syscall, call, parents.first, directories.first)
-        : this.pathOf(record, event, syscall, call, parents.second, directories.second)
-      const action = actionOf(record, call, syscall, event)
-      if (action !== undefined) changes.push({ action, path })
-      if (record.nameType !== 'DELETE') {
-        if (isKnown(path)) this.inodes.set(record, path)
-      } else if (record !== moved?.from) this.inodes.drop(record, path)
+      const path = this.pathOf(record, names)
+      resolved.push({
+        path,
+        action: actionOf(record, names),
+        confidence: !isKnown(path) ? 'low' : isTold(record, names) ? 'high' : 'medium',
+      })
+      if (learns) this.learn(record, path, names)
     }
-    return changes
+    return resolved
   }
 
-  /**
-   * A directory named in full tells its inode. Where names are relative to a descriptor, the kernel writes the current
-   * directory in the place of a name it does not know: that is not believed.
-   */
-  private learnDirectories(event: AuditEvent, directories: Directories): void {
-    for (const record of event.paths) {
+  /** A directory named in full tells its inode. */
+  private learnDirectories(names: Names): void {
+    for (const record of names.event.paths) {
       if (record.nameType !== 'PARENT') continue
-      const path = trueName(record, event, directories)
+      const path = toldDirectory(record, names)
       if (path !== undefined) this.inodes.set(record, path)
+    }
+  }
+
+  private learn(record: PathRecord, path: string, names: Names): void {
+    switch (record.nameType) {
+      case 'NORMAL':
+        // O_TMPFILE names the directory, and the inode is that of the new file without a name.
+        if (isKnown(path) && !isTemporary(names)) this.inodes.set(record, path)
+        return
+      case 'CREATE':
+        if (record === names.moved?.to && isDirectory(record) && names.oldPath !== undefined)
+          this.inodes.moveDirectory(names.oldPath, isKnown(path) ? path : undefined)
+        // Whatever had this inode, or this name, before: that is over.
+        if (isKnown(path)) this.inodes.set(record, path)
+        else this.inodes.forget(record)
+        return
+      case 'DELETE':
+        if (record === names.moved?.from) {
+          if (isKnown(path)) names.oldPath = path
+          return
+        }
+        this.inodes.drop(record, path)
+        if (isDirectory(record) && isKnown(path)) this.inodes.moveDirectory(path, undefined)
+        return
+      case 'PARENT':
+        // Seen again, so not forgotten among the first.
+        if (isKnown(path)) this.inodes.set(record, path)
+        return
+      case 'UNKNOWN':
+      case undefined:
     }
   }
 
@@ -70,70 +97,109 @@ export class FileReader {
    * depends on the kernel (6.18 writes the new one first), so it is told by what is known of the file itself, and
    * remembered for renames that do not tell. Without either it stays unknown, and so it does when records were lost.
    */
-  private parentsOf(event: AuditEvent, directories: Directories, moved: MovedFile | undefined): Parents {
-    const [one, other] = event.paths.filter((path) => path.nameType === 'PARENT')
-    if (one === undefined || other === undefined || isSameInode(one, other))
-      return { first: one, second: one }
-    const isNewFirst =
-      moved === undefined ? undefined : this.isNewFirst(one, other, event, directories, moved)
-    if (isNewFirst === undefined) return { first: undefined, second: undefined }
+  private placeParents(names: Names): void {
+    let one: PathRecord | undefined
+    let other: PathRecord | undefined
+    for (const record of names.event.paths) {
+      if (record.nameType !== 'PARENT') continue
+      if (one === undefined) one = record
+      else other ??= record
+    }
+    if (one === undefined || other === undefined || isSameInode(one, other)) {
+      names.oldParent = one
+      names.newParent = one
+      return
+    }
+    const isNewFirst = names.moved === undefined ? undefined : this.isNewFirst(one, other, names, names.moved)
+    if (isNewFirst === undefined) return
     this.writesNewFirst = isNewFirst
-    return isNewFirst ? { first: other, second: one } : { first: one, second: other }
+    names.oldParent = isNewFirst ? other : one
+    names.newParent = isNewFirst ? one : other
   }
 
   private isNewFirst(
     one: PathRecord,
     other: PathRecord,
-    event: AuditEvent,
-    directories: Directories,
+    names: Names,
     moved: MovedFile,
   ): boolean | undefined {
-    const paths = [one, other].map(
-      (parent) => trueName(parent, event, directories) ?? this.inodes.get(parent),
-    )
-    const [onePath, otherPath] = paths
+    const onePath = toldDirectory(one, names) ?? this.inodes.get(one)
+    const otherPath = toldDirectory(other, names) ?? this.inodes.get(other)
     const newDirectory = directoryOf(moved.to.name)
     const oldDirectory = directoryOf(moved.from.name) ?? directoryOf(this.inodes.get(moved.from))
-    if (newDirectory !== undefined && paths.includes(newDirectory)) return newDirectory === onePath
-    if (oldDirectory !== undefined && paths.includes(oldDirectory)) return oldDirectory === otherPath
+    if (newDirectory !== undefined && (newDirectory === onePath || newDirectory === otherPath))
+      return newDirectory === onePath
+    if (oldDirectory !== undefined && (oldDirectory === onePath || oldDirectory === otherPath))
+      return oldDirectory === otherPath
     return this.writesNewFirst
   }
 
-  private pathOf(
-    record: PathRecord,
-    event: AuditEvent,
-    syscall: SyscallRecord,
-    call: Call,
-    parent: PathRecord | undefined,
-    directory: number,
-  ): string {
-    const { name } = record
-    if (name === undefined) {
-      return this.inodes.get(record) ?? this.openPath(syscall, 'descriptor' in call ? syscall.a0 : undefined)
-    }
+  private pathOf(record: PathRecord, names: Names): string {
+    const { event, syscall, call } = names
+    const { name, nameType } = record
+    if (nameType === 'PARENT')
+      return toldDirectory(record, names) ?? this.inodes.get(record) ?? UNKNOWN_DIRECTORY
+    if (name === undefined)
+      return this.inodes.get(record) ?? this.openPath(syscall, descriptorOf(syscall, call), record)
     if (name.startsWith('/')) return normalisePath(name)
+    const isOld = isInOldDirectory(record, names)
+    const directory = isOld ? names.first : names.second
     if (directory === AT_FDCWD) return absolutePath(name, event.cwd)
-    if (name === '') return this.inodes.get(record) ?? this.openPath(syscall, directory)
+    if (name === '') return this.inodes.get(record) ?? this.openPath(syscall, directory, record)
+    const parent = isOld ? names.oldParent : names.newParent
     const parentPath = parent === undefined ? undefined : this.inodes.get(parent)
     if (parentPath !== undefined) return absolutePath(lastName(name), parentPath)
-    return this.inodes.get(record) ?? absolutePath(name, this.openPath(syscall, directory))
+    const own = this.inodes.get(record)
+    if (own !== undefined && isPathOf(record, own)) return own
+    const opened = call.does === 'open' ? this.openPath(syscall, syscall.exit, record) : UNKNOWN_DIRECTORY
+    if (isKnown(opened)) return opened
+    // Of a name with directories of its own the PARENT is not what the descriptor is.
+    const isInDescriptor = parent !== undefined && !name.includes('/')
+    return absolutePath(name, isInDescriptor ? this.openPath(syscall, directory, parent) : UNKNOWN_DIRECTORY)
   }
 
-  /** What /proc shows behind a descriptor of the caller. */
-  private openPath({ pid }: SyscallRecord, descriptor: number | undefined): string {
-    if (descriptor === undefined) return UNKNOWN_DIRECTORY
-    return this.world.descriptorPath(pid, descriptor) ?? UNKNOWN_DIRECTORY
+  /** What /proc shows behind a descriptor of the caller, if it still is the file of the record. */
+  private openPath({ pid }: SyscallRecord, descriptor: number, { inode }: PathRecord): string {
+    if (descriptor < 0) return UNKNOWN_DIRECTORY
+    const path = this.world.descriptorPath(pid, descriptor, inode)
+    return path?.startsWith('/') === true ? path : UNKNOWN_DIRECTORY
   }
 }
 
-interface Parents {
-  readonly first: PathRecord | undefined
-  readonly second: PathRecord | undefined
+/** The names of one event, and what they are relative to. */
+interface Names {
+  readonly event: AuditEvent
+  readonly syscall: SyscallRecord
+  readonly call: Call
+  /** Descriptor that names are relative to, or AT_FDCWD. */
+  readonly first: number
+  /** The same for the new name of a rename. */
+  readonly second: number
+  readonly moved: MovedFile | undefined
+  oldPath: string | undefined
+  oldParent: PathRecord | undefined
+  newParent: PathRecord | undefined
 }
 
 interface MovedFile {
   readonly from: PathRecord
   readonly to: PathRecord
+}
+
+function namesOf(event: AuditEvent, syscall: SyscallRecord, call: Call): Names {
+  const first = 'directory' in call ? argument(syscall, call.directory) : AT_FDCWD
+  const isRename = call.does === 'rename'
+  return {
+    event,
+    syscall,
+    call,
+    first,
+    second: isRename && call.newDirectory !== undefined ? argument(syscall, call.newDirectory) : first,
+    moved: isRename ? movedFile(event.paths) : undefined,
+    oldPath: undefined,
+    oldParent: undefined,
+    newParent: undefined,
+  }
 }
 
 /** Of a rename over another file two are deleted; the moved one is that which lives on under the new name. */
@@ -144,7 +210,7 @@ function movedFile(paths: readonly PathRecord[]): MovedFile | undefined {
 }
 
 /** Of a rename, only the file itself lies in the old directory; its new name, and a victim, lie in the new one. */
-function isInOldDirectory(record: PathRecord, call: Call, moved: MovedFile | undefined): boolean {
+function isInOldDirectory(record: PathRecord, { call, moved }: Names): boolean {
   if (call.does !== 'rename') return true
   return moved === undefined ? record.nameType === 'DELETE' : record === moved.from
 }
@@ -152,15 +218,15 @@ function isInOldDirectory(record: PathRecord, call: Call, moved: MovedFile | und
 const isSameInode = (one: PathRecord, other: PathRecord): boolean =>
   one.inode === other.inode && one.dev === other.dev
 
-/** The path of a PARENT record when the process named it, or the directory is the current one. */
-function trueName(
-  { name }: PathRecord,
-  event: AuditEvent,
-  { first, second }: Directories,
-): string | undefined {
-  if (name?.startsWith('/') !== true) return undefined
-  const isRelativeToDescriptor = first !== AT_FDCWD || second !== AT_FDCWD
-  return isRelativeToDescriptor && name === event.cwd ? undefined : normalisePath(name)
+/**
+ * The path of a PARENT record when the process named it, or the directory is the current one. Where names are relative
+ * to a descriptor, the kernel writes the current directory in the place of a name it does not know: that is not believed.
+ */
+function toldDirectory({ name }: PathRecord, { event, first, second }: Names): string | undefined {
+  if (name === undefined) return undefined
+  const isOfDescriptor = first !== AT_FDCWD || second !== AT_FDCWD
+  if (name.startsWith('/')) return isOfDescriptor && name === event.cwd ? undefined : normalisePath(name)
+  return isOfDescriptor || event.cwd === undefined || name === '' ? undefined : absolutePath(name, event.cwd)
 }
 
 function directoryOf(path: string | undefined): string | undefined {
@@ -169,55 +235,76 @@ function directoryOf(path: string | undefined): string | undefined {
   return normal.slice(0, Math.max(1, normal.lastIndexOf('/')))
 }
 
-const NOTHING: readonly FileChange[] = []
+/** Whether the kernel says where a file is: by a full name, or one in the current directory. */
+function isTold(record: PathRecord, names: Names): boolean {
+  const { name, nameType } = record
+  if (nameType === 'PARENT') return toldDirectory(record, names) !== undefined
+  if (name === undefined) return false
+  return name.startsWith('/') || (isInOldDirectory(record, names) ? names.first : names.second) === AT_FDCWD
+}
+
+/**
+ * Whether the path under which an inode is known is that of the record. A new name of a file says nothing about its
+ * others, and an inode may be new as well; a name that is deleted may be one of several of a file.
+ */
+function isPathOf({ name = '', nameType }: PathRecord, path: string): boolean {
+  return nameType === 'NORMAL' || (nameType === 'DELETE' && path.endsWith(`/${lastName(name)}`))
+}
+
+const NOTHING: readonly ResolvedPath[] = []
 const isKnown = (path: string): boolean => path.startsWith('/')
+const isDirectory = ({ mode }: PathRecord): boolean => (mode & S_IFMT) === S_IFDIR
+const hasHappened = ({ success }: SyscallRecord): boolean => success === true
 
 /** PARENT is the directory that holds the name itself, however many directories the process put before it. */
 const lastName = (name: string): string => name.slice(name.lastIndexOf('/', name.length - 2) + 1)
 
-interface Directories {
-  /** Descriptor that names are relative to, or AT_FDCWD. */
-  readonly first: number
-  /** The same for the new name of a rename. */
-  readonly second: number
-}
-
-function directoriesOf(syscall: SyscallRecord, call: Call): Directories {
-  const first = 'directory' in call ? argument(syscall, call.directory) : AT_FDCWD
-  const second =
-    call.does === 'rename' && call.newDirectory !== undefined ? argument(syscall, call.newDirectory) : first
-  return { first, second }
-}
-
 const argument = (syscall: SyscallRecord, index: 0 | 1 | 2): number =>
   index === 0 ? syscall.a0 : index === 1 ? syscall.a1 : syscall.a2
 
-function actionOf(
-  record: PathRecord,
-  call: Call,
-  syscall: SyscallRecord,
-  event: AuditEvent,
-): FileAction | undefined {
-  switch (record.nameType) {
+/** The descriptor of the file that a call without a name is about: what it was given, or what it returned. */
+const descriptorOf = (syscall: SyscallRecord, call: Call): number =>
+  call.does === 'open' ? syscall.exit : 'descriptor' in call ? syscall.a0 : NO_DESCRIPTOR
+const NO_DESCRIPTOR = -1
+
+function actionOf({ nameType }: PathRecord, { call, syscall, event }: Names): PathAction {
+  if (nameType === 'PARENT') return 'parent'
+  if (!hasHappened(syscall)) return 'none'
+  switch (nameType) {
     case 'CREATE':
       return call.does === 'rename' ? 'rename' : 'create'
     case 'DELETE':
       return call.does === 'rename' ? 'rename' : 'delete'
     case 'NORMAL':
-      if (call.does === 'write' || call.does === 'attribute') return call.does
-      return call.does === 'open' && opensForWriting(call, syscall, event) ? 'write' : undefined
+      return actionOnFile(call, syscall, event)
     case undefined:
-    case 'PARENT':
     case 'UNKNOWN':
-      return undefined
+      return 'none'
   }
 }
 
-function opensForWriting(
-  call: Extract<Call, { does: 'open' }>,
-  syscall: SyscallRecord,
-  event: AuditEvent,
-): boolean {
-  const flags = call.flagsIn === 'record' ? (event.openat2Flags ?? 0) : argument(syscall, call.flagsIn)
-  return (flags & (O_ACCMODE | O_TRUNC)) !== 0
+function actionOnFile(call: Call, syscall: SyscallRecord, event: AuditEvent): PathAction {
+  switch (call.does) {
+    case 'write':
+    case 'attribute':
+    case 'exec':
+    case 'connect':
+      return call.does
+    case 'open':
+      return opensForWriting(flagsOf(call, syscall, event)) ? 'write' : 'open'
+    case 'socketcall':
+      return SOCKETCALLS.get(syscall.a0) === 'connect' ? 'connect' : 'none'
+    default:
+      return 'none'
+  }
 }
+
+/** A file without a name changes no file that has one. */
+const opensForWriting = (flags: number): boolean =>
+  (flags & (O_ACCMODE | O_TRUNC)) !== 0 && (flags & O_TMPFILE) === 0
+
+const isTemporary = ({ call, syscall, event }: Names): boolean =>
+  call.does === 'open' && (flagsOf(call, syscall, event) & O_TMPFILE) !== 0
+
+const flagsOf = (call: Extract<Call, { does: 'open' }>, syscall: SyscallRecord, event: AuditEvent): number =>
+  call.flagsIn === 'record' ? (event.openat2Flags ?? UNKNOWN_FLAGS) : argument(syscall, call.flagsIn)

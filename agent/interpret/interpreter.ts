@@ -1,11 +1,23 @@
-import type { Activity, Address, ProcessImage, World } from '../domain/activity.ts'
+import type {
+  Activity,
+  Address,
+  PathAction,
+  ProcessImage,
+  ResolvedPath,
+  Understood,
+  World,
+} from '../domain/activity.ts'
+import { NO_WORLD } from '../domain/activity.ts'
+import type { FileAction } from '../domain/edge.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { SyscallRecord } from '../domain/record.ts'
-import { type Call, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
+import { archName, type Call, callName, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
 import { FileReader } from './files.ts'
 import { absolutePath } from './path.ts'
 import { ProcessTable } from './processes.ts'
+import { Recent } from './recent.ts'
 import { SockaddrReader, type TextOf } from './sockaddr.ts'
+import { uringCallOf } from './uring.ts'
 
 /**
  * Failed connects that are connections all the same. One that does not block is logged as failed with EINPROGRESS: most
@@ -27,50 +39,155 @@ const ROOT = 0
 const UNKNOWN_PID = -1
 const MEMORY_FILE = /^\/memfd:|^\/dev\/shm\/memfd:| \(deleted\)$/
 
+/** __AUDIT_ARCH_LE of <linux/audit.h>: what most machines are. */
+const LITTLE_ENDIAN = 0x40000000
+const MOST_MACHINES = 1024
+
 type Peer = 'connect' | 'listen' | 'accept'
+type Emit = (activity: Activity) => void
 
-/** What events mean: who acted, and what was done to which program, host or file. */
-export class Interpreter {
+const NO_PATHS: readonly ResolvedPath[] = []
+const NOTHING: Understood = { actor: undefined, call: '', arch: '', peer: undefined, paths: NO_PATHS }
+
+/** What is known of one machine: several that write into one log have the same pids and inodes. */
+class Machine {
+  /** AUDIT_ARCH value of its last system call: io_uring does not tell, but has the same byte order. */
+  arch = LITTLE_ENDIAN
   readonly processes: ProcessTable
-  private readonly files: FileReader
-  private readonly sockaddrs: SockaddrReader
+  readonly files: FileReader
 
-  constructor(world: World, textOf: TextOf) {
-    this.sockaddrs = new SockaddrReader(textOf)
+  constructor(world: World) {
     this.processes = new ProcessTable(world)
     this.files = new FileReader(world)
   }
+}
+
+/** What events mean: who acted, and what was done to which program, host or file. */
+export class Interpreter {
+  /**
+   * This host, which the world is asked about: the machine of the first event. A log has others only where auditd
+   * collects them, behind its own.
+   */
+  private readonly home: Machine
+  private homeNode: string | undefined
+  private readonly others = new Recent<string, Machine>(MOST_MACHINES)
+  private node: string | undefined
+  private machine: Machine
+  private readonly sockaddrs: SockaddrReader
+  // What `understand` shows of the last event.
+  private actor: ProcessImage | undefined
+  private peer: Address | undefined
+  private paths: readonly ResolvedPath[] = NO_PATHS
+
+  constructor(world: World, textOf: TextOf) {
+    this.sockaddrs = new SockaddrReader(textOf)
+    this.home = new Machine(world)
+    this.machine = this.home
+  }
+
+  /** The processes of this host. */
+  get processes(): ProcessTable {
+    return this.home.processes
+  }
 
   /** Calls `emit` for each activity of the event, in the order in which it must be understood. */
-  interpret(event: AuditEvent, emit: (activity: Activity) => void): void {
+  interpret(event: AuditEvent, emit: Emit): void {
     const { syscall } = event
-    if (syscall === undefined || syscall.pid < 0) return
-    const call = callOf(syscall.arch, syscall.syscall)
+    if (event.id.node !== this.node) this.turnTo(event.id.node)
+    if (syscall !== undefined) {
+      this.machine.arch = syscall.arch
+      if (syscall.pid >= 0) this.interpretCall(event, syscall, callOf(syscall.arch, syscall.syscall), emit)
+    } else if (event.others.length > 0) this.interpretUring(event, emit)
+  }
+
+  /** The same, and what there is to show of the event besides. */
+  understand(event: AuditEvent, emit: Emit = () => undefined): Understood {
+    this.clearLast()
+    this.interpret(event, emit)
+    const uring = event.syscall === undefined ? uringCallOf(event) : undefined
+    const syscall = event.syscall ?? uring?.syscall
+    if (syscall === undefined) return NOTHING
+    const call = uring?.call ?? callOf(syscall.arch, syscall.syscall)
+    const { actor } = this
+    return {
+      actor,
+      call: uring?.name ?? callName(syscall.arch, syscall.syscall),
+      arch: uring === undefined ? archName(syscall.arch) : '',
+      peer: this.peer ?? this.addressOf(event, peerActionOf(call, syscall)),
+      // A call that failed and an exec change nothing, so their paths were not looked at.
+      paths: this.paths.length > 0 ? this.paths : this.machine.files.resolve(event, syscall, call),
+    }
+  }
+
+  private clearLast(): void {
+    this.actor = undefined
+    this.peer = undefined
+    this.paths = NO_PATHS
+  }
+
+  private turnTo(node: string): void {
+    this.node = node
+    this.homeNode ??= node
+    if (node === this.homeNode) {
+      this.machine = this.home
+      return
+    }
+    let machine = this.others.get(node)
+    if (machine === undefined) this.others.set(node, (machine = new Machine(NO_WORLD)))
+    this.machine = machine
+  }
+
+  private interpretCall(event: AuditEvent, syscall: SyscallRecord, call: Call, emit: Emit): void {
+    const { processes } = this.machine
     const succeeded = syscall.success === true
     if (call.does === 'exec' && succeeded) {
       this.interpretExec(event, syscall, emit)
       return
     }
     // A failed call changes nothing, but it shows which program runs under its pid.
-    const actor = this.processes.actor(syscall)
-    if (call.does === 'exit') this.processes.exit(syscall.pid)
-    const peer = peerActionOf(call, syscall)
-    if (peer !== undefined) this.interpretPeer(event, syscall, actor, peer, emit)
+    const actor = processes.actor(syscall, event.id.timeMs)
+    this.actor = actor
+    if (call.does === 'exit') processes.exit(syscall.pid)
+    this.interpretDeeds(event, syscall, call, actor, emit)
     if (!succeeded) return
-    for (const change of this.files.changes(event, syscall, call))
-      emit({ kind: 'file', actor, event, ...change })
     if (call.does === 'set-id' && becameRoot(syscall))
-      emit({ kind: 'privilege', actor, event, became: this.processes.asRoot(actor, syscall) })
+      emit({ kind: 'privilege', actor, event, became: processes.asRoot(actor, syscall) })
     if (call.does === 'trace' && (!call.isRequest || TRACE_REQUESTS.has(syscall.a0))) {
       emit({ kind: 'trace', actor, event, target: this.traced(event, syscall, call.pidIn) })
     }
   }
 
-  private interpretExec(event: AuditEvent, syscall: SyscallRecord, emit: (activity: Activity) => void): void {
-    const { before, after } = this.processes.exec(event, syscall)
+  private interpretUring(event: AuditEvent, emit: Emit): void {
+    const uring = uringCallOf(event)
+    if (uring === undefined || uring.syscall.pid < 0) return
+    const { syscall, call } = uring
+    this.actor = this.machine.processes.uringActor(syscall, event.id.timeMs)
+    this.interpretDeeds(event, syscall, call, this.actor, emit)
+  }
+
+  /** What was done to hosts and files. */
+  private interpretDeeds(
+    event: AuditEvent,
+    syscall: SyscallRecord,
+    call: Call,
+    actor: ProcessImage,
+    emit: Emit,
+  ): void {
+    const action = peerActionOf(call, syscall)
+    if (action !== undefined) this.interpretPeer(event, syscall, actor, action, emit)
+    if (syscall.success !== true || event.paths.length === 0) return
+    this.paths = this.machine.files.resolve(event, syscall, call)
+    for (const { path, action } of this.paths)
+      if (isChange(action)) emit({ kind: 'file', actor, event, action, path })
+  }
+
+  private interpretExec(event: AuditEvent, syscall: SyscallRecord, emit: Emit): void {
+    const { processes } = this.machine
+    const { before, after } = processes.exec(event, syscall)
+    this.actor = after
     emit({ kind: 'exec', actor: after, event, before, isFromMemory: MEMORY_FILE.test(after.exe) })
     if (becameRoot(syscall))
-      emit({ kind: 'privilege', actor: after, event, became: this.processes.asRoot(after, syscall) })
+      emit({ kind: 'privilege', actor: after, event, became: processes.asRoot(after, syscall) })
   }
 
   private interpretPeer(
@@ -78,22 +195,29 @@ export class Interpreter {
     syscall: SyscallRecord,
     actor: ProcessImage,
     action: Peer,
-    emit: (activity: Activity) => void,
+    emit: Emit,
   ): void {
-    if (event.saddr === undefined) return
-    const address = this.sockaddrs.read(event.saddr, syscall.arch)
-    if (address === undefined || !isConnection(action, syscall, address)) return
+    const address = this.addressOf(event, action)
+    this.peer = address
+    if (address === undefined || !isSomebody(address) || !isConnection(action, syscall, address)) return
+    emit({ kind: 'peer', actor, event, action, address })
+  }
+
+  private addressOf(event: AuditEvent, action: Peer | undefined): Address | undefined {
+    if (event.saddr === undefined) return undefined
+    const address = this.sockaddrs.read(event.saddr, this.machine.arch)
     // The path of a caller is as the caller bound it, in a directory of its own.
-    const cwd = action === 'accept' ? undefined : event.cwd
-    emit({ kind: 'peer', actor, event, action, address: seenFrom(cwd, address) })
+    return address === undefined ? undefined : seenFrom(action === 'accept' ? undefined : event.cwd, address)
   }
 
   /** OBJ_PID knows the pid of this host; the argument is a pid of the caller's own name space, mostly the same. */
   private traced(event: AuditEvent, syscall: SyscallRecord, pidIn: 0 | 1 | undefined): ProcessImage {
     const [target] = event.targets
-    if (target !== undefined) return this.processes.target(target.pid, target.uid, target.comm)
+    const { processes } = this.machine
+    const { timeMs } = event.id
+    if (target !== undefined) return processes.target(target.pid, target.uid, target.comm, timeMs)
     const pid = pidIn === undefined ? UNKNOWN_PID : pidIn === 0 ? syscall.a0 : syscall.a1
-    return this.processes.target(pid, syscall.uid, '?')
+    return processes.target(pid, syscall.uid, '?', timeMs)
   }
 }
 
@@ -114,10 +238,23 @@ const isConnection = (action: Peer, { success, exit }: SyscallRecord, { family }
   success === true ||
   (action === 'connect' && (REACHED_OUT.has(exit) || (family === 'unix' && exit === EAGAIN)))
 
+/** Netlink is how programs ask their own kernel, and a socket without a name is nobody in particular: both are noise. */
+const isSomebody = (address: Address): boolean =>
+  address.family !== 'netlink' && (address.family !== 'unix' || address.path !== '' || address.isAbstract)
+
 const seenFrom = (cwd: string | undefined, address: Address): Address =>
-  address.family === 'unix' && !address.isAbstract
+  address.family === 'unix' && !address.isAbstract && address.path !== ''
     ? { ...address, path: absolutePath(address.path, cwd) }
     : address
+
+const isChange = (action: PathAction): action is FileAction => CHANGES.has(action)
+const CHANGES: ReadonlySet<PathAction> = new Set<FileAction>([
+  'create',
+  'delete',
+  'rename',
+  'write',
+  'attribute',
+])
 
 /** Real uid not 0, effective uid 0 when the call returned: a setuid program, or a step of setuid(2) and its family. */
 const becameRoot = (syscall: SyscallRecord): boolean => syscall.uid > ROOT && syscall.euid === ROOT

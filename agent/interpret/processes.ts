@@ -11,16 +11,23 @@ const MOST_TASKS = 65_536
 const DEEPEST_CHAIN = 32
 const KEPT_OF_DEEP_CHAIN = 8
 const DELETED = ' (deleted)'
+const UNKNOWN_EXE = '?'
 const INIT = 1
 const ROOT = 0
+/** Stamps are taken with a coarse clock, and starts are counted in hundredths of a second since the boot. */
+const CLOCK_TOLERANCE_MS = 1000
 
 /** A pid at a time: what runs there, and who started it. */
 interface Task {
   readonly image: ProcessImage
   readonly ppid: number
+  /** Stamp of the first event that showed it, or when /proc said that it was forked; it is at least that old. */
+  readonly sinceMs: number
+  /** From /proc, so what happened before `sinceMs` was done by another process with this pid. */
+  readonly isFound: boolean
   /** When it was last seen to be there, by the order of pids. */
   seen: number
-  /** Has started programs: daemons and shells do, and may then be silent for as long as they like. */
+  /** Has started processes: daemons and shells do, and may then be silent for as long as they like. */
   isParent: boolean
   /** Had effective uid 0 when last seen, so that its children may run as anybody. */
   isPrivileged: boolean
@@ -51,39 +58,56 @@ export class ProcessTable {
       const parent = byPid.get(process.ppid)
       const origin = parent === undefined || depth > DEEPEST_CHAIN ? undefined : place(parent, depth + 1)
       const image = this.imageOf(process, origin)
-      this.put(process.pid, image, process.ppid, process.uid === ROOT)
+      this.tasks.set(process.pid, {
+        image,
+        ppid: process.ppid,
+        sinceMs: process.startMs,
+        isFound: true,
+        seen: this.pids.now,
+        isParent: false,
+        isPrivileged: process.uid === ROOT,
+      })
       return image
     }
     for (const process of found) place(process, 0)
   }
 
   /** The process that made a call which was not a successful exec. */
-  actor(call: SyscallRecord): ProcessImage {
-    const image = this.imageNow(call)
+  actor(call: SyscallRecord, timeMs: number): ProcessImage {
     const user = this.userOf(call)
-    const acting = image.user === user ? image : changedUser(image, user)
-    const task = this.tasks.get(call.pid)
-    if (task?.image === acting && task.ppid === call.ppid) {
-      task.seen = this.pids.now
-      task.isPrivileged = call.euid === ROOT
-    } else this.put(call.pid, acting, call.ppid, call.euid === ROOT)
+    const task = this.current(call.pid, timeMs)
+    const now = this.imageNow(call, task, user, timeMs)
+    const acting = now.user === user ? now : changedUser(now, user)
+    this.saw(call, task?.image === now ? task : undefined, acting, timeMs)
+    return acting
+  }
+
+  /** The process that io_uring worked for: of it nothing is told but its pid, its parent's and its user. */
+  uringActor(call: SyscallRecord, timeMs: number): ProcessImage {
+    const user = this.userOf(call)
+    const task = this.current(call.pid, timeMs)
+    const now = task?.image ?? this.foundOrUnknown(call, user, timeMs)
+    const acting = now.user === user ? now : changedUser(now, user)
+    // What is not known is not remembered either, and does not stand in the way of what is told later.
+    if (acting.exe !== UNKNOWN_EXE) this.saw(call, task, acting, timeMs)
     return acting
   }
 
   /** A process that was replaced by another program: what it was, and what it is now. */
   exec(event: AuditEvent, call: SyscallRecord): { before: ProcessImage; after: ProcessImage } {
     this.pids.tick(call.pid)
-    const before = this.imageBeforeExec(call)
-    const exe = call.exe ?? '?'
-    const script = scriptOf(exe, event.argv, event.paths)
+    const { timeMs } = event.id
+    const user = this.userOf(call)
+    const before = this.imageBeforeExec(call, user, timeMs)
+    const exe = call.exe ?? UNKNOWN_EXE
     const after = image(
       this.world.containerOf(call.pid) ?? before.container,
-      this.userOf(call),
+      user,
       exe,
-      placed(script, event.cwd),
+      placed(scriptOf(exe, event.argv, event.paths), event.cwd),
       before,
     )
-    this.put(call.pid, after, call.ppid, call.euid === ROOT)
+    this.put(call, after, timeMs, false)
     return { before, after }
   }
 
@@ -98,53 +122,72 @@ export class ProcessTable {
   }
 
   /** The process with this pid; when nobody knows it, it is named `[comm]`, as ps(1) does for those without an exe. */
-  target(pid: number, uid: number, comm: string): ProcessImage {
-    const task = this.tasks.get(pid)
+  target(pid: number, uid: number, comm: string, timeMs: number): ProcessImage {
+    const task = this.current(pid, timeMs)
     if (task !== undefined) return task.image
-    const found = this.world.findProcess(pid)
+    const found = this.find(pid, timeMs)
     if (found !== undefined) return this.imageOf(found, undefined)
     return image('', this.world.userName(uid) ?? String(uid), `[${comm}]`, undefined, undefined)
   }
 
-  private imageNow(call: SyscallRecord): ProcessImage {
-    const exe = call.exe ?? '?'
-    const task = this.current(call.pid)
-    const parent = this.current(call.ppid)
-    const isParentsFork = parent !== undefined && isSameExe(parent.image.exe, exe)
-    if (task !== undefined && isSameExe(task.image.exe, exe)) {
-      // Another parent: a new process in an old pid, or an orphan that init or a subreaper adopted.
-      const isSameProcess = task.ppid === call.ppid || call.ppid === INIT || !isParentsFork
-      if (isSameProcess) return task.image
+  private imageNow(call: SyscallRecord, task: Task | undefined, user: string, timeMs: number): ProcessImage {
+    const exe = call.exe ?? UNKNOWN_EXE
+    const isTasksExe = task !== undefined && isSameExe(task.image.exe, exe)
+    if (isTasksExe && (task.ppid === call.ppid || call.ppid === INIT)) return task.image
+    const parent = this.current(call.ppid, timeMs)
+    // Another parent: a new process in an old pid, or an orphan that a subreaper adopted.
+    if (parent !== undefined && isSameExe(parent.image.exe, exe)) {
+      parent.isParent = true
+      return parent.image
     }
-    if (isParentsFork) return parent.image
-    const found = this.world.findProcess(call.pid)
+    if (isTasksExe) return task.image
+    const found = this.find(call.pid, timeMs)
     if (found !== undefined && isSameExe(found.exe, exe)) return this.imageOf(found, parent?.image)
-    return image(parent?.image.container ?? '', this.userOf(call), exe, undefined, parent?.image)
+    return image(parent?.image.container ?? '', user, exe, undefined, parent?.image)
   }
 
-  private imageBeforeExec(call: SyscallRecord): ProcessImage {
-    const user = this.userOf(call)
-    const own = this.tasks.get(call.pid)
-    const isItself = own !== undefined && canBecome(own, user)
+  private foundOrUnknown(call: SyscallRecord, user: string, timeMs: number): ProcessImage {
+    const parent = this.current(call.ppid, timeMs)?.image
+    const found = this.find(call.pid, timeMs)
+    if (found !== undefined) return this.imageOf(found, parent)
+    return image(parent?.container ?? '', user, UNKNOWN_EXE, undefined, parent)
+  }
+
+  private imageBeforeExec(call: SyscallRecord, user: string, timeMs: number): ProcessImage {
     // Who execs has mostly just been forked: an old pid that was passed since is rather a new process than that old one.
-    const isRecent = isItself && !this.pids.hasPassed(call.pid, own.seen)
-    if (isRecent && (own.ppid === call.ppid || call.ppid === INIT)) return own.image
-    const parent = this.current(call.ppid)
+    const own = this.current(call.pid, timeMs, false)
+    const isItself = own !== undefined && canBecome(own, user)
+    if (isItself && (own.ppid === call.ppid || call.ppid === INIT)) return own.image
+    const parent = this.current(call.ppid, timeMs)
     if (parent !== undefined && canBecome(parent, user)) {
       parent.isParent = true
       return parent.image
     }
-    if (isRecent) return own.image
-    const found = this.world.findProcess(call.ppid)
+    if (isItself) return own.image
+    const found = this.find(call.ppid, timeMs)
     if (found !== undefined) return this.imageOf(found, undefined)
-    return image('', user, '?', undefined, undefined)
+    return image('', user, UNKNOWN_EXE, undefined, undefined)
   }
 
-  /** What is known of a pid, unless the order of pids has passed it since and nobody would have told. */
-  private current(pid: number): Task | undefined {
+  /**
+   * What is known of a pid, unless it was used again since: /proc tells by when the process there was forked, and without
+   * it the order of pids has passed the pid. `trustsParents`: that does not count for one that has started processes.
+   */
+  private current(pid: number, timeMs: number, trustsParents = true): Task | undefined {
     const task = this.tasks.get(pid)
-    if (task === undefined || task.isParent || !this.pids.hasPassed(pid, task.seen)) return task
-    return undefined
+    if (task === undefined || (task.isFound && task.sinceMs > timeMs + CLOCK_TOLERANCE_MS)) return undefined
+    if (!this.pids.hasPassed(pid, task.seen)) return task
+    const found = this.world.findProcess(pid)
+    if (found === undefined) return trustsParents && task.isParent ? task : undefined
+    if (found.startMs > task.sinceMs + CLOCK_TOLERANCE_MS) return undefined
+    task.seen = this.pids.now
+    return task
+  }
+
+  /** The process that /proc shows under a pid, unless it was forked after the event. */
+  private find(pid: number, timeMs: number): FoundProcess | undefined {
+    const found = this.world.findProcess(pid)
+    return found !== undefined && found.startMs <= timeMs + CLOCK_TOLERANCE_MS ? found : undefined
   }
 
   private imageOf(found: FoundProcess, origin: ProcessImage | undefined): ProcessImage {
@@ -164,8 +207,24 @@ export class ProcessTable {
     return call.user ?? this.world.userName(call.uid) ?? String(call.uid)
   }
 
-  private put(pid: number, image: ProcessImage, ppid: number, isPrivileged: boolean): void {
-    this.tasks.set(pid, { image, ppid, seen: this.pids.now, isParent: false, isPrivileged })
+  /** Remembers who acted. `task`: what was known of the same process before. */
+  private saw(call: SyscallRecord, task: Task | undefined, acting: ProcessImage, timeMs: number): void {
+    if (task?.image === acting && task.ppid === call.ppid) {
+      task.seen = this.pids.now
+      task.isPrivileged = call.euid === ROOT
+    } else this.put(call, acting, task?.sinceMs ?? timeMs, task?.isParent ?? false)
+  }
+
+  private put(call: SyscallRecord, image: ProcessImage, sinceMs: number, isParent: boolean): void {
+    this.tasks.set(call.pid, {
+      image,
+      ppid: call.ppid,
+      sinceMs,
+      isFound: false,
+      seen: this.pids.now,
+      isParent,
+      isPrivileged: call.euid === ROOT,
+    })
   }
 }
 

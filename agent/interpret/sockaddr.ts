@@ -1,9 +1,14 @@
 import ipaddr from 'ipaddr.js'
 import type { Address } from '../domain/activity.ts'
 
+/** <linux/socket.h> */
+const AF_UNSPEC = 0
 const AF_UNIX = 1
 const AF_INET = 2
 const AF_INET6 = 10
+const AF_NETLINK = 16
+const AF_PACKET = 17
+const AF_VSOCK = 40
 /** __AUDIT_ARCH_LE of <linux/audit.h>. */
 const LITTLE_ENDIAN = 0x40000000
 const MOST_REMEMBERED = 8192
@@ -12,7 +17,7 @@ export type TextOf = (bytes: Buffer) => string
 
 /** Decodes the `saddr` field. Sockets repeat themselves: what was decoded is remembered, up to a fixed number. */
 export class SockaddrReader {
-  private readonly known = new Map<string, Address | undefined>()
+  private readonly known = new Map<string, Address | null>()
   private readonly textOf: TextOf
 
   /** `textOf` turns the bytes of a name into text, two different names into two different texts. */
@@ -21,34 +26,48 @@ export class SockaddrReader {
   }
 
   /**
-   * `saddr`: the kernel's copy of the sockaddr as hex. The family is in the byte order of the machine that logged, which
-   * `arch` tells; ports and addresses are in network order. Undefined for what is no host and no file: AF_UNSPEC,
-   * netlink and the like, or cut short.
+   * `saddr`: the kernel's copy of the sockaddr as hex. What is in the byte order of the machine that logged is read as
+   * `arch` tells; addresses and ports of the internet are in network order. Undefined for AF_UNSPEC, which only dissolves
+   * an association, and for what is cut short.
    */
   read(saddr: string, arch: number): Address | undefined {
     const isLittle = (arch & LITTLE_ENDIAN) !== 0
     const key = isLittle ? saddr : `>${saddr}`
-    if (this.known.has(key)) return this.known.get(key)
-    const address = decode(Buffer.from(saddr, 'hex'), isLittle, this.textOf)
-    if (this.known.size >= MOST_REMEMBERED) this.known.clear()
-    this.known.set(key, address)
-    return address
+    let address = this.known.get(key)
+    if (address === undefined) {
+      address = decode(Buffer.from(saddr, 'hex'), isLittle, this.textOf) ?? null
+      if (this.known.size >= MOST_REMEMBERED) this.known.clear()
+      this.known.set(key, address)
+    }
+    return address ?? undefined
   }
 }
 
 function decode(bytes: Buffer, isLittle: boolean, textOf: TextOf): Address | undefined {
-  if (bytes.length < 2) return undefined
-  const family = isLittle ? bytes.readUInt16LE(0) : bytes.readUInt16BE(0)
-  switch (family) {
+  const { length } = bytes
+  if (length < 2) return undefined
+  const number = isLittle ? bytes.readUInt16LE(0) : bytes.readUInt16BE(0)
+  const word = (at: number): number => (isLittle ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at))
+  switch (number) {
+    case AF_UNSPEC:
+      return undefined
     case AF_UNIX:
       return unixAddress(bytes, textOf)
     case AF_INET:
-      return bytes.length < 8 ? undefined : ip(bytes.subarray(4, 8), bytes.readUInt16BE(2))
+      return length < 8 ? undefined : ip(bytes.subarray(4, 8), bytes.readUInt16BE(2))
     case AF_INET6:
       // 24 bytes are legal: RFC 2133 knew no scope. The flow label is the sender's whim.
-      return bytes.length < 24 ? undefined : ip(bytes.subarray(8, 24), bytes.readUInt16BE(2))
+      return length < 24 ? undefined : ip(bytes.subarray(8, 24), bytes.readUInt16BE(2))
+    case AF_NETLINK:
+      return length < 12 ? undefined : { family: 'netlink', pid: word(4), groups: word(8) }
+    case AF_PACKET:
+      return length < 8
+        ? undefined
+        : { family: 'packet', protocol: bytes.readUInt16BE(2), interface: word(4) }
+    case AF_VSOCK:
+      return length < 12 ? undefined : { family: 'vsock', cid: word(8), port: word(4) }
     default:
-      return undefined
+      return { family: 'other', number, data: bytes.toString('hex', 2) }
   }
 }
 
@@ -60,13 +79,13 @@ function ip(bytes: Buffer, port: number): Address {
   return { family: 'ip', address: address.toString(), port }
 }
 
-/** unix(7): a path ends at its NUL or at the end; an abstract name begins with NUL and holds every byte to the end. */
-function unixAddress(bytes: Buffer, textOf: TextOf): Address | undefined {
-  if (bytes.length === 2) return undefined
-  if (bytes[2] === 0) {
-    const name = bytes.subarray(3)
-    return name.length === 0 ? undefined : { family: 'unix', path: textOf(name), isAbstract: true }
-  }
+/**
+ * unix(7): of a socket without a name the family is all there is; a path ends at its NUL or at the end, and what stands
+ * behind is what was on the stack; an abstract name begins with NUL and holds every byte to the end.
+ */
+function unixAddress(bytes: Buffer, textOf: TextOf): Address {
+  if (bytes.length === 2) return { family: 'unix', path: '', isAbstract: false }
+  if (bytes[2] === 0) return { family: 'unix', path: textOf(bytes.subarray(3)), isAbstract: true }
   const nul = bytes.indexOf(0, 2)
   const path = textOf(bytes.subarray(2, nul < 0 ? bytes.length : nul))
   return { family: 'unix', path, isAbstract: false }

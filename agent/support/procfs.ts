@@ -5,6 +5,12 @@ import { textOfBytes } from '../parse/text.ts'
 const PROC = '/proc'
 const PASSWD = '/etc/passwd'
 const DELETED_ROOT = /^\/proc\/\d+\/root/
+/** Fields 4 and 22 of proc_pid_stat(5), counted from the state, which is field 3. */
+const PPID_FIELD = 1
+const START_FIELD = 19
+/** USER_HZ is 100 on every architecture that is audited here, whatever the kernel's own HZ. */
+const MS_PER_TICK = 10
+const DELETED = ' (deleted)'
 const USERS_GOOD_FOR_MS = 10_000
 
 /** Every process that is no kernel thread, as /proc shows it now. */
@@ -18,14 +24,16 @@ export function snapshot(): FoundProcess[] {
 export function readProcess(pid: number): FoundProcess | undefined {
   const directory = `${PROC}/${pid}`
   try {
+    const { ppid, startTicks } = parseStat(readFileSync(`${directory}/stat`, 'latin1'))
     return {
       pid,
-      ppid: parseStat(readFileSync(`${directory}/stat`, 'latin1')).ppid,
+      ppid,
       uid: realUid(readFileSync(`${directory}/status`, 'latin1')),
       exe: linkAt(`${directory}/exe`),
       argv: parseArguments(readFileSync(`${directory}/cmdline`)),
       cwd: linkAt(`${directory}/cwd`).replace(DELETED_ROOT, ''),
       container: containerOf(readFileSync(`${directory}/cgroup`, 'latin1')),
+      startMs: startedMs(startTicks),
     }
   } catch {
     return undefined
@@ -52,12 +60,21 @@ function realUid(status: string): number {
 }
 
 /**
- * The parent from the text of `/proc/PID/stat`. The command name stands in parentheses, unescaped, and a process may call
- * itself `a) R 1 (b`: only the last `)` can be trusted, see proc(5).
+ * The parent and the start from the text of `/proc/PID/stat`, the start in ticks since the boot. The command name stands
+ * in parentheses, unescaped, and a process may call itself `a) R 1 (b`: only the last `)` can be trusted, see proc(5).
  */
-export function parseStat(stat: string): { ppid: number } {
-  const [, ppid = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return { ppid: Number(ppid) }
+export function parseStat(stat: string): { ppid: number; startTicks: number } {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return { ppid: Number(fields[PPID_FIELD]), startTicks: Number(fields[START_FIELD]) }
+}
+
+/** Unix time of so many ticks after the boot, by the clock as it is now. 0, always, when that cannot be. */
+function startedMs(ticks: number): number {
+  const nowMs = Date.now()
+  const upMs = Number.parseFloat(readFileSync(`${PROC}/uptime`, 'latin1')) * 1000
+  const startMs = Math.round(nowMs - upMs + ticks * MS_PER_TICK)
+  // In a container LXC shows the time since the container's start, so that processes seem to start in the future.
+  return startMs <= nowMs + MS_PER_TICK ? startMs : 0
 }
 
 /**
@@ -128,12 +145,28 @@ export function thisHost(): World {
         return undefined
       }
     },
-    descriptorPath: (pid, fd) => {
-      try {
-        return linkAt(`${PROC}/${pid}/fd/${fd}`)
-      } catch {
-        return undefined
-      }
-    },
+    descriptorPath,
   }
+}
+
+/**
+ * Where a descriptor points to. Descriptors are used again within milliseconds, so it is only believed while it is the
+ * file with this inode number.
+ */
+function descriptorPath(pid: number, fd: number, inode: number): string | undefined {
+  try {
+    if (inodeOf(pid, fd) !== inode) return undefined
+    const path = linkAt(`${PROC}/${pid}/fd/${fd}`)
+    // It may have been closed and opened again between the two.
+    if (inodeOf(pid, fd) !== inode) return undefined
+    return path.endsWith(DELETED) ? path.slice(0, -DELETED.length) : path
+  } catch {
+    return undefined
+  }
+}
+
+/** `ino` of proc_pid_fdinfo(5), the number that audit logs; before Linux 5.14 what stat(2) says. */
+function inodeOf(pid: number, fd: number): number {
+  const text = /^ino:\t(\d+)$/m.exec(readFileSync(`${PROC}/${pid}/fdinfo/${fd}`, 'latin1'))?.[1]
+  return text === undefined ? statSync(`${PROC}/${pid}/fd/${fd}`).ino : Number(text)
 }

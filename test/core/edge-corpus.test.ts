@@ -51,7 +51,10 @@ const RIGHT: Readonly<Record<string, Right>> = {
   '18_inet6_24byte': { event: {}, edges: connect('[2001:db8::1]:443') },
   '19_v4mapped': { event: {}, edges: connect('10.0.0.1:8080') },
   '20_afunspec': { event: {}, edges: [] },
-  '21_vsock': { event: { saddr: '28000000000400000200000000000000' }, edges: [] },
+  '21_vsock': {
+    event: { saddr: '28000000000400000200000000000000' },
+    edges: connect('vsock:2:1024'),
+  },
   '22_inet_8byte_garbage': { event: {}, edges: connect('127.0.0.1:6379') },
   '27_multikey': {
     event: { syscall: { keys: ['exec', 'vpn'] } },

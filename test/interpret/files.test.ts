@@ -295,13 +295,13 @@ describe('a name relative to a descriptor', () => {
     const asked: string[] = []
     const world: World = {
       ...NO_WORLD,
-      descriptorPath: (pid, fd) => {
-        asked.push(`${pid} ${fd}`)
+      descriptorPath: (pid, fd, inode) => {
+        asked.push(`${pid} ${fd} ${inode}`)
         return '/var/spool'
       },
     }
     expect(changesOf(world, unlinkat)).toEqual(['delete /var/spool/tmp1.csv'])
-    expect(asked).toEqual(['100 3'])
+    expect(asked).toEqual(['100 3 260072'])
     expect(changesOf(world, learnsTmp, unlinkat)).toEqual([CREATED, 'delete /tmp/tmp1.csv'])
     expect(asked).toHaveLength(1)
   })
@@ -340,14 +340,23 @@ describe('a descriptor alone', () => {
     expect(changesOf(world, learnsTmp, fchown)).toEqual([CREATED, 'attribute /tmp/first'])
   })
 
-  test('a1 of another call is no descriptor: a file opened by its handle has no name', () => {
-    const world = { ...NO_WORLD, descriptorPath: () => '/mnt' }
+  test('of a file opened by its handle is the one that the call returned, never a1', () => {
+    const asked: string[] = []
+    const world: World = {
+      ...NO_WORLD,
+      descriptorPath: (pid, fd, inode) => {
+        asked.push(`${pid} ${fd} ${inode}`)
+        return fd === 7 ? '/srv/opened' : '/wrong'
+      },
+    }
     const step: Step = {
       call: 'open_by_handle_at',
-      fields: { a0: 5, a2: '1' },
+      fields: { a0: 5, a1: 6, a2: '1', exit: 7 },
       paths: [path(0, undefined, 12, 'NORMAL')],
     }
-    expect(changesOf(world, step)).toEqual(['write ?'])
+    expect(changesOf(world, step)).toEqual(['write /srv/opened'])
+    expect(asked).toEqual(['100 7 12'])
+    expect(changes(step)).toEqual(['write ?'])
     expect(changes(learnsTmp, { ...step, paths: [path(0, undefined, 9, 'NORMAL')] })).toEqual([
       CREATED,
       'write /tmp/first',

@@ -367,6 +367,7 @@ describe('what /proc shows', () => {
     argv: ['bash'],
     cwd: '/srv',
     container: '',
+    startMs: 0,
     ...given,
   })
 

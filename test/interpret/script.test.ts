@@ -2,16 +2,15 @@ import { describe, expect, test } from 'vitest'
 import type { PathRecord } from '../../agent/domain/record.ts'
 import { scriptOf } from '../../agent/interpret/script.ts'
 
-const id = { node: '', timeMs: 1, serial: 1 }
 const LOADER = '/lib64/ld-linux-x86-64.so.2'
 const paths = (...names: (string | undefined)[]): PathRecord[] =>
   names.map((name, item) => ({
     type: 'PATH',
-    id,
     item,
     name,
     inode: item + 1,
     dev: '00:01',
+    mode: 0o100755,
     nameType: 'NORMAL',
   }))
 

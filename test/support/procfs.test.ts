@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, openSync, readFileSync, realpathSync } from 'node:fs'
+import { fstatSync, mkdirSync, openSync, readFileSync, realpathSync, unlinkSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -18,17 +18,19 @@ import { folderForTest } from './folder.ts'
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534
 
-describe('the parent in /proc/PID/stat', () => {
+describe('the parent and the start in /proc/PID/stat', () => {
+  // proc_pid_stat(5): ppid is field 4, starttime field 22.
+  const REST = '5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 987654 23 24'
   test.each([
-    ['1234 (bash) S 77 1234 1234 34816', 77],
-    ['1234 (a) R 1 (b) S 77 1234', 77],
-    ['1234 ()) S 77 1234', 77],
-    ['1234 ((sd-pam)) S 77 1234', 77],
-    ['1234 (two words) S 77 1234', 77],
-    ['1234 (new\nline) S 77 1234', 77],
-    ['1 (systemd) S 0 1 1 0', 0],
+    [`1234 (bash) S 77 ${REST}`, 77],
+    [`1234 (a) R 1 (b) S 77 ${REST}`, 77],
+    [`1234 ()) S 77 ${REST}`, 77],
+    [`1234 ((sd-pam)) S 77 ${REST}`, 77],
+    [`1234 (two words) S 77 ${REST}`, 77],
+    [`1234 (new\nline) S 77 ${REST}`, 77],
+    [`1 (systemd) S 0 ${REST}`, 0],
   ])('%j', (stat, ppid) => {
-    expect(parseStat(stat)).toEqual({ ppid })
+    expect(parseStat(stat)).toEqual({ ppid, startTicks: 987_654 })
   })
 })
 
@@ -180,13 +182,29 @@ describe('a real process', () => {
       argv: ['/bin/sleep', '100', '0'],
       cwd,
       container: containerOf(readFileSync('/proc/self/cgroup', 'latin1')),
+      startMs: expect.any(Number) as number,
     })
+  })
+
+  test('was started after what had been started before it, and before what comes after', async () => {
+    const startOf = ({ pid = 0 }: ChildProcess): number => readProcess(pid)?.startMs ?? Number.NaN
+    const first = await child('/bin/sleep', ['100'])
+    // Starts are counted in hundredths of a second.
+    await child('/bin/sleep', ['0.1']).then((pause) => once(pause, 'exit'))
+    const second = await child('/bin/sleep', ['100'])
+    expect(startOf(second) - startOf(first)).toBeGreaterThanOrEqual(80)
+    // ps(1) knows the start in seconds since 1970 by its own arithmetic.
+    const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(first.pid)], {
+      env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
+      encoding: 'utf8',
+    })
+    expect(Math.abs(Date.parse(`${stdout.trim()} UTC`) - startOf(first))).toBeLessThan(2000)
   })
 
   test('is among all of them, and kernel threads are not', async () => {
     const { pid = 0 } = await child('/bin/sleep', ['100'])
     const all = snapshot()
-    expect(all).toContainEqual(readProcess(pid))
+    expect(all).toContainEqual({ ...readProcess(pid), startMs: expect.any(Number) as number })
     expect(all.filter(({ exe }) => exe === '')).toEqual([])
     expect(new Set(all.map((each) => each.pid)).size).toBe(all.length)
   })
@@ -213,10 +231,19 @@ describe('this host', () => {
     expect(thisHost().userName(4_000_000_000)).toBeUndefined()
   })
 
-  test('knows what a descriptor is', () => {
+  test('knows what a descriptor is, while it is that file', () => {
     const fd = openSync(import.meta.filename, 'r')
-    expect(thisHost().descriptorPath(process.pid, fd)).toBe(realpathSync(import.meta.filename))
-    expect(thisHost().descriptorPath(process.pid, 1_000_000)).toBeUndefined()
+    const { ino } = fstatSync(fd)
+    expect(thisHost().descriptorPath(process.pid, fd, ino)).toBe(realpathSync(import.meta.filename))
+    expect(thisHost().descriptorPath(process.pid, fd, ino + 1)).toBeUndefined()
+    expect(thisHost().descriptorPath(process.pid, 1_000_000, ino)).toBeUndefined()
+  })
+
+  test('knows a file that is gone by the name it had', () => {
+    const path = join(realpathSync(folderForTest()), 'gone')
+    const fd = openSync(path, 'w')
+    unlinkSync(path)
+    expect(thisHost().descriptorPath(process.pid, fd, fstatSync(fd).ino)).toBe(path)
   })
 })
 if (!isRoot) process.stderr.write('procfs.test.ts: 1 left out: only root can act for somebody else\n')
