@@ -1,8 +1,10 @@
-import type { Address } from '../domain/activity.ts'
+import type { Address, PathAction, ResolvedPath, Understood } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
-import type { AuditRecord, EventId, PathRecord, SyscallRecord } from '../domain/record.ts'
+import type { AuditRecord, EventId, SyscallRecord } from '../domain/record.ts'
 import { SockaddrReader } from '../interpret/sockaddr.ts'
+import { RECORD_TYPES } from '../interpret/tables/record-types.ts'
 import { type Arch, ARCHES, SYSCALLS } from '../interpret/tables/syscalls.ts'
+import { URING_OPS } from '../interpret/tables/uring-ops.ts'
 import { type Body, readBody } from '../parse/body.ts'
 import { textOfBytes } from '../parse/text.ts'
 
@@ -10,9 +12,9 @@ import { textOfBytes } from '../parse/text.ts'
 export interface ShownEvent {
   readonly kind: 'event'
   readonly id: EventId
-  /** Types of its records in the order of arrival, as written. */
+  /** Types of its records in the order of arrival; `BPF` where an older auditd wrote `UNKNOWN[1334]`. */
   readonly records: readonly string[]
-  /** Name of the call; its number where the tables have no name. */
+  /** Name of the call or of the operation of io_uring; its number where the tables have no name. */
   readonly syscall: string | undefined
   /** Name of the architecture; its AUDIT_ARCH value in hex where the tables have no name. */
   readonly arch: string | undefined
@@ -39,13 +41,17 @@ export interface ShownEvent {
   readonly details: readonly Detail[] | undefined
 }
 
+/** `path` begins with `?` where its directory is not known; see `ResolvedPath`. */
 export interface ShownPath {
-  readonly path: string | undefined
-  readonly action: string | undefined
+  readonly path: string
+  readonly action: PathAction
+  readonly confidence: ResolvedPath['confidence']
 }
 
 export interface ShownPeer {
+  /** Its number where it has no name here. */
   readonly family: string | number
+  /** An IP address, the cid of vsock, the port id of netlink, the interface of packet; of other families all bytes as hex. */
   readonly address?: string
   readonly port?: number
   /** Of a unix socket: an abstract name begins with `@`. */
@@ -75,20 +81,20 @@ interface Other extends Body {
 }
 
 /** @param event with all its records and their bodies */
-export function shownEvent(event: AuditEvent): ShownEvent {
-  const others = event.others.map(({ name, body = '' }) => ({ type: name, ...readBody(body) }))
+export function shownEvent(event: AuditEvent, understood: Understood): ShownEvent {
+  const others = event.others.map(({ name, body = '' }) => ({ type: nameOf(name), ...readBody(body) }))
   const { syscall } = event
   const hasArgv = event.records.some((record) => record.type === 'EXECVE')
   return {
     kind: 'event',
     id: event.id,
     records: event.records.map(typeOf),
-    ...(syscall === undefined ? spokenBy(others) : spokenByCall(syscall)),
+    ...(syscall === undefined ? spokenBy(others, understood) : spokenByCall(syscall)),
     argv: hasArgv ? event.argv : undefined,
     argvTruncated: hasArgv ? event.argvTruncated : undefined,
     cwd: event.cwd,
-    paths: event.paths.map(shownPath),
-    peer: shownPeer(event),
+    paths: shownPaths(event, understood),
+    peer: shownPeer(event, understood),
     keys: keysOf(syscall, others),
     complete: event.complete && !others.some((other) => other.isTorn),
     claims: claimsOf(others),
@@ -96,7 +102,12 @@ export function shownEvent(event: AuditEvent): ShownEvent {
   }
 }
 
-const typeOf = (record: AuditRecord): string => (record.type === 'OTHER' ? record.name : record.type)
+const typeOf = (record: AuditRecord): string => (record.type === 'OTHER' ? nameOf(record.name) : record.type)
+
+function nameOf(written: string): string {
+  const number = /^UNKNOWN\[(\d+)\]$/.exec(written)?.[1]
+  return (number === undefined ? undefined : RECORD_TYPES.get(Number(number))) ?? written
+}
 
 type Spoken = Pick<
   ShownEvent,
@@ -129,7 +140,7 @@ const rankOf = ({ type }: Other): number => {
 }
 
 /** An event without SYSCALL: the outer fields of its records, never what a sender claims. */
-function spokenBy(others: readonly Other[]): Spoken {
+function spokenBy(others: readonly Other[], { actor }: Understood): Spoken {
   const ranked = [...others].sort((one, other) => rankOf(one) - rankOf(other))
   const first = (key: string): string | undefined =>
     ranked.find(({ own }) => own.fields.has(key))?.own.fields.get(key)
@@ -137,7 +148,7 @@ function spokenBy(others: readonly Other[]): Spoken {
   const arch = first('arch')
   const success = first('success')
   return {
-    syscall: first('uring_op') ?? nameWritten(arch, first('syscall')),
+    syscall: uringName(first('uring_op')) ?? nameWritten(arch, first('syscall')),
     arch: arch === undefined ? undefined : archName(Number.parseInt(arch, 16)),
     success: success === undefined ? undefined : success === 'yes',
     exit: number('exit'),
@@ -147,9 +158,12 @@ function spokenBy(others: readonly Other[]): Spoken {
     uid: number('uid'),
     euid: number('euid'),
     comm: first('comm'),
-    exe: first('exe'),
+    // io_uring does not say it: the table of processes does.
+    exe: first('exe') ?? (actor?.exe === UNKNOWN_EXE ? undefined : actor?.exe),
   }
 }
+
+const UNKNOWN_EXE = '?'
 
 const known = (number: number): number | undefined => (number < 0 ? undefined : number)
 
@@ -171,16 +185,24 @@ function nameWritten(arch: string | undefined, syscall: string | undefined): str
   return number === undefined ? syscall : syscallName(Number.parseInt(arch ?? '', 16), number)
 }
 
-const shownPath = ({ name, nameType }: PathRecord): ShownPath => ({
-  path: name,
-  action: nameType?.toLowerCase(),
-})
+function uringName(written: string | undefined): string | undefined {
+  const number = numberOf(written)
+  return number === undefined ? written : (URING_OPS[number] ?? written)
+}
+
+/** Without the record of the call nothing is known but the names that stand there. */
+const shownPaths = (event: AuditEvent, { paths }: Understood): readonly ShownPath[] =>
+  paths.length === event.paths.length
+    ? paths
+    : event.paths.map(({ name = '?' }) => ({ path: name, action: 'none', confidence: 'low' }))
 
 const sockaddrs = new SockaddrReader(textOfBytes)
+/** __AUDIT_ARCH_LE of <linux/audit.h>: what almost every machine is, where the record of the call is missing. */
+const LITTLE_ENDIAN = 0x40000000
 
-function shownPeer({ saddr, syscall }: AuditEvent): ShownPeer | undefined {
-  if (saddr === undefined || syscall === undefined) return undefined
-  const address = sockaddrs.read(saddr, syscall.arch)
+function shownPeer({ saddr, syscall }: AuditEvent, { peer }: Understood): ShownPeer | undefined {
+  const address =
+    peer ?? (saddr === undefined || syscall !== undefined ? undefined : sockaddrs.read(saddr, LITTLE_ENDIAN))
   return address === undefined ? undefined : peerOf(address)
 }
 

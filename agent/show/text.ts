@@ -1,4 +1,5 @@
 import { printable } from '../graph/names.ts'
+import { ERRNO } from '../interpret/tables/errno.ts'
 import { timeText } from '../report/text.ts'
 import type { Detail, ShownEvent, ShownPath, ShownPeer, ShownSummary } from './event.ts'
 
@@ -40,7 +41,7 @@ function word(text: string): string {
 
 function resultText({ success, exit }: ShownEvent): string | undefined {
   if (success === undefined) return undefined
-  return success ? 'yes' : `no(${exit ?? '?'})`
+  return success ? 'yes' : `no(${ERRNO[-(exit ?? 0)] ?? exit ?? '?'})`
 }
 
 const UNSET = 0xffffffff
@@ -56,7 +57,11 @@ function whoText({ pid, ppid, uid, euid, auid }: ShownEvent): string {
   return parts.length === 0 ? '' : `${parts.join(' ')}:`
 }
 
-const pathText = ({ path, action }: ShownPath): string => `${action ?? 'path'} ${word(path ?? '(null)')}`
+/** Directories that names lie in say nothing that the names do not. */
+function pathText({ path, action, confidence }: ShownPath): string | undefined {
+  if (action === 'parent') return undefined
+  return `${action === 'none' ? 'path' : action} ${word(path)}${confidence === 'low' ? '(?)' : ''}`
+}
 
 function peerText({ family, address = '', port, path }: ShownPeer): string {
   if (path !== undefined) return `→ ${family}:${word(path)}`

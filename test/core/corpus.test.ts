@@ -175,6 +175,9 @@ interface GoEvent {
   }
 }
 
+/** A directory is the same with and without its last slash; a path without a name is not known. */
+const pathOf = (name: string | undefined): string => name?.replace(/(?<=.)\/$/, '') ?? '?'
+
 const number = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Number(text)
 
@@ -202,7 +205,8 @@ function checkGoEvent(name: string, log: string, { event: golden }: GoEvent): vo
     exit: data['exit'] === undefined ? undefined : exitOf(data['exit']),
   })
   if (process.name !== undefined) expect(event.comm ?? claims['comm']).toBe(process.name)
-  if (paths !== undefined) expect(event.paths.map(({ path }) => path)).toEqual(paths.map(({ name }) => name))
+  if (paths !== undefined)
+    expect(event.paths.map(({ path }) => path)).toEqual(paths.map(({ name }) => pathOf(name)))
   if (data['socket_family'] !== undefined) {
     expect(event.peer).toEqual({
       family: data['socket_family'] === 'ipv4' ? 'inet' : data['socket_family'],
@@ -325,18 +329,23 @@ describe.skipIf(!isThere)('events as laurel has them', () => {
       const { events, summary } = show(readFileSync(join(LAUREL, name.replace('.json', '.txt'))))
       const golden = linesOf(join(LAUREL, name)).map((line) => JSON.parse(line) as LaurelEvent)
       expect(summary).toMatchObject({ events: golden.length, unreadable: 0, late: 0 })
-      golden.forEach((expected, index) => checkLaurelEvent(events[index] as ShownEvent, expected))
+      for (const expected of golden) {
+        const serial = Number(expected.ID.split(':')[1])
+        checkLaurelEvent(events.find(({ id }) => id.serial === serial) as ShownEvent, expected)
+      }
     })
   }
 })
 
-/** The lines of another parser in Rust, whose tests say which of them it reads; the types are in the lines. */
+/** The lines of another parser in Rust; their types are in them. The one without a name is a BPF record. */
 describe.skipIf(!isThere)('lines that linux-audit-parser-rs reads', () => {
   test.each(filesOf(PARSER_RS, '.txt'))('%s', (name) => {
     const { events, summary } = show(readFileSync(join(PARSER_RS, name)))
     expect(summary).toMatchObject({ records: 1, events: 1, unreadable: 0, late: 0 })
     expect(events.map(({ records }) => records)).toEqual(
-      linesOf(join(PARSER_RS, name)).map((line) => [/type=(\S+)/.exec(line)?.[1]]),
+      linesOf(join(PARSER_RS, name)).map((line) => [
+        /type=(\S+)/.exec(line)?.[1]?.replace('UNKNOWN[1334]', 'BPF'),
+      ]),
     )
   })
 })
