@@ -101,10 +101,10 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
 /** When, where and with what. @param programs asked for their versions */
 export function circumstances(programs: readonly string[]): string {
   const [cpu] = cpus()
-  const versions = programs.map((program) => `${program} ${versionOf(program)}`).join(', ')
+  const versions = programs.map((program) => `, ${program} ${versionOf(program)}`).join('')
   return (
     `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores (${cpu?.model ?? 'unknown CPU'}), ` +
-    `Linux ${release()}; fullmon ${commit()} on Node ${process.version.slice(1)}, ${versions}.`
+    `Linux ${release()}; fullmon ${commit()} on Node ${process.version.slice(1)}${versions}.`
   )
 }
 
