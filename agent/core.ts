@@ -2,7 +2,7 @@ import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemb
 import type { World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { EventId, SyscallRecord } from './domain/record.ts'
-import { edgesOf, type SeenEdge } from './graph/edges.ts'
+import { EdgeNamer, type SeenEdge } from './graph/edges.ts'
 import { callOf } from './interpret/calls.ts'
 import { Interpreter } from './interpret/interpreter.ts'
 import type { ProcessTable } from './interpret/processes.ts'
@@ -32,6 +32,7 @@ export class Core {
   private readonly reader: RecordReader
   private readonly assembler: Assembler
   private readonly interpreter: Interpreter
+  private readonly namer = new EdgeNamer()
 
   /** @param keepsRecords whether events carry every record with its body, for those who show events */
   constructor(world: World, sink: CoreSink, keepsRecords = false) {
@@ -40,7 +41,9 @@ export class Core {
     this.assembler = new Assembler({
       emit: (event) => {
         sink.onEvent(event)
-        this.interpreter.interpret(event, (activity) => edgesOf(activity, (seen) => sink.onEdge(seen, event)))
+        this.interpreter.interpret(event, (activity) =>
+          this.namer.edgesOf(activity, (seen) => sink.onEdge(seen, event)),
+        )
       },
       decodeHex: textOfHex,
       expects: expectedOf,

@@ -1,4 +1,5 @@
-import type { Baseline } from './baseline/baseline.ts'
+import type { Baseline, UnseenNow } from './baseline/baseline.ts'
+import type { KnownEdge } from './baseline/edge-book.ts'
 import { Core } from './core.ts'
 import { Schedule, type TrainingPlan } from './detect/schedule.ts'
 import type { World } from './domain/activity.ts'
@@ -13,6 +14,9 @@ import { callName } from './interpret/calls.ts'
 
 /** On a quiet host, how much of a training may be forgotten by a crash. */
 const SAVE_TRAINING_MS = 10_000
+
+/** Edges that need not be looked for again; all are forgotten together when there are more. */
+const MOST_FOUND = 32_768
 
 /** A host's clock that is this far behind the log's time has been set back. */
 const SET_BACK_MS = 10_000
@@ -49,6 +53,9 @@ export class Engine {
   private readonly chunks: { readonly offset: number; readonly at: LogPosition }[] = []
   private readonly blind: BlindSpots
   private readonly reportedBefore: number
+  /** What the baseline has told of edges, as long as it is of this edition. */
+  private readonly found = new Map<SeenEdge, KnownEdge | UnseenNow>()
+  private edition = 0
   private streamOffset = 0
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
@@ -195,15 +202,38 @@ export class Engine {
   private onEdge(seen: SeenEdge, event: AuditEvent): void {
     if (this.isOwn(seen, event)) return
     const { baseline } = this.options
-    const edge = this.covered(seen)
     // What is dated later than the time now has a stamp that was not believed.
     const stampMs = Math.min(event.id.timeMs, this.schedule.nowMs ?? event.id.timeMs)
-    if (this.schedule.isInTraining(stampMs)) {
-      if (baseline.learn(edge, stampMs) && edge === seen.edge) this.learnPattern(edge, seen.filePath, stampMs)
-    } else if (!baseline.sawKnown(edge, stampMs)) {
-      const chain = [...chainOf(seen.source), edge.to]
-      baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) })
+    if (this.edition !== baseline.edition || this.found.size > MOST_FOUND) {
+      this.edition = baseline.edition
+      this.found.clear()
     }
+    const found = this.found.get(seen)
+    if (found === undefined) this.meet(seen, event, stampMs)
+    else if (!('chain' in found)) baseline.count(found, stampMs)
+    else if (this.schedule.isInTraining(stampMs)) this.meet(seen, event, stampMs)
+    else baseline.countUnseen(found, stampMs)
+  }
+
+  /** Takes an edge that has not been met since the baseline changed. */
+  private meet(seen: SeenEdge, event: AuditEvent, stampMs: number): void {
+    const { baseline } = this.options
+    const edge = this.covered(seen)
+    if (this.schedule.isInTraining(stampMs)) {
+      const isNew = baseline.learn(edge, stampMs)
+      if (isNew && edge === seen.edge) this.learnPattern(edge, seen.filePath, stampMs)
+      const known = baseline.edition === this.edition ? baseline.find(edge) : undefined
+      if (known !== undefined) this.found.set(seen, known)
+      return
+    }
+    const known = baseline.find(edge)
+    if (known !== undefined) {
+      baseline.count(known, stampMs)
+      this.found.set(seen, known)
+      return
+    }
+    const chain = [...chainOf(seen.source), edge.to]
+    this.found.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) }))
   }
 
   private isOwn({ filePath }: SeenEdge, event: AuditEvent): boolean {

@@ -3,7 +3,7 @@ import type { LogPosition } from '../domain/chunk.ts'
 import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
 import type { Evidence } from '../domain/report.ts'
-import { EdgeBook, type EdgeStats } from './edge-book.ts'
+import { EdgeBook, type KnownEdge } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase } from './open.ts'
 
@@ -44,7 +44,9 @@ export interface Training {
   readonly finished: boolean
 }
 
-interface UnseenNow extends UnseenEdge {
+/** An unseen edge in one of the chains that it happens in, and how often since it was written last. */
+export interface UnseenNow extends UnseenEdge {
+  firstMs: number
   lastMs: number
   sightings: number
 }
@@ -59,20 +61,33 @@ export class Baseline {
   private readonly database: Database.Database
   private readonly book: EdgeBook
   private readonly unseen = new Map<string, UnseenNow>()
+  private readonly unwritten = new Set<UnseenNow>()
   private readonly statements: ReturnType<typeof prepare>
   private trainingId: number | bigint = 0
+  private dataVersion: number
 
   constructor(path: string) {
     this.database = openDatabase(path)
     this.statements = prepare(this.database)
+    this.dataVersion = this.statements.dataVersion.get()?.data_version ?? 0
     this.book = new EdgeBook({
       find: (edge) => this.statements.findEdge.get(edge.from, edge.to, edge.kind) !== undefined,
     })
   }
 
-  /** Whether the baseline has the edge; if so it was seen again at `timeMs`. */
-  sawKnown(edge: Edge, timeMs: number): boolean {
-    return this.book.sawKnown(edge, timeMs)
+  /** Changes whenever what `find` and `sawUnseen` have handed out must not be counted any more. */
+  get edition(): number {
+    return this.book.edition
+  }
+
+  /** The edge when the baseline has it, for `count`: as long as `edition` is the same it need not be looked for again. */
+  find(edge: Edge): KnownEdge | undefined {
+    return this.book.find(edge)
+  }
+
+  /** A known edge was seen again. */
+  count(known: KnownEdge, timeMs: number): void {
+    this.book.count(known, timeMs)
   }
 
   /** The edge is normal from now on. True when it was not before. */
@@ -80,16 +95,30 @@ export class Baseline {
     return this.book.learn(edge, timeMs)
   }
 
-  /** The edge is not in the baseline: remembered once for each chain it happens in, until `reportable` hands it out. */
-  sawUnseen(found: UnseenEdge): void {
+  /**
+   * The edge is not in the baseline: remembered once for each chain it happens in, until `reportable` hands it out. The
+   * result is for `countUnseen`.
+   */
+  sawUnseen(found: UnseenEdge): UnseenNow {
     const { edge } = found
     const key = `${edge.kind} ${edge.from}\u0000${edge.to}\u0000${found.chain.join('\u0000')}`
-    const known = this.unseen.get(key)
-    if (known === undefined) this.unseen.set(key, { ...found, lastMs: found.firstMs, sightings: 1 })
-    else {
-      known.sightings++
-      known.lastMs = Math.max(known.lastMs, found.firstMs)
+    let unseen = this.unseen.get(key)
+    if (unseen === undefined) {
+      unseen = { ...found, lastMs: found.firstMs, sightings: 0 }
+      this.unseen.set(key, unseen)
     }
+    this.countUnseen(unseen, found.firstMs)
+    return unseen
+  }
+
+  /** The same in the same chain was seen again. */
+  countUnseen(unseen: UnseenNow, timeMs: number): void {
+    if (unseen.sightings === 0) {
+      this.unwritten.add(unseen)
+      unseen.firstMs = timeMs
+      unseen.lastMs = timeMs
+    } else unseen.lastMs = Math.max(unseen.lastMs, timeMs)
+    unseen.sightings++
   }
 
   /**
@@ -101,6 +130,7 @@ export class Baseline {
       // Immediate: a reader that becomes a writer is refused at once when `baseline import` has written in between.
       return this.database
         .transaction(() => {
+          this.noticeOthers()
           const result = work()
           this.flush()
           return result
@@ -109,6 +139,7 @@ export class Baseline {
     } catch (error) {
       this.book.forget()
       this.unseen.clear()
+      this.unwritten.clear()
       throw error
     }
   }
@@ -189,10 +220,12 @@ export class Baseline {
     const { process, action, path } = pattern
     const prefix = `file:${action}:`
     const edge: Edge = { kind: action, from: process, to: prefix + path }
+    let to: number | bigint | undefined
     for (const covered of this.statements.fileEdgesIn.all({ process, action, prefix: prefix + directory })) {
       if (covered.name === edge.to || !covers(covered.name.slice(prefix.length))) continue
       const { first_ms: firstMs, last_ms: lastMs, sightings, days } = covered
-      this.writeEdge(edge, { firstMs, lastMs, sightings, days })
+      to ??= this.nodeId(edge.to)
+      this.statements.writeEdge.run(covered.from_id, to, action, firstMs, lastMs, sightings, days)
       this.statements.deleteEdge.run(covered.from_id, covered.to_id, action)
     }
     this.book.forget()
@@ -240,9 +273,20 @@ export class Baseline {
     this.database.close()
   }
 
+  /** What `baseline import` has written since the last batch is known from now on, and what it removed is not. */
+  private noticeOthers(): void {
+    const version = this.statements.dataVersion.get()?.data_version ?? 0
+    if (version !== this.dataVersion) this.book.forget()
+    this.dataVersion = version
+  }
+
   private flush(): void {
-    this.book.drain((edge, stats) => this.writeEdge(edge, stats))
-    for (const found of this.unseen.values()) this.writeUnseen(found)
+    this.book.drain((known) => this.writeEdge(known))
+    for (const found of this.unwritten) {
+      this.writeUnseen(found)
+      found.sightings = 0
+    }
+    this.unwritten.clear()
     this.unseen.clear()
   }
 
@@ -251,13 +295,11 @@ export class Baseline {
     return known === undefined ? this.statements.addNode.run(name).lastInsertRowid : known.id
   }
 
-  private writeEdge(edge: Edge, stats: EdgeStats): void {
-    this.statements.writeEdge.run({
-      from: this.nodeId(edge.from),
-      to: this.nodeId(edge.to),
-      kind: edge.kind,
-      ...stats,
-    })
+  private writeEdge(known: KnownEdge): void {
+    const { edge, firstMs, lastMs, sightings, days } = known
+    known.from ??= this.nodeId(edge.from)
+    known.to ??= this.nodeId(edge.to)
+    this.statements.writeEdge.run(known.from, known.to, edge.kind, firstMs, lastMs, sightings, days)
   }
 
   private writeUnseen(found: UnseenNow): void {
@@ -321,6 +363,8 @@ interface TrainingRow {
 }
 
 const prepare = (database: Database.Database) => ({
+  // Changes when another connection has written (sqlite.org/pragma.html#pragma_data_version).
+  dataVersion: database.prepare<[], { data_version: number }>('PRAGMA data_version'),
   nodeId: database.prepare<[string], { id: number }>('SELECT id FROM nodes WHERE name = ?'),
   addNode: database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?)'),
   findEdge: database.prepare<[string, string, string]>(
@@ -328,9 +372,9 @@ const prepare = (database: Database.Database) => ({
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
         AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
-  writeEdge: database.prepare<EdgeStats & { from: number | bigint; to: number | bigint; kind: string }>(
+  writeEdge: database.prepare<[number | bigint, number | bigint, string, number, number, number, number]>(
     `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
-     VALUES (@from, @to, @kind, @firstMs, @lastMs, @sightings, @days) ${ON_SAME_EDGE}`,
+     VALUES (?, ?, ?, ?, ?, ?, ?) ${ON_SAME_EDGE}`,
   ),
   deleteEdge: database.prepare<[number, number, string]>(
     'DELETE FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',

@@ -8,8 +8,12 @@ export interface EdgeStats {
   readonly days: number
 }
 
-interface Entry {
+/** An edge of the baseline, and how often it was seen since it was written last. */
+export interface KnownEdge extends EdgeStats {
   readonly edge: Edge
+  /** Row ids of its nodes, once they are known. */
+  from: number | bigint | undefined
+  to: number | bigint | undefined
   firstMs: number
   lastMs: number
   sightings: number
@@ -24,11 +28,12 @@ const CHARACTERS_OF_ENTRY = 200
 
 /** Edges of the baseline that were seen since the last commit, and the most recent others, so that most need no query. */
 export class EdgeBook {
-  private readonly entries = new Map<string, Map<string, Entry>>()
-  private readonly changed = new Set<Entry>()
+  /** Changes whenever what `find` has handed out must not be counted any more. */
+  edition = 0
+  private readonly entries = new Map<string, Map<string, KnownEdge>>()
+  private readonly changed = new Set<KnownEdge>()
   private size = 0
   private readonly store: { readonly find: (edge: Edge) => boolean }
-
   private readonly mostCharacters: number
 
   constructor(store: { readonly find: (edge: Edge) => boolean }, mostCharacters = MOST_CHARACTERS) {
@@ -36,29 +41,40 @@ export class EdgeBook {
     this.mostCharacters = mostCharacters
   }
 
-  sawKnown(edge: Edge, timeMs: number): boolean {
-    const entry = this.find(edge) ?? (this.store.find(edge) ? this.add(edge) : undefined)
-    if (entry === undefined) return false
-    this.count(entry, timeMs)
-    return true
+  /** The edge when the baseline has it, to be counted as long as `edition` is the same. */
+  find(edge: Edge): KnownEdge | undefined {
+    return this.remembered(edge) ?? (this.store.find(edge) ? this.add(edge) : undefined)
   }
 
+  /** The edge is normal from now on. True when it was not before. */
   learn(edge: Edge, timeMs: number): boolean {
     const known = this.find(edge)
-    if (known !== undefined) {
-      this.count(known, timeMs)
-      return false
+    this.count(known ?? this.add(edge), timeMs)
+    return known === undefined
+  }
+
+  /** The edge was seen at `timeMs`. */
+  count(known: KnownEdge, timeMs: number): void {
+    if (known.sightings === 0) {
+      this.changed.add(known)
+      known.firstMs = timeMs
+      known.lastMs = timeMs
+      known.days = 1
+    } else if (timeMs > known.lastMs) {
+      if (dayOf(timeMs) > dayOf(known.lastMs)) known.days++
+      known.lastMs = timeMs
+    } else if (timeMs < known.firstMs) {
+      if (dayOf(timeMs) < dayOf(known.firstMs)) known.days++
+      known.firstMs = timeMs
     }
-    const isNew = !this.store.find(edge)
-    this.count(this.add(edge), timeMs)
-    return isNew
+    known.sightings++
   }
 
   /** Hands out what changed since the last time. */
-  drain(write: (edge: Edge, stats: EdgeStats) => void): void {
-    for (const entry of this.changed) {
-      write(entry.edge, entry)
-      entry.sightings = 0
+  drain(write: (known: KnownEdge) => void): void {
+    for (const known of this.changed) {
+      write(known)
+      known.sightings = 0
     }
     this.changed.clear()
     if (this.size > this.mostCharacters) this.forget()
@@ -66,36 +82,23 @@ export class EdgeBook {
 
   /** Drops what is remembered, after the stored edges changed behind the book's back; what was not drained is lost. */
   forget(): void {
+    this.edition++
     this.entries.clear()
     this.changed.clear()
     this.size = 0
   }
 
-  private find(edge: Edge): Entry | undefined {
+  private remembered(edge: Edge): KnownEdge | undefined {
     return this.entries.get(edge.from)?.get(`${edge.kind} ${edge.to}`)
   }
 
-  private add(edge: Edge): Entry {
-    const entry = { edge, firstMs: 0, lastMs: 0, sightings: 0, days: 0 }
+  private add(edge: Edge): KnownEdge {
+    const known = { edge, from: undefined, to: undefined, firstMs: 0, lastMs: 0, sightings: 0, days: 0 }
     let targets = this.entries.get(edge.from)
-    if (targets === undefined) this.entries.set(edge.from, (targets = new Map<string, Entry>()))
-    targets.set(`${edge.kind} ${edge.to}`, entry)
+    if (targets === undefined) this.entries.set(edge.from, (targets = new Map<string, KnownEdge>()))
+    targets.set(`${edge.kind} ${edge.to}`, known)
     this.size += CHARACTERS_OF_ENTRY + edge.to.length
-    return entry
-  }
-
-  private count(entry: Entry, timeMs: number): void {
-    if (entry.sightings === 0) {
-      this.changed.add(entry)
-      Object.assign(entry, { firstMs: timeMs, lastMs: timeMs, days: 1 })
-    } else if (timeMs > entry.lastMs) {
-      if (dayOf(timeMs) > dayOf(entry.lastMs)) entry.days++
-      entry.lastMs = timeMs
-    } else if (timeMs < entry.firstMs) {
-      if (dayOf(timeMs) < dayOf(entry.firstMs)) entry.days++
-      entry.firstMs = timeMs
-    }
-    entry.sightings++
+    return known
   }
 }
 

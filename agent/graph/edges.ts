@@ -1,55 +1,87 @@
-import type { Activity, ProcessImage } from '../domain/activity.ts'
-import type { Edge } from '../domain/edge.ts'
+import type { Activity, Address, ProcessImage } from '../domain/activity.ts'
+import type { Edge, EdgeKind } from '../domain/edge.ts'
 import { callerName, hostName, printable, processName } from './names.ts'
 
-/** An edge as it was seen once: who stood at its beginning, for the chain of ancestors. */
+/** Edges remembered at once; all are forgotten together when there are more. */
+const MOST_REMEMBERED = 32_768
+
+/** An edge as one process image makes it: the same object every time it does. */
 export interface SeenEdge {
   readonly edge: Edge
+  /** Who stood at its beginning, for the chain of ancestors. */
   readonly source: ProcessImage
   /** The path of a file edge as it was, before any pattern. */
   readonly filePath: string | undefined
 }
 
-/** The edges of an activity. `from` is the process that acted, as it was when it did. */
-export function edgesOf(activity: Activity, emit: (seen: SeenEdge) => void): void {
-  const { actor } = activity
-  switch (activity.kind) {
-    case 'exec': {
-      const edge = { from: processName(activity.before), to: processName(actor) }
-      emit({ edge: { kind: 'exec', ...edge }, source: activity.before, filePath: undefined })
-      if (activity.isFromMemory) {
-        emit({ edge: { kind: 'memory-exec', ...edge }, source: activity.before, filePath: undefined })
-      }
-      return
+/**
+ * Makes edges of activities. `from` is the process that acted, as it was when it did.
+ *
+ * Processes repeat themselves, so an edge is looked up by its source and by what tells the target, and named only once.
+ */
+export class EdgeNamer {
+  private known = new WeakMap<ProcessImage, Map<string, SeenEdge>>()
+  private remembered = 0
+
+  /** Calls `emit` for each edge of the activity. */
+  edgesOf(activity: Activity, emit: (seen: SeenEdge) => void): void {
+    const { actor } = activity
+    switch (activity.kind) {
+      case 'exec':
+        emit(this.between('exec', activity.before, actor))
+        if (activity.isFromMemory) emit(this.between('memory-exec', activity.before, actor))
+        return
+      case 'peer':
+        emit(this.toHost(activity.action, actor, activity.address))
+        return
+      case 'file':
+        emit(this.toFile(activity.action, actor, activity.path))
+        return
+      case 'privilege':
+        emit(this.between('privilege', actor, activity.became))
+        return
+      case 'trace':
+        emit(this.between('trace', actor, activity.target))
     }
-    case 'peer': {
-      const to = activity.action === 'accept' ? callerName(activity.address) : hostName(activity.address)
-      emit({
-        edge: { kind: activity.action, from: processName(actor), to },
-        source: actor,
-        filePath: undefined,
-      })
-      return
+  }
+
+  private between(kind: EdgeKind, source: ProcessImage, target: ProcessImage): SeenEdge {
+    const to = processName(target)
+    return this.find(kind, source, to) ?? this.add(kind, source, to, to, undefined)
+  }
+
+  private toHost(kind: 'connect' | 'listen' | 'accept', source: ProcessImage, address: Address): SeenEdge {
+    const to = kind === 'accept' ? callerName(address) : hostName(address)
+    return this.find(kind, source, to) ?? this.add(kind, source, to, to, undefined)
+  }
+
+  private toFile(kind: EdgeKind, source: ProcessImage, path: string): SeenEdge {
+    const known = this.find(kind, source, path)
+    if (known !== undefined) return known
+    const filePath = printable(path)
+    return this.add(kind, source, path, fileName(kind, filePath), filePath)
+  }
+
+  private find(kind: EdgeKind, source: ProcessImage, target: string): SeenEdge | undefined {
+    return this.known.get(source)?.get(kind + target)
+  }
+
+  private add(
+    kind: EdgeKind,
+    source: ProcessImage,
+    target: string,
+    to: string,
+    filePath: string | undefined,
+  ): SeenEdge {
+    if (++this.remembered > MOST_REMEMBERED) {
+      this.known = new WeakMap()
+      this.remembered = 1
     }
-    case 'file': {
-      const path = printable(activity.path)
-      const to = fileName(activity.action, path)
-      emit({ edge: { kind: activity.action, from: processName(actor), to }, source: actor, filePath: path })
-      return
-    }
-    case 'privilege':
-      emit({
-        edge: { kind: 'privilege', from: processName(actor), to: processName(activity.became) },
-        source: actor,
-        filePath: undefined,
-      })
-      return
-    case 'trace':
-      emit({
-        edge: { kind: 'trace', from: processName(actor), to: processName(activity.target) },
-        source: actor,
-        filePath: undefined,
-      })
+    let edges = this.known.get(source)
+    if (edges === undefined) this.known.set(source, (edges = new Map<string, SeenEdge>()))
+    const seen = { edge: { kind, from: processName(source), to }, source, filePath }
+    edges.set(kind + target, seen)
+    return seen
   }
 }
 

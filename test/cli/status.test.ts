@@ -87,7 +87,7 @@ test('edges, nodes, patterns and findings are counted', () => {
     baseline.learn(edge('exec', 'proc::root:/usr/bin/cat'), NOON_MS)
     baseline.learn(edge('connect', 'host:192.0.2.1:53'), NOON_MS)
     baseline.addPattern({ ...pattern, printed: 'p', examples: [], learnedMs: NOON_MS }, () => false)
-    const see = (to: string): void =>
+    const see = (to: string): unknown =>
       baseline.sawUnseen({
         edge: edge('connect', to),
         chain: [to],
