@@ -1,6 +1,6 @@
 import type { Address, PathAction, ResolvedPath, Understood } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
-import type { AuditRecord, EventId, SyscallRecord } from '../domain/record.ts'
+import type { AuditRecord, EventId, ObjPidRecord, SyscallRecord } from '../domain/record.ts'
 import { SockaddrReader } from '../interpret/sockaddr.ts'
 import { RECORD_TYPES } from '../interpret/tables/record-types.ts'
 import { type Arch, ARCHES, SYSCALLS } from '../interpret/tables/syscalls.ts'
@@ -32,6 +32,8 @@ export interface ShownEvent {
   readonly cwd: string | undefined
   readonly paths: readonly ShownPath[]
   readonly peer: ShownPeer | undefined
+  /** Processes that the call took hold of or sent a signal to. */
+  readonly targets: readonly ShownTarget[] | undefined
   readonly keys: readonly string[]
   /** False when announced records never came, or when another record stands in the middle of one. */
   readonly complete: boolean
@@ -57,6 +59,8 @@ export interface ShownPeer {
   /** Of a unix socket: an abstract name begins with `@`. */
   readonly path?: string
 }
+
+export type ShownTarget = Pick<ObjPidRecord, 'pid' | 'uid' | 'comm'>
 
 /** Fields and words of one record as they stand in it. */
 export interface Detail {
@@ -95,6 +99,7 @@ export function shownEvent(event: AuditEvent, understood: Understood): ShownEven
     cwd: event.cwd,
     paths: shownPaths(event, understood),
     peer: shownPeer(event, understood),
+    targets: event.targets.length === 0 ? undefined : event.targets.map(shownTarget),
     keys: keysOf(syscall, others),
     complete: event.complete && !others.some((other) => other.isTorn),
     claims: claimsOf(others),
@@ -226,6 +231,8 @@ function peerOf(address: Address): ShownPeer {
       return { family: address.number, address: address.data }
   }
 }
+
+const shownTarget = ({ pid, uid, comm }: ObjPidRecord): ShownTarget => ({ pid, uid, comm })
 
 const KEY_SEPARATOR = '\u0001'
 

@@ -19,6 +19,7 @@ export function eventText(event: ShownEvent): string {
     event.cwd === undefined ? undefined : `cwd ${word(event.cwd)}`,
     ...event.paths.map(pathText),
     event.peer && peerText(event.peer),
+    ...(event.targets ?? []).map(({ pid, uid, comm }) => `→ pid ${pid} uid ${uid} ${word(comm)}`),
     ...details.map((detail) => detailText(detail, event)),
     claims && `claims {${fieldsText(Object.entries(claims))}}`,
     event.keys.length === 0 ? undefined : `[${event.keys.map(word).join(' ')}]`,
