@@ -73,6 +73,10 @@ export interface LabOptions {
   readonly nodeName?: string
   /** Lines for auditctl; best made by `rulesForLoginuid`. */
   readonly rules: readonly string[]
+  /** Settings of auditd.conf that win over those of the lab. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Files of its plugin directory, as in auditd-plugins(5), by name. */
+  readonly plugins?: Readonly<Record<string, string>>
 }
 
 /**
@@ -190,6 +194,9 @@ function configure(directory: string, logFile: string, options: LabOptions): voi
     options.nodeName === undefined ? 'name_format = NONE' : `name_format = USER\nname = ${options.nodeName}`
   mkdirSync(join(directory, 'log'), { mode: 0o700 })
   mkdirSync(join(directory, 'plugins.d'), { mode: 0o700 })
+  for (const [name, text] of Object.entries(options.plugins ?? {}))
+    writeFileSync(join(directory, 'plugins.d', name), text, { mode: 0o600 })
+  const settings = Object.entries(options.settings ?? {}).map(([name, value]) => `${name} = ${value}\n`)
   writeFileSync(
     join(directory, 'auditd.conf'),
     `local_events = yes
@@ -207,7 +214,7 @@ admin_space_left = 1
 admin_space_left_action = IGNORE
 disk_full_action = IGNORE
 disk_error_action = IGNORE
-`,
+${settings.join('')}`,
     { mode: 0o600 },
   )
 }
