@@ -12,7 +12,7 @@ export interface ProcessImage {
   readonly user: string
   /** Path of the executable as the kernel tells it; `?` when it was never seen. */
   readonly exe: string
-  /** What an interpreter runs: an absolute path, or `-m MODULE`. */
+  /** What an interpreter runs: an absolute path, or `-m MODULE`; `-m APPLET` for busybox and the like. */
   readonly script: string | undefined
   /** What this process was before its last exec or change of user: its own image, or the one it inherited at a fork. */
   readonly origin: ProcessImage | undefined

@@ -73,6 +73,9 @@ const CALLS: Readonly<Record<string, Call>> = {
   fremovexattr: { does: 'attribute', descriptor: 0 },
   removexattrat: { does: 'attribute', directory: 0 },
 
+  /** Its operations have directories of their own, none of which is told. */
+  io_uring_enter: { does: 'names', directory: 0 },
+
   setuid: { does: 'set-id' },
   setuid32: { does: 'set-id' },
   setreuid: { does: 'set-id' },

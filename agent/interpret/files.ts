@@ -103,14 +103,19 @@ export class FileReader {
     for (const record of names.event.paths) {
       if (record.nameType !== 'PARENT') continue
       if (one === undefined) one = record
-      else other ??= record
+      else if (isSameInode(one, record)) continue
+      else if (other === undefined) other = record
+      // More than two are those of several operations of io_uring.
+      else if (!isSameInode(other, record)) return
     }
-    if (one === undefined || other === undefined || isSameInode(one, other)) {
+    if (one === undefined || other === undefined) {
       names.oldParent = one
       names.newParent = one
       return
     }
-    const isNewFirst = names.moved === undefined ? undefined : this.isNewFirst(one, other, names, names.moved)
+    const { moved } = names
+    // Where names are missing, so is the order.
+    const isNewFirst = moved?.to.name === undefined ? undefined : this.isNewFirst(one, other, names, moved)
     if (isNewFirst === undefined) return
     this.writesNewFirst = isNewFirst
     names.oldParent = isNewFirst ? other : one
@@ -140,7 +145,7 @@ export class FileReader {
     if (nameType === 'PARENT')
       return toldDirectory(record, names) ?? this.inodes.get(record) ?? UNKNOWN_DIRECTORY
     if (name === undefined)
-      return this.inodes.get(record) ?? this.openPath(syscall, descriptorOf(syscall, call), record)
+      return this.namelessPath(record, names) ?? this.openPath(syscall, descriptorOf(syscall, call), record)
     if (name.startsWith('/')) return normalisePath(name)
     const isOld = isInOldDirectory(record, names)
     const directory = isOld ? names.first : names.second
@@ -156,6 +161,15 @@ export class FileReader {
     // Of a name with directories of its own the PARENT is not what the descriptor is.
     const isInDescriptor = parent !== undefined && !name.includes('/')
     return absolutePath(name, isInDescriptor ? this.openPath(syscall, directory, parent) : UNKNOWN_DIRECTORY)
+  }
+
+  /** Of a call on a descriptor, or of work that io_uring did later. */
+  private namelessPath(record: PathRecord, { event }: Names): string | undefined {
+    const path = record.nameType === 'CREATE' ? undefined : this.inodes.get(record)
+    if (path === undefined || record.nameType !== 'DELETE') return path
+    // The name that is deleted may be one of several of the file: the directory before it tells.
+    const parent = event.paths[event.paths.indexOf(record) - 1]
+    return parent?.nameType === 'PARENT' && this.inodes.get(parent) === directoryOf(path) ? path : undefined
   }
 
   /** What /proc shows behind a descriptor of the caller, if it still is the file of the record. */
@@ -204,7 +218,8 @@ function namesOf(event: AuditEvent, syscall: SyscallRecord, call: Call): Names {
 
 /** Of a rename over another file two are deleted; the moved one is that which lives on under the new name. */
 function movedFile(paths: readonly PathRecord[]): MovedFile | undefined {
-  const to = paths.find((path) => path.nameType === 'CREATE')
+  // io_uring writes a record of the new name before it is made, too.
+  const to = paths.find((path) => path.nameType === 'CREATE' && path.inode !== 0)
   const from = paths.find((path) => path.nameType === 'DELETE' && to !== undefined && isSameInode(path, to))
   return to === undefined || from === undefined ? undefined : { from, to }
 }
@@ -267,9 +282,10 @@ const descriptorOf = (syscall: SyscallRecord, call: Call): number =>
   call.does === 'open' ? syscall.exit : 'descriptor' in call ? syscall.a0 : NO_DESCRIPTOR
 const NO_DESCRIPTOR = -1
 
-function actionOf({ nameType }: PathRecord, { call, syscall, event }: Names): PathAction {
+function actionOf({ nameType, name, inode }: PathRecord, { call, syscall, event }: Names): PathAction {
   if (nameType === 'PARENT') return 'parent'
-  if (!hasHappened(syscall)) return 'none'
+  // What has neither name nor inode is told again, with an inode, when it has been made.
+  if (!hasHappened(syscall) || (name === undefined && inode === 0)) return 'none'
   switch (nameType) {
     case 'CREATE':
       return call.does === 'rename' ? 'rename' : 'create'

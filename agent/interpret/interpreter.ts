@@ -17,7 +17,7 @@ import { absolutePath } from './path.ts'
 import { ProcessTable } from './processes.ts'
 import { Recent } from './recent.ts'
 import { SockaddrReader, type TextOf } from './sockaddr.ts'
-import { uringCallOf } from './uring.ts'
+import { type UringCall, uringCallOf } from './uring.ts'
 
 /**
  * Failed connects that are connections all the same. One that does not block is logged as failed with EINPROGRESS: most
@@ -92,27 +92,27 @@ export class Interpreter {
 
   /** Calls `emit` for each activity of the event, in the order in which it must be understood. */
   interpret(event: AuditEvent, emit: Emit): void {
-    const { syscall } = event
+    const { syscall, others } = event
     if (event.id.node !== this.node) this.turnTo(event.id.node)
-    if (syscall !== undefined) {
-      this.machine.arch = syscall.arch
-      if (syscall.pid >= 0) this.interpretCall(event, syscall, callOf(syscall.arch, syscall.syscall), emit)
-    } else if (event.others.length > 0) this.interpretUring(event, emit)
+    if (syscall !== undefined) this.machine.arch = syscall.arch
+    const uring = others.length > 0 ? uringCallOf(event) : undefined
+    if (uring !== undefined) this.interpretUring(event, uring, emit)
+    else if (syscall !== undefined && syscall.pid >= 0)
+      this.interpretCall(event, syscall, callOf(syscall.arch, syscall.syscall), emit)
   }
 
   /** The same, and what there is to show of the event besides. */
   understand(event: AuditEvent, emit: Emit = () => undefined): Understood {
     this.clearLast()
     this.interpret(event, emit)
-    const uring = event.syscall === undefined ? uringCallOf(event) : undefined
-    const syscall = event.syscall ?? uring?.syscall
+    const uring = uringCallOf(event)
+    const syscall = uring?.syscall ?? event.syscall
     if (syscall === undefined) return NOTHING
     const call = uring?.call ?? callOf(syscall.arch, syscall.syscall)
-    const { actor } = this
     return {
-      actor,
+      actor: this.actor,
       call: uring?.name ?? callName(syscall.arch, syscall.syscall),
-      arch: uring === undefined ? archName(syscall.arch) : '',
+      arch: event.syscall === undefined ? '' : archName(syscall.arch),
       peer: this.peer ?? this.addressOf(event, peerActionOf(call, syscall)),
       // A call that failed and an exec change nothing, so their paths were not looked at.
       paths: this.paths.length > 0 ? this.paths : this.machine.files.resolve(event, syscall, call),
@@ -157,12 +157,16 @@ export class Interpreter {
     }
   }
 
-  private interpretUring(event: AuditEvent, emit: Emit): void {
-    const uring = uringCallOf(event)
-    if (uring === undefined || uring.syscall.pid < 0) return
-    const { syscall, call } = uring
-    this.actor = this.machine.processes.uringActor(syscall, event.id.timeMs)
-    this.interpretDeeds(event, syscall, call, this.actor, emit)
+  private interpretUring(event: AuditEvent, { syscall, call }: UringCall, emit: Emit): void {
+    if (syscall.pid < 0) return
+    const { processes } = this.machine
+    const { timeMs } = event.id
+    const actor =
+      event.syscall === undefined
+        ? processes.uringActor(syscall, timeMs)
+        : processes.actor(event.syscall, timeMs)
+    this.actor = actor
+    this.interpretDeeds(event, syscall, call, actor, emit)
   }
 
   /** What was done to hosts and files. */

@@ -68,17 +68,23 @@ const INTERPRETERS: ReadonlyMap<string, Interpreter> = new Map<string, Interpret
   ],
 ])
 
-/** `/usr/bin/python3.11` and `php8.2-cgi` are what their letters say. */
-function interpreterOf(exe: string): Interpreter | undefined {
-  const name = exe.slice(exe.lastIndexOf('/') + 1)
+/** `python3.11` and `php8.2-cgi` are what their letters say. */
+function interpreterNamed(name: string): Interpreter | undefined {
   return INTERPRETERS.get(name) ?? INTERPRETERS.get(name.replace(/[-.\d].*$/, ''))
 }
 
+/** Programs that are many: which one they are is told by the name they are called by, and by nothing else. */
+const MULTI_CALL: ReadonlySet<string> = new Set(['busybox', 'toybox', 'coreutils'])
+/** What else may stand there is no name of theirs, and they end at once. */
+const APPLET = /^[\w[.-]+$/
+
 /**
- * The script that a program runs, as a path relative to nothing but the current directory, or `-m MODULE`.
+ * The script that a program runs, as a path relative to nothing but the current directory, or `-m MODULE`, which is also
+ * how the programs within busybox and the like are told apart.
  *
  * Two witnesses: for a file with `#!` the kernel logs the script as PATH item 0 and the interpreter as item 1, and puts
- * both into argv; for `python3 app.py` only argv tells. argv[0] is the caller's choice and never counts.
+ * both into argv; for `python3 app.py` only argv tells. argv[0] is the caller's choice and counts only for busybox, which
+ * goes by it; the link that was executed does not decide what busybox does.
  */
 export function scriptOf(
   exe: string,
@@ -94,9 +100,26 @@ export function scriptOf(
   ) {
     return fileNamed(first.name)
   }
-  const interpreter = interpreterOf(exe)
+  const program = lastPart(exe)
+  if (MULTI_CALL.has(program)) return appletAmong(argv, program)
+  const interpreter = interpreterNamed(program)
   return interpreter === undefined ? undefined : scriptAmong(argv, interpreter)
 }
+
+/** `busybox wget …` and `wget …`; a shell among them is told by its script, if it has one. */
+function appletAmong(argv: readonly string[], program: string): string | undefined {
+  const called = calledBy(argv[0])
+  const words = called === program ? argv.slice(1) : argv
+  const applet = called === program ? lastPart(words[0] ?? '') : called
+  if (!APPLET.test(applet) || applet.startsWith('-')) return undefined
+  const interpreter = INTERPRETERS.get(applet)
+  return (interpreter === undefined ? undefined : scriptAmong(words, interpreter)) ?? `-m ${applet}`
+}
+
+/** A login shell is called with a dash before its name. */
+const calledBy = (word = ''): string => lastPart(word.startsWith('-') ? word.slice(1) : word)
+
+const lastPart = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
 
 function scriptAmong(argv: readonly string[], interpreter: Interpreter): string | undefined {
   const { code, module = '', file = '', value = '', rest = '', next = '', isShell = false } = interpreter

@@ -3,11 +3,12 @@ import type { SyscallRecord } from '../domain/record.ts'
 import { type Call, callNamed } from './calls.ts'
 import { URING_OPS } from './tables/uring-ops.ts'
 
-/** An operation of io_uring: its name, what it means, and its record in the shape of a system call's. */
+/** What io_uring did for a process, in the shape of a system call. */
 export interface UringCall {
+  /** Of the operation; of several, all of them. */
   readonly name: string
   readonly call: Call
-  /** Without exe and comm, which the record does not have, and with arguments that point nowhere. */
+  /** With the result of the operation, and with arguments that point nowhere. */
   readonly syscall: SyscallRecord
 }
 
@@ -20,32 +21,55 @@ const UNSET = 4_294_967_295
 const UNKNOWN = -1
 const NO_KEYS: readonly string[] = []
 const GS = '\u001d'
+/** Several operations in one event: whose record a PATH is is not told, but CREATE and DELETE still are. */
+const SEVERAL: Call = { does: 'names', directory: 0 }
 
 /**
- * The work that io_uring did for a process, which the kernel tells in a URINGOP record (kernel/auditsc.c,
- * audit_log_uring): no system call, but most operations are named after the call that does the same.
+ * The operations that an event tells of in URINGOP records (kernel/auditsc.c, audit_log_uring); undefined when it has
+ * none. Most are named after the system call that does the same.
+ *
+ * A thread of the kernel does the work in an event of its own, whose record has neither exe nor login uid, and whose
+ * PATH records have no names: those were read when the operation was handed in. What io_uring_enter(2) could do at once
+ * is told in the event of that call, with names.
  */
 export function uringCallOf(event: AuditEvent): UringCall | undefined {
-  const body = event.others.find(({ name, body }) => name === 'URINGOP' && body !== undefined)?.body
-  if (body === undefined) return undefined
+  const ops: Op[] = []
+  for (const { name, body } of event.others)
+    if (name === 'URINGOP' && body !== undefined) ops.push(opOf(body))
+  // One that had to wait is told twice: as EAGAIN, and with its result.
+  const op = ops.find(({ syscall }) => syscall.success === true) ?? ops.at(-1)
+  if (op === undefined) return undefined
+  const names = [...new Set(ops.map(({ name }) => name))]
+  const { success, exit } = op.syscall
+  return {
+    name: names.join(','),
+    call: names.length === 1 ? callNamed(op.name) : SEVERAL,
+    syscall: event.syscall === undefined ? op.syscall : { ...event.syscall, ...NO_ARGUMENTS, success, exit },
+  }
+}
+
+interface Op {
+  readonly name: string
+  readonly syscall: SyscallRecord
+}
+
+const NO_ARGUMENTS = { a0: UNKNOWN, a1: UNKNOWN, a2: UNKNOWN, a3: UNKNOWN }
+
+/** `uring_op=18 success=yes exit=0 items=1 ppid=… pid=… uid=…`. The descriptor of a file that was opened is not told. */
+function opOf(body: string): Op {
   const fields = fieldsOf(body)
   const number = (key: string): number => Number(fields.get(key) ?? UNKNOWN)
   const op = number('uring_op')
-  const name = URING_OPS[op] ?? String(op)
   const success = fields.get('success')
   return {
-    name,
-    call: callNamed(name),
+    name: URING_OPS[op] ?? String(op),
     syscall: {
       type: 'SYSCALL',
       arch: 0,
       syscall: op,
       success: success === undefined ? undefined : success === 'yes',
-      exit: number('exit'),
-      a0: UNKNOWN,
-      a1: UNKNOWN,
-      a2: UNKNOWN,
-      a3: UNKNOWN,
+      exit: success === 'no' ? number('exit') : UNKNOWN,
+      ...NO_ARGUMENTS,
       items: number('items'),
       ppid: number('ppid'),
       pid: number('pid'),
@@ -63,12 +87,12 @@ export function uringCallOf(event: AuditEvent): UringCall | undefined {
 /** Up to the label, which may hold anything. */
 function fieldsOf(body: string): ReadonlyMap<string, string> {
   const [told = ''] = body.split(/ subj=|\u001d/, 1)
-  return new Map(told.split(' ').map((pair) => splitPair(pair)))
-}
-
-function splitPair(pair: string): readonly [key: string, value: string] {
-  const equals = pair.indexOf('=')
-  return [pair.slice(0, equals), pair.slice(equals + 1)]
+  return new Map(
+    told.split(' ').map((pair) => {
+      const equals = pair.indexOf('=')
+      return [pair.slice(0, equals), pair.slice(equals + 1)]
+    }),
+  )
 }
 
 /** The name that an ENRICHED log has for the real uid. */

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { edgeTexts, runCore } from '../support/edges.ts'
+import { type Activity, NO_WORLD, type Understood } from '../../agent/domain/activity.ts'
+import { Interpreter } from '../../agent/interpret/interpreter.ts'
+import { textOfBytes } from '../../agent/parse/text.ts'
+import { edgeTexts, printed, runCore } from '../support/edges.ts'
 import { event, execve, line, path, syscall, CALL } from '../support/log.ts'
 
 const ACTOR = 'proc::1000:/bin/x'
@@ -33,10 +36,30 @@ describe('connections', () => {
   test.each([
     ['AF_UNSPEC dissolves one', 'saddr=00000000000000000000000000000000'],
     ['netlink is of this host', 'saddr=100000000000000000000000'],
+    ['netlink with groups', 'saddr=100000000000000001000000'],
     ['an unnamed socket has no name', 'saddr=0100'],
     ['nothing was given', 'saddr='],
   ])('%s', (_, saddr) => {
     expect(connect({}, saddr)).toEqual([])
+  })
+
+  test.each([
+    ['vsock', 'saddr=28000000000400000200000000000000', 'host:vsock:2:1024'],
+    // ETH_P_ALL on interface 7.
+    ['packet', 'saddr=1100000307000000010000060000000000000000', 'host:packet:0x0003'],
+    ['an abstract name', 'saddr=01000061006200', String.raw`host:unix:@a\x00b\x00`],
+    ['an abstract name of nothing', 'saddr=010000', 'host:unix:@'],
+    ['bluetooth, whatever stands in the address', 'saddr=1F000110AABBCCDDEEFF0000', 'host:family-31'],
+  ])('by %s', (_, saddr, host) => {
+    expect(connect({}, saddr)).toEqual([`connect ${ACTOR}->${host}`])
+    expect(edgesOf(['SYSCALL', syscall('bind')], ['SOCKADDR', saddr])).toEqual([`listen ${ACTOR}->${host}`])
+  })
+
+  test('accept by vsock is from a machine, whatever its port', () => {
+    const accept = (port: string): string[] =>
+      edgesOf(['SYSCALL', syscall('accept')], ['SOCKADDR', `saddr=28000000${port}0300000000000000`])
+    expect(accept('00040000')).toEqual([`accept ${ACTOR}->host:vsock:3:*`])
+    expect(accept('01040000')).toEqual(accept('00040000'))
   })
 
   test('without SOCKADDR there is no address', () => {
@@ -253,4 +276,196 @@ test('records without a process say nothing', () => {
     edgesOf(['SYSCALL', `arch=c000003e syscall=${CALL.connect} success=yes exit=0`], ['SOCKADDR', HTTPS]),
   ).toEqual([])
   expect(runCore(line('USER_LOGIN', 1, `pid=1 uid=0 msg='op=login exe="/bin/x" ${HTTPS}'`)).edges).toEqual([])
+})
+
+describe('machines that share a log', () => {
+  const on = (node: string, serial: number, ...records: (readonly [string, string])[]): string =>
+    event(serial, records, { node })
+  const fchmod = [
+    ['SYSCALL', syscall('fchmod', { items: 1 })],
+    ['CWD', 'cwd="/"'],
+    ['PATH', path(0, undefined, 9, 'NORMAL')],
+  ] as const
+
+  test('share neither pids nor inodes', () => {
+    const log = [
+      on('web-01', 1, ['SYSCALL', syscall('execve', { exe: '"/bin/server"' })], ['EXECVE', execve(['x'])]),
+      on(
+        'web-01',
+        2,
+        ['SYSCALL', syscall('creat', { exe: '"/bin/server"', items: 2 })],
+        ['CWD', 'cwd="/"'],
+        ['PATH', path(0, '/srv/', 8, 'PARENT')],
+        ['PATH', path(1, '/srv/x', 9, 'CREATE')],
+      ),
+      on('web-02', 1, ['SYSCALL', syscall('execve', { pid: 101, ppid: 100 })], ['EXECVE', execve(['x'])]),
+      on('web-02', 2, ...fchmod),
+      on('web-01', 3, ['SYSCALL', syscall('execve', { pid: 101, ppid: 100 })], ['EXECVE', execve(['x'])]),
+      on('web-01', 4, ...fchmod),
+    ].join('')
+    expect(runCore(log).edges.map((edge) => printed(edge))).toEqual([
+      'exec proc::1000:?->proc::1000:/bin/server',
+      'create proc::1000:/bin/server->file:create:/srv/x',
+      'exec proc::1000:?->proc::1000:/bin/x',
+      'attribute proc::1000:/bin/x->file:attribute:?',
+      'exec proc::1000:/bin/server->proc::1000:/bin/x',
+      'attribute proc::1000:/bin/x->file:attribute:/srv/x',
+    ])
+  })
+
+  test('are not all this host: the first is, and only of it the world knows', () => {
+    const world = { ...NO_WORLD, userName: () => 'app' }
+    const exec = [['SYSCALL', syscall('execve')] as const, ['EXECVE', execve(['x'])] as const]
+    const { edges } = runCore([on('a', 1, ...exec), on('b', 1, ...exec), on('a', 2, ...exec)].join(''), world)
+    expect(edges.map(({ to }) => to)).toEqual(['proc::app:/bin/x', 'proc::1000:/bin/x', 'proc::app:/bin/x'])
+  })
+})
+
+describe('what there is to show of an event', () => {
+  /** The same events understood and interpreted, by two interpreters. */
+  const understood = (...events: (readonly (readonly [string, string])[])[]): Understood[] => {
+    const told: Understood[] = []
+    const [shown, plain] = [0, 1].map(() => new Interpreter(NO_WORLD, textOfBytes))
+    const log = events.map((records, index) => event(index + 1, records)).join('')
+    for (const each of runCore(log).events) {
+      const seen: Activity[][] = [[], []]
+      if (shown !== undefined) told.push(shown.understand(each, (activity) => seen[0]?.push(activity)))
+      plain?.interpret(each, (activity) => seen[1]?.push(activity))
+      expect(seen[0]).toEqual(seen[1])
+    }
+    return told
+  }
+  const files = (...bodies: string[]): (readonly [string, string])[] => [
+    ['CWD', 'cwd="/srv"'],
+    ...bodies.map((body) => ['PATH', body] as const),
+  ]
+
+  test('of a connect', () => {
+    expect(
+      understood([
+        ['SYSCALL', syscall('connect')],
+        ['SOCKADDR', HTTPS],
+      ]),
+    ).toMatchObject([
+      {
+        actor: { exe: '/bin/x', user: '1000' },
+        call: 'connect',
+        arch: 'x86_64',
+        peer: { family: 'ip', address: '203.0.113.66', port: 443 },
+        paths: [],
+      },
+    ])
+  })
+
+  test('of one that is no edge, too', () => {
+    const netlink = ['SOCKADDR', 'saddr=100000000700000001000000'] as const
+    expect(understood([['SYSCALL', syscall('sendto')], netlink])[0]?.peer).toEqual({
+      family: 'netlink',
+      pid: 7,
+      groups: 1,
+    })
+    const failed = syscall('connect', { success: 'no', exit: -13 })
+    expect(
+      understood([
+        ['SYSCALL', failed],
+        ['SOCKADDR', 'saddr=0100'],
+      ])[0]?.peer,
+    ).toEqual({
+      family: 'unix',
+      path: '',
+      isAbstract: false,
+    })
+  })
+
+  test('of files: what was done to each, and how much the kernel said', () => {
+    const [openat, renameat, fchmod, connect] = understood(
+      [
+        ['SYSCALL', syscall('openat', { a0: 'ffffff9c', a2: '241', items: 2 })],
+        ...files(path(0, '/srv', 7, 'PARENT'), path(1, 'x', 9, 'CREATE')),
+      ],
+      [
+        ['SYSCALL', syscall('renameat', { a0: 3, a2: 3, items: 4 })],
+        ...files(
+          path(0, '/srv', 7, 'PARENT'),
+          path(1, '/srv', 7, 'PARENT'),
+          path(2, 'x', 9, 'DELETE'),
+          path(3, 'y', 9, 'CREATE'),
+        ),
+      ],
+      [['SYSCALL', syscall('fchmod', { items: 1 })], ...files(path(0, undefined, 10, 'NORMAL'))],
+      [
+        ['SYSCALL', syscall('connect', { items: 1 })],
+        ['SOCKADDR', 'saddr=01002F72756E2F7800'],
+        ...files(path(0, '/run/x', 11, 'NORMAL')),
+      ],
+    )
+    const high = { confidence: 'high' } as const
+    expect(openat?.paths).toEqual([
+      { path: '/srv', action: 'parent', ...high },
+      { path: '/srv/x', action: 'create', ...high },
+    ])
+    expect(renameat?.paths).toEqual([
+      { path: '/srv', action: 'parent', confidence: 'medium' },
+      { path: '/srv', action: 'parent', confidence: 'medium' },
+      { path: '/srv/x', action: 'rename', confidence: 'medium' },
+      { path: '/srv/y', action: 'rename', confidence: 'medium' },
+    ])
+    expect(fchmod?.paths).toEqual([{ path: '?', action: 'attribute', confidence: 'low' }])
+    expect(connect?.paths).toEqual([{ path: '/run/x', action: 'connect', ...high }])
+  })
+
+  test('of calls that opened, executed, failed', () => {
+    const normal = files(path(0, '/bin/x', 1, 'NORMAL'))
+    const actionOf = (call: Parameters<typeof syscall>[0], fields = {}): unknown =>
+      understood([['SYSCALL', syscall(call, { items: 1, ...fields })], ...normal])[0]?.paths[0]?.action
+    expect(actionOf('open')).toBe('open')
+    expect(actionOf('open', { a1: '1' })).toBe('write')
+    expect(actionOf('execve')).toBe('exec')
+    expect(actionOf('link')).toBe('none')
+    expect(actionOf('open', { a1: '1', success: 'no', exit: -13 })).toBe('none')
+    expect(actionOf('connect', { arch: '40000003', syscall: 102, a0: 3 })).toBe('connect')
+  })
+
+  test('a call that failed, and one that only reads, teach no more than they did before', () => {
+    const failed: readonly (readonly [string, string])[] = [
+      ['SYSCALL', syscall('open', { items: 1, success: 'no', exit: -13 })],
+      ...files(path(0, '/srv/x', 9, 'NORMAL')),
+    ]
+    const fchmod: typeof failed = [
+      ['SYSCALL', syscall('fchmod', { items: 1 })],
+      ...files(path(0, undefined, 9, 'NORMAL')),
+    ]
+    expect(understood(failed, fchmod)[1]?.paths).toEqual([
+      { path: '?', action: 'attribute', confidence: 'low' },
+    ])
+  })
+
+  test('of io_uring', () => {
+    const op = 'uring_op=18 success=yes exit=0 items=1 ppid=1 pid=100 uid=0 gid=0 euid=0 key=(null)'
+    expect(understood([['URINGOP', op], ...files(path(0, '/srv/x', 9, 'NORMAL'))])).toMatchObject([
+      { actor: { exe: '?' }, call: 'openat', arch: '', paths: [{ path: '/srv/x', action: 'open' }] },
+    ])
+  })
+
+  test('of an event without a process', () => {
+    expect(
+      understood([['SECCOMP', 'auid=1 uid=1 gid=1 pid=100 comm="x" sig=31 arch=c000003e syscall=59']]),
+    ).toEqual([{ actor: undefined, call: '', arch: '', peer: undefined, paths: [] }])
+  })
+})
+
+test('records of what the kernel noticed besides change nothing', () => {
+  const connect = [['SYSCALL', syscall('connect')] as const, ['SOCKADDR', HTTPS] as const]
+  const beside: (readonly [string, string])[] = [
+    [
+      'SECCOMP',
+      'auid=1 uid=0 gid=0 pid=100 comm="y" exe="/bin/y" sig=0 arch=c000003e syscall=59 code=0x7ffc0000',
+    ],
+    ['ANOM_ABEND', 'auid=1 uid=0 gid=0 pid=100 comm="y" exe="/bin/y" sig=11 res=1'],
+    ['ANOM_PROMISCUOUS', 'dev=eth0 prom=256 old_prom=0 auid=1 uid=0 gid=0 ses=1'],
+  ]
+  for (const record of beside) {
+    expect(edgesOf(record, ...connect)).toEqual([`connect ${ACTOR}->${HOST}`])
+    expect(edgesOf(record)).toEqual([])
+  }
 })

@@ -181,3 +181,33 @@ describe('by #!', () => {
     expect(scriptOf(exe, argv, paths(...names))).toBe(script)
   })
 })
+
+// busybox goes by argv[0], or by the next word when it is called by its own name (its README, "Usage").
+describe('one program that is many', () => {
+  test.each<[exe: string, argv: string, script: string | undefined]>([
+    ['/bin/busybox', 'wget|http://203.0.113.66/x', '-m wget'],
+    ['/bin/busybox', '/bin/ls|-l', '-m ls'],
+    ['/bin/busybox', 'busybox|nc|-l', '-m nc'],
+    ['/bin/busybox', '/usr/bin/busybox|/bin/nc|-l', '-m nc'],
+    ['/bin/busybox', '[|-e|/x|]', '-m ['],
+    ['/bin/busybox', 'sh|-c|wget http://203.0.113.66/x', '-m sh'],
+    ['/bin/busybox', 'sh|/srv/run.sh', '/srv/run.sh'],
+    ['/bin/busybox', 'busybox|sh|/srv/run.sh', '/srv/run.sh'],
+    ['/bin/busybox', '-ash', '-m ash'],
+    ['/bin/busybox', 'busybox', undefined],
+    ['/bin/busybox', 'busybox|--install', undefined],
+    ['/bin/busybox', 'what is this', undefined],
+    ['/bin/busybox', '', undefined],
+    ['/usr/bin/toybox', 'tar|-x', '-m tar'],
+    ['/usr/bin/coreutils', 'rm|-r|x', '-m rm'],
+    ['/usr/bin/wget', 'busybox|nc', undefined],
+  ])('%s as %s', (exe, argv, script) => {
+    expect(scriptOf(exe, argv.split('|'), paths('/bin/anything', LOADER))).toBe(script)
+  })
+
+  test('runs a script with #! as any shell does', () => {
+    expect(scriptOf('/bin/busybox', ['/bin/sh', './run.sh'], paths('./run.sh', '/bin/sh', LOADER))).toBe(
+      './run.sh',
+    )
+  })
+})
