@@ -17,7 +17,7 @@ export function eventText(event: ShownEvent): string {
     event.argv?.map(word).join(' '),
     event.argvTruncated === true ? '…' : undefined,
     event.cwd === undefined ? undefined : `cwd ${word(event.cwd)}`,
-    ...event.paths.map(pathText),
+    ...event.paths.map((path) => pathText(path, event.exe)),
     event.peer && peerText(event.peer),
     ...(event.targets ?? []).map(({ pid, uid, comm }) => `→ pid ${pid} uid ${uid} ${word(comm)}`),
     ...details.map((detail) => detailText(detail, event)),
@@ -58,9 +58,9 @@ function whoText({ pid, ppid, uid, euid, auid }: ShownEvent): string {
   return parts.length === 0 ? '' : `${parts.join(' ')}:`
 }
 
-/** Directories that names lie in say nothing that the names do not. */
-function pathText({ path, action, confidence }: ShownPath): string | undefined {
-  if (action === 'parent') return undefined
+/** Left out are the directories that names lie in, and a program that is named already. */
+function pathText({ path, action, confidence }: ShownPath, exe: string | undefined): string | undefined {
+  if (action === 'parent' || (action === 'exec' && path === exe)) return undefined
   return `${action === 'none' ? 'path' : action} ${word(path)}${confidence === 'low' ? '(?)' : ''}`
 }
 
