@@ -289,6 +289,19 @@ const argumentsOfPrograms: Group = {
       'the quote decides',
       started(['argc=3 a0="sh" a1="6D79" a2=6D7920'], ['sh', '6D79', 'my ']),
     ),
+    input(
+      'an index that no list has: `a4000000000="x"`',
+      'that some are missing',
+      event(
+        6,
+        [
+          ['SYSCALL', call(EXECVE)],
+          ['EXECVE', 'argc=2 a0="x" a4000000000="x"'],
+          ['PROCTITLE', 'proctitle="sh"'],
+        ],
+        { argvIncomplete: true },
+      ),
+    ),
     input('200,000 arguments', 'all, or that some are missing', manyArguments(200_000)),
     input(
       'BPRM_FCAPS between SYSCALL and EXECVE',
