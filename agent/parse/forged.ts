@@ -1,4 +1,4 @@
-import { CR, EQUALS, GS, hexDigit, LF, SPACE } from './bytes.ts'
+import { CR, EQUALS, hexDigit, LF, SPACE } from './bytes.ts'
 
 const NUL = 0
 const UNIX = 1
@@ -89,7 +89,7 @@ export class ForgedLines {
 
   private expect(line: Buffer, texts: readonly Buffer[]): true {
     this.addresses = texts.flatMap(waysToWrite)
-    const open = line.includes(GS) ? this.beginsIn(line) : NOTHING
+    const open = this.beginsIn(line)
     this.expected = open.length === 0 ? NOTHING : open
     return true
   }
@@ -145,7 +145,7 @@ function linesOf(text: Buffer): Buffer[] {
   return [...lines, text.subarray(start)]
 }
 
-/** Whether a line ends with `path=` (or before audit 2.8: `local `) and the first line of an address. */
+/** Whether a line ends with `path=` (or before audit 2.8: `local `) and the first line of an address; no RAW one does. */
 function isWrittenAtEnd(line: Buffer, first: Buffer | undefined): boolean {
   if (first === undefined) return false
   const before = (end: number): boolean => {

@@ -123,6 +123,12 @@ describe('an attempt that became nothing', () => {
     expect(readLines(log)).toEqual({ lines: linesOf(log), attempts: [true] })
   })
 
+  test('in RAW format, with what the next record is going to be', () => {
+    const record = line('SOCKADDR', 5, `saddr=0100${hexOf(`\n${linesOf(AFTER).join('\n')}`)}`)
+    const log = BEFORE + record + AFTER
+    expect(readLines(log)).toEqual({ lines: linesOf(log), attempts: [true] })
+  })
+
   test('through a plugin, for which auditd turns the newlines into spaces', () => {
     const log = `${BEFORE}${linesOf(sockaddr(`/x\n${FORGED}\n`)).join(' ')}\n${AFTER}`
     expect(readLines(log)).toEqual({ lines: linesOf(log), attempts: [true] })
@@ -172,6 +178,11 @@ describe('a log that was torn or edited', () => {
   test('in the middle of a line', () => {
     const log = `${first}\n${FORGED.slice(0, -10)}\n${AFTER}`
     expect(readLines(log).lines).toEqual([first, ...linesOf(AFTER)])
+  })
+
+  test('where an empty line is due', () => {
+    const log = `${linesOf(sockaddr('/x\n\n\ny'))[0] ?? ''}\n${AFTER}`
+    expect(readLines(log).lines).toEqual(linesOf(log))
   })
 
   test('a suffix that is not the one of the address is not waited for', () => {
