@@ -119,6 +119,13 @@ describe('hosts', () => {
     [hostName({ family: 'ip', address: '::', port: 0 }), 'host:[::]:0'],
     [callerName({ family: 'ip', address: '203.0.113.66', port: 51234 }), 'host:203.0.113.66:*'],
     [callerName({ family: 'ip', address: '::1', port: 51234 }), 'host:[::1]:*'],
+    [hostName({ family: 'vsock', cid: 2, port: 1024 }), 'host:vsock:2:1024'],
+    [callerName({ family: 'vsock', cid: 3, port: 51234 }), 'host:vsock:3:*'],
+    // Which interface has which number changes with every boot and every container.
+    [hostName({ family: 'packet', protocol: 3, interface: 7 }), 'host:packet:0x0003'],
+    [hostName({ family: 'packet', protocol: 0x88cc, interface: 1 }), 'host:packet:0x88cc'],
+    [hostName({ family: 'netlink', pid: 7, groups: 1 }), 'host:netlink:1'],
+    [hostName({ family: 'other', number: 31, data: '0110aabbccddeeff' }), 'host:family-31'],
     [hostName({ family: 'unix', path: '/run/x.sock', isAbstract: false }), 'host:unix:/run/x.sock'],
     [hostName({ family: 'unix', path: '/run/x.sock', isAbstract: true }), 'host:unix:@/run/x.sock'],
     [callerName({ family: 'unix', path: 'a\0b', isAbstract: true }), String.raw`host:unix:@a\x00b`],

@@ -500,6 +500,225 @@ describe('a rename', () => {
   })
 })
 
+describe('a directory', () => {
+  const directory = (item: number, name: string | undefined, inode: number, type: string): string =>
+    path(item, name, inode, type).replace('mode=0100644', 'mode=040755')
+  const made: Step = {
+    call: 'open',
+    fields: { a1: '41' },
+    paths: [path(0, '/old/sub/', 31, 'PARENT'), path(1, '/old/sub/x', 32, 'CREATE')],
+  }
+  const rename = (from: string, to: string, inode = 30): Step => ({
+    call: 'rename',
+    paths: [
+      path(0, '/', 2, 'PARENT'),
+      path(1, '/', 2, 'PARENT'),
+      directory(2, from, inode, 'DELETE'),
+      directory(3, to, inode, 'CREATE'),
+    ],
+  })
+  const fchmod = (inode: number): Step => ({
+    call: 'fchmod',
+    fields: { a0: 3 },
+    paths: [path(0, undefined, inode, 'NORMAL')],
+  })
+  const last = (...steps: readonly Step[]): string | undefined => changes(...steps).at(-1)
+
+  test('that is renamed takes along what lies in it, however deep', () => {
+    expect(last(made, rename('/old', '/new'), fchmod(32))).toBe('attribute /new/sub/x')
+    const unlinkat: Step = {
+      call: 'unlinkat',
+      fields: { a0: 3 },
+      paths: [directory(0, '/srv/app', 31, 'PARENT'), path(1, 'x', 32, 'DELETE')],
+    }
+    expect(last(made, rename('/old', '/new'), unlinkat)).toBe('delete /new/sub/x')
+  })
+
+  test('that is renamed again and again, and another in its place', () => {
+    const steps = [made, rename('/old', '/new'), rename('/other', '/old', 40), rename('/old', '/third', 40)]
+    expect(last(...steps, fchmod(32))).toBe('attribute /new/sub/x')
+    expect(last(...steps, rename('/new', '/old'), fchmod(32))).toBe('attribute /old/sub/x')
+    const inBetween = fchmod(32)
+    expect(last(made, rename('/old', '/new'), inBetween, rename('/new', '/end'), inBetween)).toBe(
+      'attribute /end/sub/x',
+    )
+  })
+
+  test('that is renamed does not take along what is only called alike', () => {
+    const alike: Step = { call: 'open', fields: { a1: '1' }, paths: [path(0, '/older', 33, 'NORMAL')] }
+    expect(last(alike, rename('/old', '/new'), fchmod(33))).toBe('attribute /older')
+    const seenSince: Step = { call: 'open', fields: { a1: '1' }, paths: [path(0, '/old/x', 34, 'NORMAL')] }
+    expect(last(rename('/old', '/new'), seenSince, fchmod(34))).toBe('attribute /old/x')
+  })
+
+  test('that was a file all the time moves nothing', () => {
+    const file: Step = {
+      ...rename('/old', '/new'),
+      paths: rename('/old', '/new').paths.map((body) => body.replace('mode=040755', 'mode=0100644')),
+    }
+    expect(last(made, file, fchmod(32))).toBe('attribute /old/sub/x')
+  })
+
+  test('that goes where nobody knows takes along what lies in it', () => {
+    const away: Step = {
+      call: 'renameat',
+      fields: { a0: AT_FDCWD, a2: 4 },
+      paths: [
+        directory(0, '/', 2, 'PARENT'),
+        directory(1, '/srv/app', 50, 'PARENT'),
+        directory(2, '/old', 30, 'DELETE'),
+        directory(3, 'b', 30, 'CREATE'),
+      ],
+    }
+    expect(last(made, away, fchmod(32))).toBe('attribute ?')
+  })
+
+  test('that is deleted leaves nothing behind', () => {
+    const rmdir: Step = {
+      call: 'unlink',
+      fields: { syscall: 84 },
+      paths: [path(0, '/old/', 30, 'PARENT'), directory(1, '/old/sub', 31, 'DELETE')],
+    }
+    // The file in it must have been deleted before, so its inode is another file now.
+    expect(last(made, rmdir, fchmod(32))).toBe('attribute ?')
+  })
+
+  test('of 10,000 renamed is still known, if it was seen lately', () => {
+    const rounds = Array.from({ length: 5000 }, () => [rename('/old', '/new'), rename('/new', '/old')]).flat()
+    expect(last(made, ...rounds, made, rename('/old', '/new'), fchmod(32))).toBe('attribute /new/sub/x')
+    expect(last(made, ...rounds, fchmod(32))).not.toBe('attribute /new/sub/x')
+  })
+
+  // open(2), O_TMPFILE: the name is that of the directory; the inode, as recorded, that of the new file.
+  test('in which a file without a name is made is not written', () => {
+    const temporary: Step = {
+      call: 'openat',
+      fields: { a0: AT_FDCWD, a2: '410002' },
+      paths: [path(0, '/tmp', 35, 'NORMAL')],
+    }
+    expect(changes(temporary)).toEqual([])
+    expect(changes(temporary, fchmod(35))).toEqual(['attribute ?'])
+    expect(changes({ ...temporary, fields: { a0: AT_FDCWD, a2: '10002' } })).toEqual(['write /tmp'])
+  })
+
+  test('is learned from a name seen from the current directory, too', () => {
+    const step: Step = {
+      call: 'mkdirat',
+      fields: { a0: AT_FDCWD },
+      cwd: '/data',
+      paths: [path(0, 'a/', 31, 'PARENT'), path(1, 'a/b', 33, 'CREATE')],
+    }
+    const unlinkat: Step = {
+      call: 'unlinkat',
+      fields: { a0: 3 },
+      paths: [path(0, '/srv/app', 31, 'PARENT'), path(1, 'x', 32, 'DELETE')],
+    }
+    expect(changes(step, unlinkat)).toEqual(['create /data/a/b', 'delete /data/a/x'])
+    const ofDescriptor = { ...step, fields: { a0: 3 } }
+    expect(changes(ofDescriptor, unlinkat)).toEqual(['create ?/a/b', 'delete ?/x'])
+  })
+})
+
+describe('an inode', () => {
+  const fchmod: Step = { call: 'fchmod', fields: { a0: 3 }, paths: [path(0, undefined, 9, 'NORMAL')] }
+
+  test('that is used again at once is the new file', () => {
+    const gone: Step = { call: 'unlink', paths: [TMP, path(1, '/tmp/first', 9, 'DELETE')] }
+    const second: Step = {
+      call: 'creat',
+      paths: [path(0, '/srv/', 7, 'PARENT'), path(1, '/srv/second', 9, 'CREATE')],
+    }
+    expect(changes(learnsTmp, gone, second, fchmod).at(-1)).toBe('attribute /srv/second')
+    expect(changes(learnsTmp, second, fchmod).at(-1)).toBe('attribute /srv/second')
+  })
+
+  test('of a file that is made where nobody knows says nothing of where an older one was', () => {
+    const made: Step = {
+      call: 'openat',
+      fields: { a0: 3, a2: '41' },
+      paths: [path(0, '/srv/app', 77, 'PARENT'), path(1, 'first', 9, 'CREATE')],
+    }
+    expect(changes(learnsTmp, made, fchmod).slice(1)).toEqual(['create ?/first', 'attribute ?'])
+  })
+
+  test('of a file with two names does not tell which of them is deleted', () => {
+    const unlinkat = (name: string): Step => ({
+      call: 'unlinkat',
+      fields: { a0: 3 },
+      paths: [path(0, '/srv/app', 77, 'PARENT'), path(1, name, 9, 'DELETE')],
+    })
+    expect(changes(learnsTmp, unlinkat('second')).at(-1)).toBe('delete ?/second')
+    expect(changes(learnsTmp, unlinkat('first')).at(-1)).toBe('delete /tmp/first')
+    const link: Step = {
+      call: 'linkat',
+      fields: { a0: AT_FDCWD, a2: 3 },
+      paths: [
+        path(0, '/srv/app', 77, 'PARENT'),
+        path(1, '/tmp/first', 9, 'NORMAL'),
+        path(2, 'second', 9, 'CREATE'),
+      ],
+    }
+    expect(changes(learnsTmp, link).at(-1)).toBe('create ?/second')
+  })
+
+  test('of a renamed file is not known by its old name, when the new one is not known', () => {
+    const moved: Step = {
+      call: 'renameat',
+      fields: { a0: AT_FDCWD, a2: 4 },
+      paths: [
+        TMP,
+        path(1, '/srv/app', 77, 'PARENT'),
+        path(2, '/tmp/first', 9, 'DELETE'),
+        path(3, 'second', 9, 'CREATE'),
+      ],
+    }
+    expect(changes(learnsTmp, moved, fchmod).at(-1)).toBe('attribute ?')
+  })
+})
+
+describe('/proc', () => {
+  const DIRECTORY = path(0, '/srv/app', 77, 'PARENT')
+  const world = (paths: Readonly<Record<string, string>>): World => ({
+    ...NO_WORLD,
+    descriptorPath: (pid, fd, inode) => paths[`${pid} ${fd} ${inode}`],
+  })
+
+  test('is believed while a descriptor is the file of the record', () => {
+    const unlinkat: Step = {
+      call: 'unlinkat',
+      fields: { a0: 3 },
+      paths: [DIRECTORY, path(1, 'x', 9, 'DELETE')],
+    }
+    expect(changesOf(world({ '100 3 77': '/spool' }), unlinkat)).toEqual(['delete /spool/x'])
+    expect(changesOf(world({ '100 3 78': '/spool' }), unlinkat)).toEqual(['delete ?/x'])
+  })
+
+  test('knows an opened file by what the call returned', () => {
+    const openat: Step = {
+      call: 'openat',
+      fields: { a0: 3, a2: '1', exit: 8 },
+      paths: [path(0, 'x', 9, 'NORMAL')],
+    }
+    expect(changesOf(world({ '100 8 9': '/spool/x' }), openat)).toEqual(['write /spool/x'])
+    // Whether descriptor 3 is still the directory, nothing tells.
+    expect(changesOf(world({ '100 3 9': '/spool' }), openat)).toEqual(['write ?/x'])
+  })
+
+  test('does not know the directory of a name with directories of its own', () => {
+    const mkdirat: Step = {
+      call: 'mkdirat',
+      fields: { a0: 3 },
+      paths: [path(0, 'a/', 77, 'PARENT'), path(1, 'a/b', 78, 'CREATE')],
+    }
+    expect(changesOf(world({ '100 3 77': '/wrong' }), mkdirat)).toEqual(['create ?/a/b'])
+  })
+
+  test('has no path for what is no file', () => {
+    const fchown: Step = { call: 'fchown', fields: { a0: 5 }, paths: [path(0, undefined, 9, 'NORMAL')] }
+    expect(changesOf(world({ '100 5 9': 'pipe:[9]' }), fchown)).toEqual(['attribute ?'])
+  })
+})
+
 test('what is remembered is bounded, and the oldest goes first', () => {
   const steps = Array.from({ length: 70_000 }, (_, index): Step => ({
     call: 'open',

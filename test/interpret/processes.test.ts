@@ -66,6 +66,13 @@ class Story {
     ])
   }
 
+  trace(pid: number): this {
+    return this.write([
+      ['SYSCALL', syscall('ptrace', { pid: 7, a0: '10', a1: pid.toString(16) })],
+      ['OBJ_PID', `opid=${pid} oauid=-1 ouid=1000 oses=-1 ocomm="bash"`],
+    ])
+  }
+
   failToExec(who: Who): this {
     return this.write([['SYSCALL', syscall('execve', { ...fields(who), success: 'no', exit: -2 })]])
   }
@@ -77,6 +84,13 @@ class Story {
   /** Execs of so many children, one after the other, which carries the pids forward. */
   execs(first: number, last: number, ppid = 9): this {
     for (let pid = first; pid <= last; pid++) this.exec({ pid, ppid, exe: '/bin/true', uid: 0 })
+    return this
+  }
+
+  /** The order of pids begins again and passes 4000 and 5000, though nobody there is seen: most processes never exec. */
+  around(): this {
+    for (let pid = 5500; pid < 32_768; pid += 500) this.execs(pid, pid)
+    for (let pid = 300; pid < 9000; pid += 500) this.execs(pid, pid)
     return this
   }
 
@@ -302,6 +316,53 @@ describe('a pid that is used again', () => {
   })
 })
 
+describe('a parent', () => {
+  const DAEMON: Told = { pid: 4000, exe: '/usr/sbin/cron', argv: ['cron'], uid: 0 }
+
+  test('may be silent for as long as it likes', () => {
+    const story = new Story()
+      .exec(DAEMON)
+      .exec({ pid: 4001, ppid: 4000, exe: '/bin/sh', argv: ['sh'], uid: 0 })
+    story.around().exec({ pid: 9001, ppid: 4000, exe: '/bin/sh', argv: ['sh'], uid: 0 })
+    expect(story.edges.at(-1)).toBe('exec proc::0:/usr/sbin/cron->proc::0:/bin/sh')
+  })
+
+  test('and what has never started anything may not: its pid was passed', () => {
+    const story = new Story().exec(DAEMON).around().exec({ pid: 9001, ppid: 4000, exe: '/bin/sh', uid: 0 })
+    expect(story.edges.at(-1)).toBe('exec proc::0:?->proc::0:/bin/sh')
+  })
+
+  test('stays one when it acts for another user in between', () => {
+    const story = new Story()
+      .exec(DAEMON)
+      .exec({ pid: 4001, ppid: 4000, exe: '/bin/sh', argv: ['sh'], uid: 0 })
+      .connect({ pid: 4000, exe: '/usr/sbin/cron', uid: 33, euid: 0 })
+      .connect({ pid: 4000, exe: '/usr/sbin/cron', uid: 0 })
+    story.around().exec({ pid: 9001, ppid: 4000, exe: '/bin/sh', argv: ['sh'], uid: 0 })
+    expect(story.edges.at(-1)).toBe('exec proc::0:/usr/sbin/cron->proc::0:/bin/sh')
+  })
+
+  test('is one by children that never exec', () => {
+    const story = new Story()
+      .exec({ ...DAEMON, exe: '/bin/bash', argv: ['bash', '/srv/run.sh'] })
+      .connect({ pid: 4001, ppid: 4000, exe: '/bin/bash', uid: 0 })
+    story.around().exec({ pid: 9001, ppid: 4000, exe: '/bin/ls', uid: 0 })
+    expect(story.edges.at(-1)).toBe('exec proc::0:/bin/bash</srv/run.sh->proc::0:/bin/ls')
+  })
+
+  test('whose exec was before the log began is not known, and its children are its children all the same', () => {
+    const story = new Story()
+      .exec({ pid: 51, ppid: 50, exe: '/bin/ls' })
+      .connect({ pid: 50, exe: '/bin/bash' })
+      .exec({ pid: 52, ppid: 50, exe: '/bin/ls' })
+    expect(story.edges).toEqual([
+      'exec proc::1000:?->proc::1000:/bin/ls',
+      `connect proc::1000:/bin/bash->${HOST}`,
+      'exec proc::1000:/bin/bash->proc::1000:/bin/ls',
+    ])
+  })
+})
+
 describe('users', () => {
   test('root may become anybody, and the child of root too', () => {
     const story = new Story()
@@ -415,6 +476,61 @@ describe('what /proc shows', () => {
     }
     const story = new Story(world).connect({ pid: 50, exe: '/usr/bin/curl' })
     expect(story.edges).toEqual([`connect proc::1000:/usr/bin/curl->${HOST}`])
+  })
+
+  describe('tells by the start whether it is the same process', () => {
+    /** The stamp of every event of the story. */
+    const NOW_MS = 1_795_210_797_987
+    const live = (pid: number, startMs: number): World => ({
+      ...NO_WORLD,
+      findProcess: (asked) =>
+        asked === pid ? found({ pid, startMs, argv: ['bash', '/srv/run.sh'] }) : undefined,
+    })
+
+    test('that acted, or started another', () => {
+      for (const [startMs, is] of [
+        [NOW_MS - 60_000, '/bin/bash</srv/run.sh'],
+        // The clock of the stamps is coarse.
+        [NOW_MS + 100, '/bin/bash</srv/run.sh'],
+        [NOW_MS + 5000, undefined],
+      ] as const) {
+        const world = live(50, startMs)
+        expect(new Story(world).connect({ pid: 50, exe: '/bin/bash' }).edges).toEqual([
+          `connect proc::1000:${is ?? '/bin/bash'}->${HOST}`,
+        ])
+        expect(new Story(world).exec({ pid: 51, ppid: 50, exe: '/bin/ls' }).edges).toEqual([
+          `exec proc::1000:${is ?? '?'}->proc::1000:/bin/ls`,
+        ])
+        expect(new Story(world).trace(50).edges).toEqual([
+          `trace proc::1000:/bin/x->proc::1000:${is ?? '[bash]'}`,
+        ])
+      }
+    })
+
+    test('at the start: an older event of the log was of another one', () => {
+      const seed = (startMs: number): FoundProcess[] => [
+        found({ pid: 50, startMs, argv: ['bash', '/srv/run.sh'] }),
+      ]
+      const connect = (startMs: number): string[] =>
+        new Story(NO_WORLD, seed(startMs)).connect({ pid: 50, exe: '/bin/bash' }).edges
+      expect(connect(NOW_MS - 60_000)).toEqual([`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`])
+      expect(connect(NOW_MS + 60_000)).toEqual([`connect proc::1000:/bin/bash->${HOST}`])
+    })
+
+    test('when the order of pids has passed it', () => {
+      const shell: Told = { pid: 5000, exe: '/bin/bash', argv: ['bash', '/srv/run.sh'] }
+      const later = (world: World): string | undefined =>
+        new Story(world).exec(shell).around().connect({ pid: 5000, exe: '/bin/bash' }).edges.at(-1)
+      const findsOther = (startMs: number): World => ({
+        ...NO_WORLD,
+        findProcess: (asked) =>
+          asked === 5000 ? found({ pid: 5000, startMs, argv: ['bash', '/srv/other.sh'] }) : undefined,
+      })
+      expect(later(NO_WORLD)).toBe(`connect proc::1000:/bin/bash->${HOST}`)
+      // What it was started as counts, not what it makes of its arguments later.
+      expect(later(findsOther(NOW_MS - 60_000))).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
+      expect(later(findsOther(NOW_MS + 900))).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
+    })
   })
 
   test('tells the container, which children keep', () => {
