@@ -171,19 +171,21 @@ function fullmon(words: readonly string[], output: string): Run {
   return run([FULLMON, ...words], '/dev/null', output)
 }
 
-function secondsOf(row: Row | undefined): number {
-  return median((row?.runs ?? []).map(({ seconds }) => seconds))
+/** Of the processor: programs beside it change that less than the time it takes. */
+function cpuOf(row: Row | undefined): number {
+  return median((row?.runs ?? []).map(({ cpuSeconds }) => cpuSeconds))
 }
 
 function report(title: string, rows: readonly Row[], starts: readonly Row[]): void {
   const events = rows[0]?.events ?? 0
   const unseen = rows[0]?.unseen ?? 0
   const isStart = rows === starts
-  const costs = rows.map((row, index) => secondsOf(row) - (isStart ? 0 : secondsOf(starts[index])))
+  const costs = rows.map((row, index) => cpuOf(row) - (isStart ? 0 : cpuOf(starts[index])))
   const results = rows.map((row, index) => ({
     edges: row.edges,
     databaseMb: row.megabytes,
-    seconds: secondsOf(row),
+    seconds: median(row.runs.map(({ seconds }) => seconds)),
+    cpuSeconds: cpuOf(row),
     microsecondsAnEvent: ((costs[index] ?? 0) / events) * 1e6,
     ratio: (costs[index] ?? 0) / (costs[0] ?? 0),
     peakMb: median(row.runs.map(({ peakMb }) => peakMb)),
@@ -197,11 +199,12 @@ function report(title: string, rows: readonly Row[], starts: readonly Row[]): vo
     `\n${title}${isStart ? '' : `; ${events} events, ${unseen} unseen edges; the start taken off`}; median of ${runs}.`,
   )
   printTable(
-    ['edges', 'database, MB', 's', 'µs/event', 'to the smallest', 'peak RSS, MB'],
+    ['edges', 'database, MB', 's', 'CPU s', 'CPU µs/event', 'to the smallest', 'peak RSS, MB'],
     results.map((result) => [
       result.edges.toLocaleString('en'),
       result.databaseMb.toFixed(1),
       result.seconds.toFixed(2),
+      result.cpuSeconds.toFixed(2),
       isStart ? '' : result.microsecondsAnEvent.toFixed(1),
       result.ratio.toFixed(2),
       result.peakMb.toFixed(0),
