@@ -84,6 +84,7 @@ interface Scanned extends Said {
 }
 
 function scan(text: string, hand: Hand): Scanned {
+  const { isKernel } = hand
   const fields = new Map<string, string>()
   const words: string[] = []
   const ended = (payloadAt?: number, isTorn = false): Scanned => {
@@ -95,57 +96,66 @@ function scan(text: string, hand: Hand): Scanned {
   for (;;) {
     at += matchAt(SPACES, text, at).length
     if (at >= text.length) return ended()
-    if (hand.isKernel && text.startsWith(PAYLOAD, at)) return ended(at + PAYLOAD.length)
-    if (!hand.isKernel && text[at] === '(') {
+    if (isKernel && text.startsWith(PAYLOAD, at)) return ended(at + PAYLOAD.length)
+    if (!isKernel && text[at] === '(') {
       isBracketed = true
       at++
     }
     const key = matchAt(KEY, text, at)
+    if (isKernel && TRANSLATED.test(key)) return ended()
+    const valueAt = key === '' ? at : at + key.length + 1
+    const written = key !== '' && hand.runsOn.has(key) ? untilKey(text, valueAt) : wordAt(text, valueAt)
+    if (isKernel && !written.startsWith('"') && TEAR.test(written)) return ended(undefined, true)
+    at = valueAt + written.length
     if (key === '') {
-      const word = matchAt(WORD, text, at)
-      if (hand.isKernel && TEAR.test(word)) return ended(undefined, true)
-      words.push(word)
-      at += word.length
+      words.push(written)
       continue
     }
-    if (hand.isKernel && TRANSLATED.test(key)) return ended()
-    at += key.length + 1
-    let value: string
-    if (text[at] === '"') {
-      const close = text.indexOf('"', at + 1)
-      const end = close < 0 ? text.length : close
-      value = text.slice(at + 1, end)
-      at = end + 1
-    } else {
-      const written = hand.runsOn.has(key) ? untilKey(text, at) : matchAt(WORD, text, at)
-      if (hand.isKernel && TEAR.test(written)) return ended(undefined, true)
-      const own = GLUED.exec(written)?.[0] ?? written
-      at += own.length
-      if (own === '(null)') continue
-      value = isBracketed ? own.replace(/[,)]+$/, '') : own
-      if (UNTRUSTED.has(key) && hand.hex.test(value)) value = bytesOfHex(value).toString('latin1')
-    }
-    // Before 3.x kernels wrote `old auid=4294967295 new auid=1000`.
-    const age = hand.isKernel ? words.at(-1) : undefined
-    if (age === 'old' || age === 'new') words.pop()
-    const name = age === 'old' ? `old-${key}` : key
-    if (!fields.has(name)) fields.set(name, textOf(value))
+    const name = isKernel ? ageless(key, words) : key
+    const value = valueOf(key, isBracketed ? written.replace(/[,)]+$/, '') : written, hand)
+    if (value !== undefined && !fields.has(name)) fields.set(name, textOf(value))
   }
 }
 
-function matchAt(pattern: RegExp, text: string, at: number): string {
-  pattern.lastIndex = at
-  return pattern.exec(text)?.[0] ?? ''
+/** A quoted value with its quotes, or what stands there up to the next space. */
+function wordAt(text: string, at: number): string {
+  if (text[at] === '"') {
+    const close = text.indexOf('"', at + 1)
+    return text.slice(at, close < 0 ? text.length : close + 1)
+  }
+  const word = matchAt(WORD, text, at)
+  return GLUED.exec(word)?.[0] ?? word
 }
 
-/** From `at` up to the next `key=` behind a space. */
+/** Up to the next `key=` behind a space. */
 function untilKey(text: string, at: number): string {
-  let end = at + matchAt(WORD, text, at).length
+  let end = at + wordAt(text, at).length
   for (;;) {
     const next = end + matchAt(SPACES, text, end).length
     if (next >= text.length || matchAt(KEY, text, next) !== '') return text.slice(at, end)
     end = next + matchAt(WORD, text, next).length
   }
+}
+
+/** Undefined for `(null)`. */
+function valueOf(key: string, written: string, { hex }: Hand): string | undefined {
+  if (written.startsWith('"'))
+    return written.slice(1, written.length > 1 && written.endsWith('"') ? -1 : undefined)
+  if (written === '(null)') return undefined
+  return UNTRUSTED.has(key) && hex.test(written) ? bytesOfHex(written).toString('latin1') : written
+}
+
+/** Before 3.x kernels wrote `old auid=4294967295 new auid=1000` for `old-auid=4294967295 auid=1000`. */
+function ageless(key: string, words: string[]): string {
+  const age = words.at(-1)
+  if (age !== 'old' && age !== 'new') return key
+  words.pop()
+  return age === 'old' ? `old-${key}` : key
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): string {
+  pattern.lastIndex = at
+  return pattern.exec(text)?.[0] ?? ''
 }
 
 /** The text that these bytes are, one character a byte. */

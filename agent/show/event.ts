@@ -62,7 +62,7 @@ export interface ShownPeer {
 
 export type ShownTarget = Pick<ObjPidRecord, 'pid' | 'uid' | 'comm'>
 
-/** Fields and words of one record as they stand in it. */
+/** Fields and words of one record as they stand in it, but for operations of io_uring, which are named. */
 export interface Detail {
   readonly type: string
   readonly words: string | undefined
@@ -150,10 +150,11 @@ function spokenBy(others: readonly Other[], { actor }: Understood): Spoken {
   const first = (key: string): string | undefined =>
     ranked.find(({ own }) => own.fields.has(key))?.own.fields.get(key)
   const number = (key: string): number | undefined => numberOf(first(key))
+  const operation = first('uring_op')
   const arch = first('arch')
   const success = first('success')
   return {
-    syscall: uringName(first('uring_op')) ?? nameWritten(arch, first('syscall')),
+    syscall: operation === undefined ? nameWritten(arch, first('syscall')) : uringName(operation),
     arch: arch === undefined ? undefined : archName(Number.parseInt(arch, 16)),
     success: success === undefined ? undefined : success === 'yes',
     exit: number('exit'),
@@ -190,10 +191,7 @@ function nameWritten(arch: string | undefined, syscall: string | undefined): str
   return number === undefined ? syscall : syscallName(Number.parseInt(arch ?? '', 16), number)
 }
 
-function uringName(written: string | undefined): string | undefined {
-  const number = numberOf(written)
-  return number === undefined ? written : (URING_OPS[number] ?? written)
-}
+const uringName = (written: string): string => URING_OPS[numberOf(written) ?? -1] ?? written
 
 /** Without the record of the call nothing is known but the names that stand there. */
 const shownPaths = (event: AuditEvent, { paths }: Understood): readonly ShownPath[] =>
@@ -258,7 +256,9 @@ function detailsOf(others: readonly Other[]): readonly Detail[] | undefined {
     .map(({ type, own: { fields, words } }) => ({
       type,
       words: words === '' ? undefined : words,
-      fields: Object.fromEntries(fields),
+      fields: Object.fromEntries(
+        [...fields].map(([key, value]) => [key, key === 'uring_op' ? uringName(value) : value]),
+      ),
     }))
   return details.length === 0 ? undefined : details
 }

@@ -58,10 +58,11 @@ function whoText({ pid, ppid, uid, euid, auid }: ShownEvent): string {
   return parts.length === 0 ? '' : `${parts.join(' ')}:`
 }
 
-/** Left out are the directories that names lie in, and a program that is named already. */
-function pathText({ path, action, confidence }: ShownPath, exe: string | undefined): string | undefined {
+/** Left out are the directories that names lie in, a program that is named already, and what has no name at all. */
+function pathText({ path, action }: ShownPath, exe: string | undefined): string | undefined {
   if (action === 'parent' || (action === 'exec' && path === exe)) return undefined
-  return `${action === 'none' ? 'path' : action} ${word(path)}${confidence === 'low' ? '(?)' : ''}`
+  if (action === 'none') return path === '?' ? undefined : `path ${word(path)}`
+  return `${action} ${word(path)}`
 }
 
 function peerText({ family, address = '', port, path }: ShownPeer): string {
@@ -72,7 +73,7 @@ function peerText({ family, address = '', port, path }: ShownPeer): string {
 
 /** What is said before, and what tells a person nothing. */
 const LEFT_OUT: ReadonlySet<string> = new Set([
-  ...['pid', 'ppid', 'auid', 'uid', 'euid', 'exe', 'key', 'syscall', 'arch', 'uring_op', 'success', 'exit'],
+  ...['pid', 'ppid', 'auid', 'uid', 'euid', 'exe', 'key', 'syscall', 'arch', 'success', 'exit'],
   ...['gid', 'egid', 'suid', 'sgid', 'fsuid', 'fsgid', 'ses', 'items'],
 ])
 

@@ -123,6 +123,7 @@ describe('bodies that are no list of fields', () => {
         ...{ 'old-ses': '4294967295', ses: '1', res: '1' },
       },
     ],
+    ['login old auid=(null) uid=0', 'login', { uid: '0' }],
     ['fd0=3 fd1=4', '', { fd0: '3', fd1: '4' }],
     ['Text', 'Text', {}],
     ['', '', {}],
