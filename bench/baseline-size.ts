@@ -28,7 +28,7 @@ const HEADER = JSON.stringify({ kind: 'baseline', format: 1 })
 const PORTION = 100_000
 /** A prime, to walk through all numbers below a size in an order that is none. */
 const STRIDE = 7919
-const STRANGERS = 50_000
+const STRANGERS = 25_000
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -47,6 +47,8 @@ const SETTINGS = { flush: 'INCREMENTAL_ASYNC', freq: '50' }
 const TICKS_A_SECOND = 100
 const TRAINING_S = 3
 const PATIENCE_MS = 30_000
+/** Of the load asked for; below it the machine was too busy to tell. */
+const LEAST_REACHED = 0.95
 const POLL_MS = 50
 
 const { values } = parseArgs({
@@ -140,6 +142,7 @@ async function underLoad(
     const passed = (after.atMs - before.atMs) / 1000
     const seen = await count(lab.logFile, before.size, after.size)
     if (agent.recordsRead() < seen.records) throw new Error('fullmon has not read the log')
+    if (seen.execs / passed < LEAST_REACHED * asked) process.stderr.write('bench: the load was not reached\n')
     if (withLaurel && statSync(join(folder, 'laurel.jsonl')).size === 0)
       throw new Error('laurel wrote nothing')
     return {
