@@ -4,6 +4,7 @@ import type { PathRecord } from '../domain/record.ts'
 const MOST_INODES = 65_536
 /** Moved directories beyond this number are forgotten, and with them what was not seen since. */
 const MOST_MOVES = 4096
+const NOWHERE = ''
 
 /** A path, and how many directories had been moved when it was seen. */
 interface Known {
@@ -87,11 +88,9 @@ export class InodePaths {
     for (let index = known.since - this.forgottenMoves; index < moves.length; index++) {
       const move = moves[index]
       if (move === undefined || !known.path.startsWith(move.from)) continue
-      if (move.to === undefined) return undefined
-      known.path = move.to + known.path.slice(move.from.length)
-      known.since = this.forgottenMoves + index + 1
+      known.path = move.to === undefined ? NOWHERE : move.to + known.path.slice(move.from.length)
     }
     known.since = this.forgottenMoves + moves.length
-    return known.path
+    return known.path === NOWHERE ? undefined : known.path
   }
 }

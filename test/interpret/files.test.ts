@@ -538,6 +538,9 @@ describe('a directory', () => {
     const steps = [made, rename('/old', '/new'), rename('/other', '/old', 40), rename('/old', '/third', 40)]
     expect(last(...steps, fchmod(32))).toBe('attribute /new/sub/x')
     expect(last(...steps, rename('/new', '/old'), fchmod(32))).toBe('attribute /old/sub/x')
+    // What was moved to a name that was moved away before.
+    const intoPlace = [made, rename('/new', '/gone', 40), rename('/old', '/new')]
+    expect(last(...intoPlace, fchmod(32), fchmod(32))).toBe('attribute /new/sub/x')
     const inBetween = fchmod(32)
     expect(last(made, rename('/old', '/new'), inBetween, rename('/new', '/end'), inBetween)).toBe(
       'attribute /end/sub/x',
@@ -586,7 +589,8 @@ describe('a directory', () => {
   test('of 10,000 renamed is still known, if it was seen lately', () => {
     const rounds = Array.from({ length: 5000 }, () => [rename('/old', '/new'), rename('/new', '/old')]).flat()
     expect(last(made, ...rounds, made, rename('/old', '/new'), fchmod(32))).toBe('attribute /new/sub/x')
-    expect(last(made, ...rounds, fchmod(32))).not.toBe('attribute /new/sub/x')
+    const others = Array.from({ length: 5000 }, () => rename('/a', '/b', 41))
+    expect(last(made, rename('/old', '/new'), ...others, fchmod(32))).not.toBe('attribute /old/sub/x')
   })
 
   // open(2), O_TMPFILE: the name is that of the directory; the inode, as recorded, that of the new file.

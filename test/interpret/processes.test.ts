@@ -332,6 +332,15 @@ describe('a parent', () => {
     expect(story.edges.at(-1)).toBe('exec proc::0:?->proc::0:/bin/sh')
   })
 
+  test('that is passed does not exec: who execs is rather a new process', () => {
+    const story = new Story()
+      .exec(DAEMON)
+      .exec({ pid: 4001, ppid: 4000, exe: '/bin/sh', argv: ['sh'], uid: 0 })
+      .around()
+      .exec({ pid: 4000, exe: '/bin/sh', argv: ['sh'], uid: 0 })
+    expect(story.edges.at(-1)).toBe('exec proc::0:?->proc::0:/bin/sh')
+  })
+
   test('stays one when it acts for another user in between', () => {
     const story = new Story()
       .exec(DAEMON)
@@ -529,6 +538,7 @@ describe('what /proc shows', () => {
       expect(later(NO_WORLD)).toBe(`connect proc::1000:/bin/bash->${HOST}`)
       // What it was started as counts, not what it makes of its arguments later.
       expect(later(findsOther(NOW_MS - 60_000))).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
+      expect(later(findsOther(NOW_MS + 5000))).toBe(`connect proc::1000:/bin/bash->${HOST}`)
       expect(later(findsOther(NOW_MS + 900))).toBe(`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`)
     })
   })

@@ -101,6 +101,36 @@ describe('what a thread of the kernel did for a process', () => {
     expect(after(creat, deletes(6)).at(-1)).toBe(`delete ${SERVER}->file:delete:?`)
   })
 
+  test('has no names, so what lies in a directory that it moved is not known any more', () => {
+    const directory = (item: number, type: string): Body => [
+      'PATH',
+      path(item, undefined, 5, type).replace('mode=0100644', 'mode=040755'),
+    ]
+    const fchmod: Body[] = [
+      ['SYSCALL', syscall('fchmod', { exe: '"/srv/server"', items: 1 })],
+      CWD,
+      ['PATH', path(0, undefined, 9, 'NORMAL')],
+    ]
+    const knows: Body[] = [
+      ['SYSCALL', syscall('creat', { exe: '"/srv/server"', items: 2 })],
+      CWD,
+      ['PATH', path(0, '/data/', 5, 'PARENT')],
+      ['PATH', path(1, '/data/x', 9, 'CREATE')],
+    ]
+    const moves: Body[] = [
+      op('renameat', { items: 6 }),
+      CWD,
+      ['PATH', path(0, undefined, 2, 'PARENT')],
+      directory(1, 'DELETE'),
+      ['PATH', path(2, undefined, 3, 'PARENT')],
+      ['PATH', path(3, undefined, 0, 'CREATE')],
+      ['PATH', path(4, undefined, 3, 'PARENT')],
+      directory(5, 'CREATE'),
+    ]
+    expect(after(knows, fchmod).at(-1)).toBe(`attribute ${SERVER}->file:attribute:/data/x`)
+    expect(after(knows, moves, fchmod).at(-1)).toBe(`attribute ${SERVER}->file:attribute:?`)
+  })
+
   test('may not be a write: how a file was opened is not told', () => {
     const opens = (name: 'openat' | 'openat2', ...more: readonly Body[]): string[] =>
       after([op(name, { items: 1 }), ...more, CWD, ['PATH', path(0, '/srv/x', 9, 'NORMAL')]])
@@ -161,6 +191,19 @@ describe('who it was', () => {
       'proc::1000:?',
       'proc::1000:/bin/x',
     ])
+  })
+
+  test('but is the child of its parent when it execs', () => {
+    const child = event(3, [
+      ['SYSCALL', syscall('execve', { pid: 200, ppid: 100, exe: '"/bin/ls"' })],
+      ['EXECVE', execve(['ls'])],
+    ])
+    const unknown = event(2, [op('connect', { pid: 200, ppid: 100 }), HTTPS])
+    expect(
+      runCore(exec + unknown + child)
+        .edges.map((edge) => printed(edge))
+        .at(-1),
+    ).toBe(`exec ${SERVER}->proc::1000:/bin/ls`)
   })
 
   test('a live process is found in /proc', () => {
@@ -228,6 +271,7 @@ describe('what io_uring_enter could do at once', () => {
     expect(
       after(
         enter(
+          op('renameat'),
           op('openat'),
           op('unlinkat'),
           ['PATH', path(0, '/a/', 5, 'PARENT')],
@@ -243,6 +287,46 @@ describe('what io_uring_enter could do at once', () => {
       `delete ${SERVER}->file:delete:/b/y`,
       `create ${SERVER}->file:create:?/z`,
     ])
+  })
+})
+
+describe('io_uring_enter', () => {
+  const enter = (records: readonly Body[], ops: readonly Body[] = []): readonly Body[] => [
+    ...ops,
+    ['SYSCALL', syscall('connect', { syscall: IO_URING_ENTER, exit: 1, a0: 3, exe: '"/srv/server"' })],
+    CWD,
+    ...records,
+  ]
+
+  test('without its operations does not tell what names are relative to, either', () => {
+    const paths: Body[] = [
+      ['PATH', path(0, '/srv/app', 5, 'PARENT')],
+      ['PATH', path(1, 'x', 9, 'CREATE')],
+    ]
+    expect(after(enter(paths))).toEqual([`create ${SERVER}->file:create:?/x`])
+  })
+
+  test('with two renames does not tell which directories are whose', () => {
+    const creat = (directory: string, inode: number): readonly Body[] => [
+      ['SYSCALL', syscall('creat', { exe: '"/srv/server"', items: 2 })],
+      CWD,
+      ['PATH', path(0, `${directory}/`, inode, 'PARENT')],
+      ['PATH', path(1, `${directory}/x`, inode + 10, 'CREATE')],
+    ]
+    const renames: Body[] = [
+      ['PATH', path(0, '/srv/app', 5, 'PARENT')],
+      ['PATH', path(1, '/srv/app', 6, 'PARENT')],
+      ['PATH', path(2, 'x', 15, 'DELETE')],
+      ['PATH', path(3, 'y', 15, 'CREATE')],
+      ['PATH', path(4, '/srv/app', 7, 'PARENT')],
+      ['PATH', path(5, '/srv/app', 8, 'PARENT')],
+      ['PATH', path(6, 'c', 99, 'DELETE')],
+      ['PATH', path(7, 'd', 99, 'CREATE')],
+    ]
+    const seen = after(creat('/a', 5), creat('/b', 6), enter(renames, [op('renameat'), op('renameat')]))
+    expect(seen.slice(2)).toEqual(
+      ['/a/x', '?/y', '?/c', '?/d'].map((name) => `rename ${SERVER}->file:rename:${name}`),
+    )
   })
 })
 
