@@ -95,26 +95,41 @@ const X32_BIT = 0x40000000
 /** Meaning of the system call `name` on any architecture. */
 export const callNamed = (name: string): Call => CALLS[name] ?? ANY_CALL
 
-const BY_ARCH: ReadonlyMap<
-  number,
-  { readonly name: string; readonly names: readonly (string | undefined)[]; readonly calls: readonly Call[] }
-> = new Map(
+interface Table {
+  readonly name: string
+  readonly names: readonly (string | undefined)[]
+  readonly calls: readonly Call[]
+}
+
+const BY_ARCH: ReadonlyMap<number, Table> = new Map(
   [...ARCHES].map(([arch, name]) => {
     const names = SYSCALLS[name]
     return [arch, { name, names, calls: names.map((call) => callNamed(call ?? '')) }]
   }),
 )
 
+// Nearly all calls of a log are of one architecture, and a Map is slow at numbers of 32 bits.
+let lastArch = 0
+let lastTable: Table | undefined
+
+function tableOf(arch: number): Table | undefined {
+  if (arch !== lastArch) {
+    lastArch = arch
+    lastTable = BY_ARCH.get(arch)
+  }
+  return lastTable
+}
+
 /** Meaning of system call `number` of architecture `arch` (AUDIT_ARCH value). */
 export const callOf = (arch: number, number: number): Call =>
-  BY_ARCH.get(arch)?.calls[number & ~X32_BIT] ?? ANY_CALL
+  tableOf(arch)?.calls[number & ~X32_BIT] ?? ANY_CALL
 
 /** Its name; `ARCH#NUMBER` for a call that the tables do not know. */
 export const callName = (arch: number, number: number): string =>
-  BY_ARCH.get(arch)?.names[number & ~X32_BIT] ?? `${arch.toString(16)}#${number}`
+  tableOf(arch)?.names[number & ~X32_BIT] ?? `${arch.toString(16)}#${number}`
 
 /** Name of an architecture; its AUDIT_ARCH value in hex where the tables have no name. */
-export const archName = (arch: number): string => BY_ARCH.get(arch)?.name ?? arch.toString(16)
+export const archName = (arch: number): string => tableOf(arch)?.name ?? arch.toString(16)
 
 /** net(7) sub-calls of the i386 socketcall, <linux/net.h>. */
 export const SOCKETCALLS: ReadonlyMap<number, 'connect' | 'listen' | 'accept'> = new Map([

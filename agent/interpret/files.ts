@@ -37,29 +37,19 @@ export class FileReader {
     if (event.paths.length === 0) return NOTHING
     const names = namesOf(event, syscall, call)
     const learns = hasHappened(syscall) && call.does !== 'exec'
-    if (learns) this.learnDirectories(names)
-    this.placeParents(names)
-    if (names.moved !== undefined) names.oldPath = this.inodes.get(names.moved.from)
+    if (isOfDescriptor(names) || call.does === 'rename') this.placeParents(names, learns)
     const resolved: ResolvedPath[] = []
     for (const record of event.paths) {
-      const path = this.pathOf(record, names)
+      const told = toldPath(record, names)
+      const path = told ?? this.foundPath(record, names)
       resolved.push({
         path,
         action: actionOf(record, names),
-        confidence: !isKnown(path) ? 'low' : isTold(record, names) ? 'high' : 'medium',
+        confidence: !isKnown(path) ? 'low' : told === undefined ? 'medium' : 'high',
       })
       if (learns) this.learn(record, path, names)
     }
     return resolved
-  }
-
-  /** A directory named in full tells its inode. */
-  private learnDirectories(names: Names): void {
-    for (const record of names.event.paths) {
-      if (record.nameType !== 'PARENT') continue
-      const path = toldDirectory(record, names)
-      if (path !== undefined) this.inodes.set(record, path)
-    }
   }
 
   private learn(record: PathRecord, path: string, names: Names): void {
@@ -97,11 +87,14 @@ export class FileReader {
    * depends on the kernel (6.18 writes the new one first), so it is told by what is known of the file itself, and
    * remembered for renames that do not tell. Without either it stays unknown, and so it does when records were lost.
    */
-  private placeParents(names: Names): void {
+  private placeParents(names: Names, learns: boolean): void {
+    if (names.moved !== undefined) names.oldPath = this.inodes.get(names.moved.from)
     let one: PathRecord | undefined
     let other: PathRecord | undefined
     for (const record of names.event.paths) {
       if (record.nameType !== 'PARENT') continue
+      const told = learns ? toldDirectory(record, names) : undefined
+      if (told !== undefined) this.inodes.set(record, told)
       if (one === undefined) one = record
       else if (isSameInode(one, record)) continue
       else if (other === undefined) other = record
@@ -139,17 +132,15 @@ export class FileReader {
     return this.writesNewFirst
   }
 
-  private pathOf(record: PathRecord, names: Names): string {
-    const { event, syscall, call } = names
+  /** Where a file is that the kernel does not tell the directory of. */
+  private foundPath(record: PathRecord, names: Names): string {
+    const { syscall, call } = names
     const { name, nameType } = record
-    if (nameType === 'PARENT')
-      return toldDirectory(record, names) ?? this.inodes.get(record) ?? UNKNOWN_DIRECTORY
+    if (nameType === 'PARENT') return this.inodes.get(record) ?? UNKNOWN_DIRECTORY
     if (name === undefined)
       return this.namelessPath(record, names) ?? this.openPath(syscall, descriptorOf(syscall, call), record)
-    if (name.startsWith('/')) return normalisePath(name)
     const isOld = isInOldDirectory(record, names)
     const directory = isOld ? names.first : names.second
-    if (directory === AT_FDCWD) return absolutePath(name, event.cwd)
     if (name === '') return this.inodes.get(record) ?? this.openPath(syscall, directory, record)
     const parent = isOld ? names.oldParent : names.newParent
     const parentPath = parent === undefined ? undefined : this.inodes.get(parent)
@@ -233,29 +224,33 @@ function isInOldDirectory(record: PathRecord, { call, moved }: Names): boolean {
 const isSameInode = (one: PathRecord, other: PathRecord): boolean =>
   one.inode === other.inode && one.dev === other.dev
 
+const isOfDescriptor = ({ first, second }: Names): boolean => first !== AT_FDCWD || second !== AT_FDCWD
+
+/** Where the kernel says that a file is: by a full name, or by one in the current directory. */
+function toldPath(record: PathRecord, names: Names): string | undefined {
+  const { name, nameType } = record
+  if (nameType === 'PARENT') return toldDirectory(record, names)
+  if (name === undefined) return undefined
+  if (name.startsWith('/')) return normalisePath(name)
+  const directory = isInOldDirectory(record, names) ? names.first : names.second
+  return directory === AT_FDCWD ? absolutePath(name, names.event.cwd) : undefined
+}
+
 /**
  * The path of a PARENT record when the process named it, or the directory is the current one. Where names are relative
  * to a descriptor, the kernel writes the current directory in the place of a name it does not know: that is not believed.
  */
-function toldDirectory({ name }: PathRecord, { event, first, second }: Names): string | undefined {
+function toldDirectory({ name }: PathRecord, names: Names): string | undefined {
+  const { cwd } = names.event
   if (name === undefined) return undefined
-  const isOfDescriptor = first !== AT_FDCWD || second !== AT_FDCWD
-  if (name.startsWith('/')) return isOfDescriptor && name === event.cwd ? undefined : normalisePath(name)
-  return isOfDescriptor || event.cwd === undefined || name === '' ? undefined : absolutePath(name, event.cwd)
+  if (name.startsWith('/')) return name === cwd && isOfDescriptor(names) ? undefined : normalisePath(name)
+  return isOfDescriptor(names) || cwd === undefined || name === '' ? undefined : absolutePath(name, cwd)
 }
 
 function directoryOf(path: string | undefined): string | undefined {
   if (path?.startsWith('/') !== true) return undefined
   const normal = normalisePath(path)
   return normal.slice(0, Math.max(1, normal.lastIndexOf('/')))
-}
-
-/** Whether the kernel says where a file is: by a full name, or one in the current directory. */
-function isTold(record: PathRecord, names: Names): boolean {
-  const { name, nameType } = record
-  if (nameType === 'PARENT') return toldDirectory(record, names) !== undefined
-  if (name === undefined) return false
-  return name.startsWith('/') || (isInOldDirectory(record, names) ? names.first : names.second) === AT_FDCWD
 }
 
 /**

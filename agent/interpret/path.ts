@@ -1,11 +1,11 @@
 /** What stays unknown is marked and never guessed: the directory of such a name is not known. */
 export const UNKNOWN_DIRECTORY = '?'
 
-const NEEDS_WORK = /\/\/|\/\.\.?(\/|$)|[^]\/$/
-
 /** An absolute path without `//`, `.` and `..`, by its letters alone: symbolic links are not resolved. */
 export function normalisePath(path: string): string {
-  if (!NEEDS_WORK.test(path)) return path
+  if (!path.includes('//') && !path.includes('/.')) {
+    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+  }
   const parts: string[] = []
   for (const part of path.split('/')) {
     if (part === '' || part === '.') continue

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import type { Address } from '../domain/activity.ts'
+import { Recent } from './recent.ts'
 
 /** <linux/socket.h> */
 const AF_UNSPEC = 0
@@ -11,13 +12,15 @@ const AF_PACKET = 17
 const AF_VSOCK = 40
 /** __AUDIT_ARCH_LE of <linux/audit.h>. */
 const LITTLE_ENDIAN = 0x40000000
+/** AF_INET, little-endian. */
+const INET = '0200'
 const MOST_REMEMBERED = 8192
 
 export type TextOf = (bytes: Buffer) => string
 
 /** Decodes the `saddr` field. Sockets repeat themselves: what was decoded is remembered, up to a fixed number. */
 export class SockaddrReader {
-  private readonly known = new Map<string, Address | null>()
+  private readonly known = new Recent<string, Address | null>(MOST_REMEMBERED)
   private readonly textOf: TextOf
 
   /** `textOf` turns the bytes of a name into text, two different names into two different texts. */
@@ -32,16 +35,42 @@ export class SockaddrReader {
    */
   read(saddr: string, arch: number): Address | undefined {
     const isLittle = (arch & LITTLE_ENDIAN) !== 0
+    const inet = isLittle && saddr.startsWith(INET) ? inetOf(saddr) : undefined
+    if (inet !== undefined) return inet
     const key = isLittle ? saddr : `>${saddr}`
     let address = this.known.get(key)
     if (address === undefined) {
       address = decode(Buffer.from(saddr, 'hex'), isLittle, this.textOf) ?? null
-      if (this.known.size >= MOST_REMEMBERED) this.known.clear()
       this.known.set(key, address)
     }
     return address ?? undefined
   }
 }
+
+/** Straight from the digits: of most sockets of most hosts, and each with another port, so remembering them is no use. */
+function inetOf(saddr: string): Address | undefined {
+  const high = byteAt(saddr, 4)
+  const low = byteAt(saddr, 6)
+  const one = byteAt(saddr, 8)
+  const two = byteAt(saddr, 10)
+  const three = byteAt(saddr, 12)
+  const four = byteAt(saddr, 14)
+  if ((high | low | one | two | three | four) < 0) return undefined
+  return ip(`${one}.${two}.${three}.${four}`, (high << 8) | low)
+}
+
+/** The byte of two hex digits; negative where they are none, or the text has ended. */
+function byteAt(text: string, at: number): number {
+  const high = DIGITS[text.charCodeAt(at)]
+  const low = DIGITS[text.charCodeAt(at + 1)]
+  return high === undefined || low === undefined ? -1 : (high << 4) | low
+}
+
+/** Value of a hex digit by its character code. */
+const DIGITS: readonly (number | undefined)[] = Array.from({ length: 128 }, (_, code) => {
+  const value = Number.parseInt(String.fromCharCode(code), 16)
+  return Number.isNaN(value) ? undefined : value
+})
 
 function decode(bytes: Buffer, isLittle: boolean, textOf: TextOf): Address | undefined {
   const { length } = bytes
@@ -54,10 +83,10 @@ function decode(bytes: Buffer, isLittle: boolean, textOf: TextOf): Address | und
     case AF_UNIX:
       return unixAddress(bytes, textOf)
     case AF_INET:
-      return length < 8 ? undefined : ip(bytes.subarray(4, 8), bytes.readUInt16BE(2))
+      return length < 8 ? undefined : ip(ipv4(bytes, 4), bytes.readUInt16BE(2))
     case AF_INET6:
       // 24 bytes are legal: RFC 2133 knew no scope. The flow label is the sender's whim.
-      return length < 24 ? undefined : ip(bytes.subarray(8, 24), bytes.readUInt16BE(2))
+      return length < 24 ? undefined : ip(ipv6(bytes, 8), bytes.readUInt16BE(2))
     case AF_NETLINK:
       return length < 12 ? undefined : { family: 'netlink', pid: word(4), groups: word(8) }
     case AF_PACKET:
@@ -71,12 +100,15 @@ function decode(bytes: Buffer, isLittle: boolean, textOf: TextOf): Address | und
   }
 }
 
-/** IPv4 in IPv6 (`::ffff:a.b.c.d`) is the same host as the IPv4 address. */
-function ip(bytes: Buffer, port: number): Address {
-  const parsed = ipaddr.fromByteArray([...bytes])
-  const address =
-    parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress() ? parsed.toIPv4Address() : parsed
-  return { family: 'ip', address: address.toString(), port }
+const ip = (address: string, port: number): Address => ({ family: 'ip', address, port })
+
+const ipv4 = (bytes: Buffer, at: number): string =>
+  `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`
+
+/** As RFC 5952 writes it. IPv4 in IPv6 (`::ffff:a.b.c.d`) is the same host as the IPv4 address. */
+function ipv6(bytes: Buffer, at: number): string {
+  const address = new ipaddr.IPv6([...bytes.subarray(at, at + 16)])
+  return address.isIPv4MappedAddress() ? ipv4(bytes, at + 12) : address.toString()
 }
 
 /**
