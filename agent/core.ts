@@ -1,5 +1,5 @@
 import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemble/assembler.ts'
-import type { World } from './domain/activity.ts'
+import type { Activity, World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { EventId, SyscallRecord } from './domain/record.ts'
 import { EdgeNamer, type SeenEdge } from './graph/edges.ts'
@@ -33,18 +33,21 @@ export class Core {
   private readonly assembler: Assembler
   private readonly interpreter: Interpreter
   private readonly namer = new EdgeNamer()
+  private readonly sink: CoreSink
+  private event: AuditEvent | undefined
+  // Made once, not for every event.
+  private readonly onActivity = (activity: Activity): void => this.namer.edgesOf(activity, this.onSeen)
+  private readonly onSeen = (seen: SeenEdge): void => {
+    if (this.event !== undefined) this.sink.onEdge(seen, this.event)
+  }
 
   /** @param keepsRecords whether events carry every record with its body, for those who show events */
   constructor(world: World, sink: CoreSink, keepsRecords = false) {
     this.reader = new RecordReader(keepsRecords)
     this.interpreter = new Interpreter(world, textOfBytes)
+    this.sink = sink
     this.assembler = new Assembler({
-      emit: (event) => {
-        sink.onEvent(event)
-        this.interpreter.interpret(event, (activity) =>
-          this.namer.edgesOf(activity, (seen) => sink.onEdge(seen, event)),
-        )
-      },
+      emit: (event) => this.understand(event),
       decodeHex: textOfHex,
       expects: expectedOf,
       isAlone,
@@ -92,6 +95,12 @@ export class Core {
   /** These events were finished before the restart. */
   skip(finished: readonly EventId[]): void {
     this.assembler.skip(finished)
+  }
+
+  private understand(event: AuditEvent): void {
+    this.sink.onEvent(event)
+    this.event = event
+    this.interpreter.interpret(event, this.onActivity)
   }
 
   private line(bytes: Buffer, start: number, end: number, offset: number): void {

@@ -22,7 +22,7 @@ const joined = new WeakMap<ExecveRecord, Argv>()
  * that is complete up to `argc` otherwise reads as an empty argument.
  */
 export function joinArgv(records: readonly ExecveRecord[], decodeHex: DecodeHex): Argv {
-  const [first] = records
+  const first = records[0]
   if (first === undefined || records.length > 1) return join(records, decodeHex)
   let argv = joined.get(first)
   if (argv === undefined) joined.set(first, (argv = join(records, decodeHex)))

@@ -122,7 +122,7 @@ export class Assembler {
   /** Finished before a restart, with the offset of the last of their lines met again since; infinite before that. */
   private readonly skipped = new Map<string, Finished>()
   private offset = 0
-  private readonly finishedIds = new Array<EventId | undefined>(FINISHED_SLOTS).fill(undefined)
+  private readonly finished = new FinishedIds()
   private readonly serials = new Map<string, SerialWatch>()
   private readonly options: AssemblerOptions
 
@@ -199,8 +199,7 @@ export class Assembler {
   /** Undefined when the id is that of an event already finished: the record came too late and is counted. */
   private begin(id: EventId, record: AuditRecord, offset: number): OpenEvent | undefined {
     this.current = undefined
-    const finished = this.finishedIds[id.serial & (FINISHED_SLOTS - 1)]
-    if (finished !== undefined && isSameId(finished, id)) {
+    if (this.finished.has(id)) {
       // The stream of a plugin has both end marks, and the first of them has ended the event.
       if (!isNamed(record, 'EOE')) this.lateRecords++
       return undefined
@@ -318,7 +317,7 @@ export class Assembler {
     if (event.isParked) this.parked.delete(keyOf(event.id))
     if (this.current === event) this.current = undefined
     event.isFinished = true
-    this.finishedIds[event.id.serial & (FINISHED_SLOTS - 1)] = event.id
+    this.finished.add(event.id)
     if (this.hasOpenEvents) this.finishedLately.push({ id: event.id, offset: this.offset })
     else if (this.finishedLately.length > 0) this.finishedLately = []
     this.events++
@@ -352,6 +351,25 @@ export class Assembler {
     if (watch !== undefined) watch.see(id)
     // Names of nodes come from the log: more of them than any site has are not watched.
     else if (this.serials.size < 1024) this.serials.set(id.node, new SerialWatch(id))
+  }
+}
+
+/** The ids that were finished last, one for each end of a serial. Numbers apart from objects: nothing is kept alive. */
+class FinishedIds {
+  private readonly serials = new Float64Array(FINISHED_SLOTS).fill(-1)
+  private readonly times = new Float64Array(FINISHED_SLOTS)
+  private readonly nodes = new Array<string>(FINISHED_SLOTS).fill('')
+
+  add({ node, timeMs, serial }: EventId): void {
+    const slot = serial & (FINISHED_SLOTS - 1)
+    this.serials[slot] = serial
+    this.times[slot] = timeMs
+    if (this.nodes[slot] !== node) this.nodes[slot] = node
+  }
+
+  has({ node, timeMs, serial }: EventId): boolean {
+    const slot = serial & (FINISHED_SLOTS - 1)
+    return this.serials[slot] === serial && this.times[slot] === timeMs && this.nodes[slot] === node
   }
 }
 

@@ -14,13 +14,16 @@ export interface SeenEdge {
   readonly filePath: string | undefined
 }
 
+/** What tells the target of an edge, short of its name: an object or a text that stays the same. */
+type Target = string | Address
+
 /**
  * Makes edges of activities. `from` is the process that acted, as it was when it did.
  *
  * Processes repeat themselves, so an edge is looked up by its source and by what tells the target, and named only once.
  */
 export class EdgeNamer {
-  private known = new WeakMap<ProcessImage, Map<string, SeenEdge>>()
+  private known = new WeakMap<ProcessImage, Map<EdgeKind, Map<Target, SeenEdge>>>()
   private remembered = 0
 
   /** Calls `emit` for each edge of the activity. */
@@ -51,8 +54,11 @@ export class EdgeNamer {
   }
 
   private toHost(kind: 'connect' | 'listen' | 'accept', source: ProcessImage, address: Address): SeenEdge {
+    const target = kind === 'accept' && address.family === 'ip' ? address.address : address
+    const known = this.find(kind, source, target)
+    if (known !== undefined) return known
     const to = kind === 'accept' ? callerName(address) : hostName(address)
-    return this.find(kind, source, to) ?? this.add(kind, source, to, to, undefined)
+    return this.add(kind, source, target, to, undefined)
   }
 
   private toFile(kind: EdgeKind, source: ProcessImage, path: string): SeenEdge {
@@ -62,14 +68,14 @@ export class EdgeNamer {
     return this.add(kind, source, path, fileName(kind, filePath), filePath)
   }
 
-  private find(kind: EdgeKind, source: ProcessImage, target: string): SeenEdge | undefined {
-    return this.known.get(source)?.get(kind + target)
+  private find(kind: EdgeKind, source: ProcessImage, target: Target): SeenEdge | undefined {
+    return this.known.get(source)?.get(kind)?.get(target)
   }
 
   private add(
     kind: EdgeKind,
     source: ProcessImage,
-    target: string,
+    target: Target,
     to: string,
     filePath: string | undefined,
   ): SeenEdge {
@@ -77,10 +83,12 @@ export class EdgeNamer {
       this.known = new WeakMap()
       this.remembered = 1
     }
-    let edges = this.known.get(source)
-    if (edges === undefined) this.known.set(source, (edges = new Map<string, SeenEdge>()))
+    let kinds = this.known.get(source)
+    if (kinds === undefined) this.known.set(source, (kinds = new Map<EdgeKind, Map<Target, SeenEdge>>()))
+    let targets = kinds.get(kind)
+    if (targets === undefined) kinds.set(kind, (targets = new Map<Target, SeenEdge>()))
     const seen = { edge: { kind, from: processName(source), to }, source, filePath }
-    edges.set(kind + target, seen)
+    targets.set(target, seen)
     return seen
   }
 }

@@ -95,6 +95,9 @@ export class RecordReader {
   private readonly sockaddrs = new Memo<SockaddrRecord>(4096, 384)
   private readonly execves = new Memo<ExecveRecord>(1024, 512)
   private readonly spans = new Int32Array(MOST_FIELDS * 2)
+  /** The stamp of the line read last, as it stood there. */
+  private readonly stamp = new DataView(new ArrayBuffer(64))
+  private stampBytes = 0
   private typeStart = 0
   private typeEnd = 0
   private body = 0
@@ -173,9 +176,28 @@ export class RecordReader {
     while (at < end && bytes[at] !== SPACE) at++
     this.typeEnd = at
     if (at === this.typeStart || end - at < 12) return false
-    if (words.getInt32(at) !== MSG || words.getInt32(at + 4) !== AUDIT || !standsAt(bytes, at + 8, 'it('))
-      return false
-    this.cursor = at + 11
+    return this.isStampAgain(at, node) || this.readStamp(at, end, node)
+  }
+
+  /** Whether the same stamp stands at `at` as on the line before: records of an event mostly follow each other. */
+  private isStampAgain(at: number, node: string): boolean {
+    const { words, stamp, stampBytes, id } = this
+    if (stampBytes === 0 || node !== id.node || at + stampBytes > words.byteLength) return false
+    const last = stampBytes - 4
+    for (let place = 0; place < last; place += 4)
+      if (words.getInt32(at + place) !== stamp.getInt32(place)) return false
+    if (words.getInt32(at + last) !== stamp.getInt32(last)) return false
+    this.body = at + stampBytes
+    return true
+  }
+
+  /** ` msg=audit(SECONDS.MILLIS:SERIAL):` */
+  private readStamp(start: number, end: number, node: string): boolean {
+    const { bytes, words } = this
+    this.stampBytes = 0
+    if (words.getInt32(start) !== MSG || words.getInt32(start + 4) !== AUDIT) return false
+    if (!standsAt(bytes, start + 8, 'it(')) return false
+    this.cursor = start + 11
     const seconds = this.digits()
     if (seconds < 0 || bytes[this.cursor] !== POINT) return false
     const millisAt = ++this.cursor
@@ -184,12 +206,17 @@ export class RecordReader {
     this.cursor++
     const serial = this.digits()
     if (serial < 0 || serial > 0xffffffff || timeMs > Number.MAX_SAFE_INTEGER) return false
-    at = this.cursor
+    const at = this.cursor
     if (bytes[at] !== CLOSING || bytes[at + 1] !== COLON || at + 1 >= end) return false
     this.body = at + 2
     const last = this.id
     if (last.serial !== serial || last.timeMs !== timeMs || last.node !== node)
       this.id = { node, timeMs, serial }
+    if (this.body - start <= this.stamp.byteLength) {
+      for (let place = start; place < this.body; place++)
+        this.stamp.setUint8(place - start, bytes[place] ?? 0)
+      this.stampBytes = this.body - start
+    }
     return true
   }
 
