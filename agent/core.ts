@@ -1,13 +1,15 @@
 import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemble/assembler.ts'
-import type { Activity, World } from './domain/activity.ts'
+import type { Activity, ProcessImage, World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { EventId, SyscallRecord } from './domain/record.ts'
 import { EdgeNamer, type SeenEdge } from './graph/edges.ts'
 import { callOf } from './interpret/calls.ts'
 import { Interpreter } from './interpret/interpreter.ts'
+import { RECORD_TYPES } from './interpret/tables/record-types.ts'
 import type { ProcessTable } from './interpret/processes.ts'
+import { ForgedLines, holdsNewline } from './parse/forged.ts'
 import { LineCutter } from './parse/lines.ts'
-import { RecordReader } from './parse/record.ts'
+import { PROCTITLE, RecordReader } from './parse/record.ts'
 import { textOfBytes, textOfHex } from './parse/text.ts'
 
 const NUL = 0
@@ -17,6 +19,8 @@ export interface CoreSink {
   /** Called once for each finished event, before its edges. */
   onEvent(event: AuditEvent): void
   onEdge(seen: SeenEdge, event: AuditEvent): void
+  /** An address holds newlines, which auditd may have written as they are: lines of the log are forged. */
+  onForgery?(event: AuditEvent, actor: ProcessImage | undefined): void
 }
 
 /**
@@ -28,8 +32,13 @@ export class Core {
   /** Lines that were read as records, and lines that could not be. */
   records = 0
   unreadableLines = 0
+  /** Lines that auditd wrote for an address with newlines in it; they are read as nothing else. */
+  forgedLines = 0
   private readonly lines = new LineCutter((bytes, start, end, offset) => this.line(bytes, start, end, offset))
   private readonly reader: RecordReader
+  private readonly forged = new ForgedLines()
+  /** Pid and uid of who sent the record that was read last, when it is one of user space with such an address in it. */
+  private claimant: readonly [pid: number, uid: number] | undefined
   private readonly assembler: Assembler
   private readonly interpreter: Interpreter
   private readonly namer = new EdgeNamer()
@@ -101,9 +110,17 @@ export class Core {
     this.sink.onEvent(event)
     this.event = event
     this.interpreter.interpret(event, this.onActivity)
+    if (event.saddr !== undefined && holdsNewline(event.saddr))
+      this.sink.onForgery?.(event, this.interpreter.lastActor)
+    else if (this.claimant !== undefined)
+      this.sink.onForgery?.(event, this.interpreter.process(event.id, ...this.claimant))
   }
 
   private line(bytes: Buffer, start: number, end: number, offset: number): void {
+    if (this.forged.isExpecting && this.forged.swallow(bytes, start, end)) {
+      this.forgedLines++
+      return
+    }
     if (start === end) return
     // After a power loss a file may hold a run of NUL where the last lines should be.
     let from = start
@@ -112,8 +129,20 @@ export class Core {
     if (record === undefined || from > start) this.unreadableLines++
     if (record === undefined) return
     this.records++
+    // A newline is `0A` in hex; most addresses have none.
+    if (record.type === 'SOCKADDR' && record.saddr.includes('0A'))
+      this.forged.begin(bytes, from, end, record.saddr)
+    else if (record.type === 'OTHER' && record !== PROCTITLE && this.forged.beginClaimed(bytes, from, end))
+      this.claimant = claimantOf(bytes.toString('latin1', from, end))
     this.assembler.add(this.reader.id, record, offset)
+    this.claimant = undefined
   }
+}
+
+/** The ids that the kernel wrote before the words of the sender. */
+function claimantOf(line: string): readonly [pid: number, uid: number] {
+  const [, pid = '-1', uid = '-1'] = /: (?:user )?pid=(\d+) uid=(\d+)/.exec(line) ?? []
+  return [Number(pid), Number(uid)]
 }
 
 /** Records besides SYSCALL and PATH that a call brings with it, as bits of `EXPECTS`. */
@@ -137,6 +166,18 @@ function expectedOf({ arch, syscall, success, items }: SyscallRecord): number {
   }
 }
 
-/** Records whose events consist of just this record: nothing else with their id will come. */
+/** Types of records that come alone: what user space and auditd write, and some of the kernel (auparse does the same). */
+const isAloneNumber = (number: number): boolean =>
+  number === 1005 ||
+  (number >= 1100 && number < 1300) ||
+  (number >= 1406 && number <= 1419) ||
+  number === 2000 ||
+  number >= 2100
+
+const ALONE: ReadonlySet<string> = new Set(
+  [...RECORD_TYPES].filter(([number]) => isAloneNumber(number)).map(([, name]) => name),
+)
+
+/** Whether the events of records of this type consist of just one: nothing else with its id will come. */
 const isAlone = (type: string): boolean =>
-  type.startsWith('USER_') || type.startsWith('DAEMON_') || type.startsWith('CRED_')
+  ALONE.has(type) || (type.startsWith('UNKNOWN[') && isAloneNumber(Number.parseInt(type.slice(8), 10)))

@@ -2,7 +2,7 @@ import type { Baseline, UnseenNow } from './baseline/baseline.ts'
 import type { KnownEdge } from './baseline/edge-book.ts'
 import { Core } from './core.ts'
 import { Schedule, type TrainingPlan } from './detect/schedule.ts'
-import type { World } from './domain/activity.ts'
+import type { ProcessImage, World } from './domain/activity.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
 import type { Edge, FileAction } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
@@ -17,6 +17,9 @@ const SAVE_TRAINING_MS = 10_000
 
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
 const MOST_FOUND = 32_768
+
+/** Processes that may be reported in one window for forging lines: more would not be read. */
+const MOST_FORGERS = 100
 
 /** A host's clock that is this far behind the log's time has been set back. */
 const SET_BACK_MS = 10_000
@@ -56,6 +59,8 @@ export class Engine {
   /** What the baseline has told of edges, as long as it is of this edition. */
   private readonly found = new Map<SeenEdge, KnownEdge | UnseenNow>()
   private edition = 0
+  /** Chains of processes that were reported in this window for forging lines. */
+  private readonly forgers = new Set<string>()
   private streamOffset = 0
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
@@ -71,6 +76,7 @@ export class Engine {
     this.core = new Core(options.world, {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => this.onEdge(seen, event),
+      onForgery: (event, actor) => this.onForgery(event, actor),
     })
     const checkpoint = options.log === undefined ? undefined : options.baseline.checkpoint(options.log)
     if (checkpoint !== undefined) this.core.skip(checkpoint.finished)
@@ -143,6 +149,7 @@ export class Engine {
       unseen: this.options.baseline.countReported() - this.reportedBefore,
       unreadable: losses.unreadableLines,
       lost: losses.missingSerials,
+      forged: this.core.forgedLines,
       elapsedMs: this.firstMs === undefined ? 0 : (this.schedule.nowMs ?? this.firstMs) - this.firstMs,
     }
   }
@@ -188,6 +195,7 @@ export class Engine {
     if (windowEndMs === undefined) return
     this.report(windowEndMs)
     this.reportBlindSpots(windowEndMs)
+    this.forgers.clear()
   }
 
   private finishTraining(): void {
@@ -234,6 +242,23 @@ export class Engine {
     }
     const chain = [...chainOf(seen.source), edge.to]
     this.found.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) }))
+  }
+
+  /** Reported at once, and again in each window in which it goes on. */
+  private onForgery(event: AuditEvent, actor: ProcessImage | undefined): void {
+    const chain = actor === undefined ? [] : chainOf(actor)
+    const key = chain.join('->')
+    if (this.forgers.has(key) || this.forgers.size >= MOST_FORGERS) return
+    this.forgers.add(key)
+    this.options.emit({
+      kind: 'tamper',
+      reason: 'forged-lines',
+      timeMs: event.id.timeMs,
+      process: chain.at(-1) ?? '',
+      chain,
+      detail: 'an address of a socket holds newlines, to put lines into the audit log',
+      evidence: evidenceOf(event),
+    })
   }
 
   private isOwn({ filePath }: SeenEdge, event: AuditEvent): boolean {

@@ -84,6 +84,8 @@ export interface Summary {
   readonly unreadable: number
   /** Events that are missing by their serial numbers. What the kernel itself lost leaves no gap: `fullmon doctor` tells. */
   readonly lost: number
+  /** Lines that a process had auditd write through an address with newlines in it: read as nothing else. */
+  readonly forged: number
   /** Time that the log covers, last stamp less first, so that a replay prints the same again. */
   readonly elapsedMs: number
 }

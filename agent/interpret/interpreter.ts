@@ -10,7 +10,7 @@ import type {
 import { NO_WORLD } from '../domain/activity.ts'
 import type { FileAction } from '../domain/edge.ts'
 import type { AuditEvent } from '../domain/event.ts'
-import type { SyscallRecord } from '../domain/record.ts'
+import type { EventId, SyscallRecord } from '../domain/record.ts'
 import { archName, type Call, callName, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
 import { FileReader } from './files.ts'
 import { absolutePath } from './path.ts'
@@ -37,6 +37,7 @@ const REACHED_OUT: ReadonlySet<number> = new Set(
 const EAGAIN = -11
 const ROOT = 0
 const UNKNOWN_PID = -1
+const UNKNOWN_NAME = '?'
 const MEMORY_FILE = /^\/memfd:|^\/dev\/shm\/memfd:| \(deleted\)$/
 
 /** __AUDIT_ARCH_LE of <linux/audit.h>: what most machines are. */
@@ -101,6 +102,17 @@ export class Interpreter {
       this.interpretCall(event, syscall, callOf(syscall.arch, syscall.syscall), emit)
   }
 
+  /** Who made the last event, where that was told. */
+  get lastActor(): ProcessImage | undefined {
+    return this.actor
+  }
+
+  /** The process with this pid on the machine of an event, at its time. */
+  process({ node, timeMs }: EventId, pid: number, uid: number): ProcessImage {
+    if (node !== this.node) this.turnTo(node)
+    return this.machine.processes.target(pid, uid, UNKNOWN_NAME, timeMs)
+  }
+
   /** The same, and what there is to show of the event besides. */
   understand(event: AuditEvent, emit: Emit = () => undefined): Understood {
     this.clearLast()
@@ -120,7 +132,6 @@ export class Interpreter {
   }
 
   private clearLast(): void {
-    this.actor = undefined
     this.peer = undefined
     this.paths = NO_PATHS
   }
@@ -221,7 +232,7 @@ export class Interpreter {
     const { timeMs } = event.id
     if (target !== undefined) return processes.target(target.pid, target.uid, target.comm, timeMs)
     const pid = pidIn === undefined ? UNKNOWN_PID : pidIn === 0 ? syscall.a0 : syscall.a1
-    return processes.target(pid, syscall.uid, '?', timeMs)
+    return processes.target(pid, syscall.uid, UNKNOWN_NAME, timeMs)
   }
 }
 

@@ -100,6 +100,10 @@ export class ForgedLines {
   }
 }
 
+/** Whether an address holds a newline where auditd would write it. `saddr`: its hex digits. */
+export const holdsNewline = (saddr: string): boolean =>
+  saddr.includes('0A') && mayBePrinted(saddr) && printedText(saddr)?.includes(LF) === true
+
 /** The families whose addresses auditd writes as they are, in either byte order; the rest costs two comparisons. */
 function mayBePrinted(saddr: string): boolean {
   const low = saddr.startsWith('00') ? saddr.slice(2, 4) : saddr.slice(0, 2)

@@ -176,13 +176,13 @@ export class RecordReader {
     while (at < end && bytes[at] !== SPACE) at++
     this.typeEnd = at
     if (at === this.typeStart || end - at < 12) return false
-    return this.isStampAgain(at, node) || this.readStamp(at, end, node)
+    return this.isStampAgain(at, end, node) || this.readStamp(at, end, node)
   }
 
   /** Whether the same stamp stands at `at` as on the line before: records of an event mostly follow each other. */
-  private isStampAgain(at: number, node: string): boolean {
+  private isStampAgain(at: number, end: number, node: string): boolean {
     const { words, stamp, stampBytes, id } = this
-    if (stampBytes === 0 || node !== id.node || at + stampBytes > words.byteLength) return false
+    if (stampBytes === 0 || node !== id.node || at + stampBytes > end) return false
     const last = stampBytes - 4
     for (let place = 0; place < last; place += 4)
       if (words.getInt32(at + place) !== stamp.getInt32(place)) return false
@@ -522,7 +522,8 @@ const OPID = OBJ_PID.indexOf('opid')
 const OUID = OBJ_PID.indexOf('ouid')
 const OCOMM = OBJ_PID.indexOf('ocomm')
 
-const PROCTITLE: OtherRecord = { type: 'OTHER', name: 'PROCTITLE', body: undefined }
+/** Every PROCTITLE is the same record where bodies are not kept. */
+export const PROCTITLE: OtherRecord = { type: 'OTHER', name: 'PROCTITLE', body: undefined }
 const END_OF_EVENT: OtherRecord = { type: 'OTHER', name: 'EOE', body: undefined }
 const NO_KEYS: readonly string[] = []
 

@@ -49,10 +49,11 @@ function blindSpotText({ fromMs, toMs, reason, count, detail }: BlindSpot, { dim
 }
 
 function summaryText(summary: Summary): string {
-  const { records, events, edges, unseen, unreadable, lost } = summary
+  const { records, events, edges, unseen, unreadable, lost, forged } = summary
   return (
     `${records} records, ${events} events in ${(summary.elapsedMs / 1000).toFixed(0)} s of log; ` +
-    `${edges} edges in the baseline, ${unseen} unseen; ${unreadable} lines unreadable, ${lost} events lost`
+    `${edges} edges in the baseline, ${unseen} unseen; ${unreadable} lines unreadable, ${lost} events lost` +
+    (forged === 0 ? '' : `, ${forged} lines forged`)
   )
 }
 
