@@ -1,5 +1,5 @@
 import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemble/assembler.ts'
-import type { Activity, ProcessImage, World } from './domain/activity.ts'
+import type { Activity, ProcessImage, Understood, World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { EventId, SyscallRecord } from './domain/record.ts'
 import { EdgeNamer, type SeenEdge } from './graph/edges.ts'
@@ -19,6 +19,8 @@ export interface CoreSink {
   /** Called once for each finished event, before its edges. */
   onEvent(event: AuditEvent): void
   onEdge(seen: SeenEdge, event: AuditEvent): void
+  /** Called after its edges, for those who show events. */
+  onUnderstood?(event: AuditEvent, understood: Understood): void
   /** An address holds newlines, which auditd may have written as they are: lines of the log are forged. */
   onForgery?(event: AuditEvent, actor: ProcessImage | undefined): void
 }
@@ -32,6 +34,8 @@ export class Core {
   /** Lines that were read as records, and lines that could not be. */
   records = 0
   unreadableLines = 0
+  /** Lines that hold parts of two records: only the first part is read. */
+  private tornLines = 0
   /** Lines that auditd wrote for an address with newlines in it; they are read as nothing else. */
   forgedLines = 0
   private readonly lines = new LineCutter((bytes, start, end, offset) => this.line(bytes, start, end, offset))
@@ -88,8 +92,13 @@ export class Core {
     return this.assembler.events
   }
 
-  get losses(): AssemblyLosses & { readonly unreadableLines: number } {
-    return { ...this.assembler.losses, unreadableLines: this.unreadableLines + this.lines.overlongLines }
+  get losses(): AssemblyLosses & { readonly unreadableLines: number; readonly tornLines: number } {
+    const { tornLines } = this
+    return {
+      ...this.assembler.losses,
+      unreadableLines: this.unreadableLines + this.lines.overlongLines,
+      tornLines,
+    }
   }
 
   get processes(): ProcessTable {
@@ -109,7 +118,8 @@ export class Core {
   private understand(event: AuditEvent): void {
     this.sink.onEvent(event)
     this.event = event
-    this.interpreter.interpret(event, this.onActivity)
+    if (this.sink.onUnderstood === undefined) this.interpreter.interpret(event, this.onActivity)
+    else this.sink.onUnderstood(event, this.interpreter.understand(event, this.onActivity))
     if (event.saddr !== undefined && holdsNewline(event.saddr))
       this.sink.onForgery?.(event, this.interpreter.lastActor)
     else if (this.claimant !== undefined)
@@ -129,6 +139,7 @@ export class Core {
     if (record === undefined || from > start) this.unreadableLines++
     if (record === undefined) return
     this.records++
+    if (this.reader.isTorn) this.tornLines++
     // A newline is `0A` in hex; most addresses have none.
     if (record.type === 'SOCKADDR' && record.saddr.includes('0A'))
       this.forged.begin(bytes, from, end, record.saddr)

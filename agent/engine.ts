@@ -363,6 +363,7 @@ type Losses = Core['losses']
 
 const BLIND_SPOTS: readonly { counter: keyof Losses; reason: BlindReason; detail: string }[] = [
   { counter: 'unreadableLines', reason: 'unreadable-line', detail: 'lines that are no audit records' },
+  { counter: 'tornLines', reason: 'unreadable-line', detail: 'lines that hold parts of two records' },
   {
     counter: 'incompleteEvents',
     reason: 'incomplete-event',

@@ -35,8 +35,10 @@ function join(records: readonly ExecveRecord[], decodeHex: DecodeHex): Argv {
   let argc: number | undefined
   let length = 0
   let characters = 0
+  let isCut = false
   for (const record of records) {
     argc ??= record.argc
+    isCut ||= record.isCut
     for (const each of record.lengths) announced.set(each.index, each.length)
     for (const piece of record.pieces) {
       characters += piece.text.length
@@ -58,7 +60,7 @@ function join(records: readonly ExecveRecord[], decodeHex: DecodeHex): Argv {
     argv: isSparse
       ? [...byIndex.keys()].sort((one, other) => one - other).map(textAt)
       : Array.from({ length }, (_, index) => textAt(index)),
-    truncated: isSparse || length !== argc || characters > MOST_CHARACTERS || !isWhole || !isThere,
+    truncated: isCut || isSparse || length !== argc || characters > MOST_CHARACTERS || !isWhole || !isThere,
   }
 }
 

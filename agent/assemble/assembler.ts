@@ -11,12 +11,13 @@ import type {
 import { type Argv, type DecodeHex, joinArgv } from './argv.ts'
 import { SerialWatch } from './serials.ts'
 
-/** An event that still waits for records is given up after this many newer records; arrival decides, never the stamp. */
+/**
+ * An event that still waits for records is given up after this many newer records, its own among them; arrival decides,
+ * never the stamp.
+ */
 const MOST_NEWER_RECORDS = 4096
 /** How many newer records an event that has its end mark waits for what its call should have brought. */
 const GRACE_RECORDS = 64
-/** One event keeps at most this many records of a kind. */
-const MOST_RECORDS_OF_A_KIND = 4096
 const FINISHED_SLOTS = 1 << 13
 
 /** Records that a call should bring besides SYSCALL and PATH; bits of one number. */
@@ -273,16 +274,18 @@ export class Assembler {
 
   private finishIfComplete(event: OpenEvent): void {
     if (event.items < 0 || event.paths.length < event.items) return
-    const isWhole = (event.expected & ~event.found) === 0
-    if (
-      isWhole &&
-      (event.execve === NO_EXECVE || !joinArgv(event.execve, this.options.decodeHex).truncated)
-    ) {
-      this.finish(event)
-    } else if (!event.isEnding) {
+    const isThere = (event.expected & ~event.found) === 0
+    // A list of arguments that lacks some is joined once more only when its time is over.
+    const isWhole = event.execve === NO_EXECVE || (!event.isEnding && this.hasWholeArgv(event))
+    if (isThere && isWhole) this.finish(event)
+    else if (!event.isEnding) {
       event.isEnding = true
       this.ending.push({ event, until: this.records + GRACE_RECORDS })
     }
+  }
+
+  private hasWholeArgv({ execve }: OpenEvent): boolean {
+    return !joinArgv(execve, this.options.decodeHex).truncated
   }
 
   private check(): void {
@@ -399,10 +402,10 @@ const isSameId = (one: EventId, other: EventId): boolean =>
 const isComplete = ({ items, paths, hasEnd }: OpenEvent): boolean =>
   items >= 0 ? paths.length >= items : paths === NO_PATHS && !hasEnd
 
-/** `list` with one more record, up to a limit; the empty one that all events share is replaced. */
+/** `list` with one more record; the empty one that all events share is replaced. */
 function added<T>(list: T[], empty: T[], record: T): T[] {
   if (list === empty) return [record]
-  if (list.length < MOST_RECORDS_OF_A_KIND) list.push(record)
+  list.push(record)
   return list
 }
 

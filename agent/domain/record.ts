@@ -60,6 +60,8 @@ export interface ExecveRecord {
   readonly pieces: readonly ArgumentPiece[]
   /** `a3_len=…`: how many characters the fragments of a long argument are together, as written. */
   readonly lengths: readonly ArgumentLength[]
+  /** Whether the line ends in the middle of an argument. */
+  readonly isCut: boolean
 }
 
 /** `a3="x"`, or one fragment of a long argument: `a3[1]=6162`. Encoding is undone when the fragments are joined. */

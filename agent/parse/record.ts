@@ -67,6 +67,7 @@ const BODIES: ReadonlySet<string> = new Set(['URINGOP'])
 const KEY_SEPARATOR = '\u0001'
 /** A longer value of argc or of an index is not believed: real lists end far below (MAX_ARG_STRINGS aside). */
 const MOST_ARGUMENTS = 65_536
+const SECOND_HEADER = Buffer.from(' msg=audit(')
 const SHORTEST_HEADER = 'type=X msg=audit(0.000:0):'.length
 
 // Four bytes at a time, as a DataView reads them.
@@ -86,6 +87,8 @@ type TaskFields = Pick<SyscallRecord, 'auid' | 'uid' | 'euid' | 'comm' | 'exe' |
  * effect but these caches and the id, so the same bytes give the same record.
  */
 export class RecordReader {
+  /** Whether the line read last holds more than a record: a newline was lost, or a line was torn off in the middle. */
+  isTorn = false
   /** Id of the line read last. Lines of one event that stand together share one object, which makes joining them cheap. */
   id: EventId = { node: '', timeMs: -1, serial: -1 }
   private readonly texts = new TextReader()
@@ -123,6 +126,7 @@ export class RecordReader {
     const lineEnd = bytes[end - 1] === CR ? end - 1 : end
     if (!this.readHeader(start, lineEnd)) return undefined
     const { typeStart, typeEnd, body } = this
+    this.isTorn = false
     switch (typeEnd - typeStart) {
       case 3:
         if (standsAt(bytes, typeStart, 'CWD')) return this.readCwd(body, lineEnd)
@@ -148,6 +152,18 @@ export class RecordReader {
     }
     const name = this.texts.latin1(bytes, typeStart, typeEnd)
     return TYPE_NAME.test(name) ? this.other(name, body, lineEnd) : undefined
+  }
+
+  /**
+   * Whether a second record begins in the body: the kernel writes no space between quotes. What auditd added, or a program
+   * of user space says, may hold anything and is no evidence.
+   */
+  private noticeTear(body: number, end: number): void {
+    const { bytes } = this
+    const second = bytes.indexOf(SECOND_HEADER, body)
+    if (second < 0 || second >= end) return
+    const suffix = bytes.indexOf(GS, body)
+    this.isTorn = suffix < 0 || suffix > second
   }
 
   private other(name: string, body: number, end: number): OtherRecord {
@@ -207,7 +223,9 @@ export class RecordReader {
     const serial = this.digits()
     if (serial < 0 || serial > 0xffffffff || timeMs > Number.MAX_SAFE_INTEGER) return false
     const at = this.cursor
-    if (bytes[at] !== CLOSING || bytes[at + 1] !== COLON || at + 1 >= end) return false
+    // RHEL 7 leaves the colon out in records of auditd itself.
+    const isEnd = bytes[at + 1] === COLON || bytes[at + 1] === SPACE
+    if (bytes[at] !== CLOSING || !isEnd || at + 1 >= end) return false
     this.body = at + 2
     const last = this.id
     if (last.serial !== serial || last.timeMs !== timeMs || last.node !== node)
@@ -311,12 +329,11 @@ export class RecordReader {
   /** Fields in another order than the kernel's, or none at all. */
   private readMovedSyscall(start: number, end: number): SyscallRecord {
     findFields(this.bytes, start, end, CALL, this.spans)
-    const success = this.start(SUCCESS)
     return {
       type: 'SYSCALL',
       arch: this.hex(ARCH) >>> 0,
       syscall: this.decimal(SYSCALL_NUMBER),
-      success: success < 0 ? undefined : this.bytes[success] === LETTER_Y,
+      success: this.movedSuccess(),
       exit: this.signed(EXIT),
       ...{ a0: this.hex(A0), a1: this.hex(A0 + 1), a2: this.hex(A0 + 2), a3: this.hex(A0 + 3) },
       items: Math.max(0, this.decimal(ITEMS)),
@@ -324,6 +341,13 @@ export class RecordReader {
       pid: this.decimal(PID),
       ...this.readTask(start, end),
     }
+  }
+
+  /** `success=yes`, or `"yes"` in a log that went through a program which quotes everything. */
+  private movedSuccess(): boolean | undefined {
+    const start = this.start(SUCCESS)
+    if (start < 0) return undefined
+    return this.bytes[this.bytes[start] === QUOTE ? start + 1 : start] === LETTER_Y
   }
 
   /** Whether `text` stands at the cursor, which is moved behind it then. */
@@ -334,8 +358,9 @@ export class RecordReader {
   }
 
   private readTask(start: number, end: number): TaskFields {
+    this.noticeTear(start, end)
     findFields(this.bytes, start, end, TASK, this.spans)
-    return this.tasks.keep(this.bytes, start, end, {
+    const task = {
       auid: this.decimal(AUID),
       uid: this.decimal(UID),
       euid: this.decimal(EUID),
@@ -343,14 +368,16 @@ export class RecordReader {
       exe: this.untrusted(EXE),
       keys: this.keys(),
       user: this.user(),
-    })
+    }
+    return this.isTorn ? task : this.tasks.keep(this.bytes, start, end, task)
   }
 
   private readPath(body: number, end: number): PathRecord {
     const known = this.paths.find(this.words, body, end)
     if (known !== undefined) return known
+    this.noticeTear(body, end)
     findFields(this.bytes, this.skipSpaces(body, end), end, PATH, this.spans)
-    return this.paths.keep(this.bytes, body, end, {
+    const path: PathRecord = {
       type: 'PATH',
       item: this.decimal(ITEM),
       name: this.untrusted(NAME),
@@ -358,7 +385,8 @@ export class RecordReader {
       dev: this.raw(DEV),
       mode: this.octal(MODE),
       nameType: nameTypeOf(this.raw(NAMETYPE) || this.raw(OBJTYPE)),
-    })
+    }
+    return this.isTorn ? path : this.paths.keep(this.bytes, body, end, path)
   }
 
   private readCwd(body: number, end: number): CwdRecord | OtherRecord {
@@ -400,10 +428,12 @@ export class RecordReader {
   private readExecve(body: number, end: number): ExecveRecord {
     const known = this.execves.find(this.words, body, end)
     if (known !== undefined) return known
+    this.noticeTear(body, end)
     const { bytes } = this
     let argc: number | undefined
     const pieces: ArgumentPiece[] = []
     const lengths: ArgumentLength[] = []
+    let isCut = false
     let at = this.skipSpaces(body, end)
     while (at < end && bytes[at] !== GS) {
       const equals = bytes.indexOf(EQUALS, at)
@@ -411,6 +441,7 @@ export class RecordReader {
       const valueStart = equals + 1
       const isQuoted = bytes[valueStart] === QUOTE
       const valueEnd = isQuoted ? endAt(bytes, QUOTE, valueStart + 1, end) : endOfWord(bytes, valueStart, end)
+      if (isQuoted && valueEnd === end) isCut = true
       if (standsAt(bytes, at, 'argc=')) argc = decimalAt(bytes, valueStart, valueEnd)
       else {
         const key = argumentKey(bytes, at, equals)
@@ -423,7 +454,8 @@ export class RecordReader {
       }
       at = this.skipSpaces(isQuoted ? valueEnd + 1 : valueEnd, end)
     }
-    return this.execves.keep(bytes, body, end, { type: 'EXECVE', argc, pieces, lengths })
+    const execve: ExecveRecord = { type: 'EXECVE', argc, pieces, lengths, isCut: isCut || this.isTorn }
+    return this.isTorn ? execve : this.execves.keep(bytes, body, end, execve)
   }
 
   private skipSpaces(from: number, end: number): number {
@@ -535,7 +567,8 @@ const isLetter = (byte: number): boolean => byte >= 0x61 && byte <= 0x7a
 
 const NAME_TYPES: readonly NameType[] = ['NORMAL', 'PARENT', 'CREATE', 'DELETE', 'UNKNOWN']
 /** In copies of a log that lack the separator, what auditd added follows at once. */
-const nameTypeOf = (text: string): NameType | undefined => NAME_TYPES.find((name) => text.startsWith(name))
+const nameTypeOf = (text: string): NameType | undefined =>
+  NAME_TYPES.find((name) => text.startsWith(name, text.startsWith('"') ? 1 : 0))
 
 function skipDigits(bytes: Buffer, from: number, end: number): number {
   let at = from

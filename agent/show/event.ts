@@ -78,6 +78,8 @@ export interface ShownSummary {
   readonly unreadable: number
   /** Records that came when their event was finished. */
   readonly late: number
+  /** Lines that a process had auditd write through an address with newlines in it, if there are any. */
+  readonly forged?: number
 }
 
 interface Other extends Body {

@@ -29,8 +29,9 @@ export function eventText(event: ShownEvent): string {
     .join(' ')
 }
 
-export const summaryText = ({ records, events, unreadable, late }: ShownSummary): string =>
-  `${records} records, ${events} events; ${unreadable} lines unreadable, ${late} records late`
+export const summaryText = ({ records, events, unreadable, late, forged = 0 }: ShownSummary): string =>
+  `${records} records, ${events} events; ${unreadable} lines unreadable, ${late} records late` +
+  (forged === 0 ? '' : `, ${forged} lines forged`)
 
 const PLAIN = /^[^\s"'\\]+$/u
 

@@ -10,6 +10,7 @@ const record = (argc: number | undefined, ...pieces: ArgumentPiece[]): ExecveRec
   argc,
   pieces,
   lengths: [],
+  isCut: false,
 })
 const quoted = (index: number, text: string, fragment = 0): ArgumentPiece => ({
   index,

@@ -8,7 +8,13 @@ import type { AuditEvent } from '../../agent/domain/event.ts'
 import { runCore } from '../support/edges.ts'
 import { event, execve, line, path, syscall } from '../support/log.ts'
 
-const NOTHING_LOST = { lateRecords: 0, incompleteEvents: 0, missingSerials: 0, unreadableLines: 0 }
+const NOTHING_LOST = {
+  lateRecords: 0,
+  incompleteEvents: 0,
+  missingSerials: 0,
+  tornLines: 0,
+  unreadableLines: 0,
+}
 const TIME_MS = 1_795_210_797_987
 const serialsOf = (events: readonly AuditEvent[]): number[] => events.map(({ id }) => id.serial)
 

@@ -17,16 +17,6 @@ const LAUREL = join(LOGS, 'threathunters-io_laurel/src/testdata')
 const PARSER_RS = join(LOGS, 'hillu_linux-audit-parser-rs/src/testdata')
 const USERSPACE = join(LOGS, 'linux-audit_audit-userspace')
 
-/** What the reader of records gets wrong for now; the name comes off the list when it does not any more. */
-const WRONG_FOR_NOW: ReadonlySet<string> = new Set([
-  // An auditd of EL7 leaves out the colon: `msg=audit(1490239800.477:34) config changed`.
-  'audit-rhel7.log:12',
-  'elastic_go-libaudit/auparse/testdata/audit-rhel7.log',
-  // A log that went through a tool which quotes everything: `success="yes"`.
-  'record-weblogic.json',
-])
-const testOf = (name: string): typeof test.fails => (WRONG_FOR_NOW.has(name) ? test.fails : test)
-
 const filesOf = (folder: string, ending: string): string[] =>
   isThere
     ? readdirSync(folder)
@@ -145,7 +135,7 @@ describe.skipIf(!isThere)("records as go-libaudit's golden files have them", () 
     )
   })
   for (const [name, line, golden] of cases) {
-    testOf(name)(name, () => {
+    test(name, () => {
       if (golden === null) expect(show(`${line}\n`).summary).toMatchObject({ records: 0, unreadable: 1 })
       else checkGoRecord(line, golden, GO_RECORD_EXCEPTIONS[name] ?? [])
     })
@@ -329,7 +319,7 @@ function checkLaurelEvent(event: ShownEvent, golden: LaurelEvent): void {
 
 describe.skipIf(!isThere)('events as laurel has them', () => {
   for (const name of filesOf(LAUREL, '.json')) {
-    testOf(name)(name, () => {
+    test(name, () => {
       const { events, summary } = show(readFileSync(join(LAUREL, name.replace('.json', '.txt'))))
       const golden = linesOf(join(LAUREL, name)).map((line) => JSON.parse(line) as LaurelEvent)
       expect(summary).toMatchObject({ events: golden.length, unreadable: 0, late: 0 })
@@ -438,7 +428,7 @@ describe.skipIf(!isThere)('records and events of every log', () => {
       )
     : []
   for (const name of logs.sort()) {
-    testOf(name)(name, () => {
+    test(name, () => {
       const log = readFileSync(join(LOGS, name), 'latin1')
       const { summary } = show(log.endsWith('\n') ? log : `${log}\n`)
       expect(summary).toMatchObject(counted(log))

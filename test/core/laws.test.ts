@@ -9,7 +9,13 @@ import type { AuditEvent } from '../../agent/domain/event.ts'
 import { type CoreResult, printed, runCore } from '../support/edges.ts'
 
 const FOLDER = join(import.meta.dirname, '../fixtures/recorded')
-const NOTHING_LOST = { lateRecords: 0, incompleteEvents: 0, missingSerials: 0, unreadableLines: 0 }
+const NOTHING_LOST = {
+  lateRecords: 0,
+  incompleteEvents: 0,
+  missingSerials: 0,
+  tornLines: 0,
+  unreadableLines: 0,
+}
 const GS = '\x1d'
 
 /** A line of the log, taken apart with a regular expression. */

@@ -178,7 +178,6 @@ const LINES: readonly Tricky[] = [
       { records: ['SYSCALL', 'SOCKADDR', 'PROCTITLE'], peer: { family: 'unix', path: `/x\n${FORGED}\n` } },
     ],
     summary: { events: 1, unreadable: 0 },
-    notYet: 'the core does not ask for forged lines yet',
   },
   {
     number: 25,

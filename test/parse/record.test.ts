@@ -72,7 +72,7 @@ describe('header', () => {
     ['a node without a record', 'node=web-01 hello'],
     ['no msg', 'type=EOE audit(1.000:1): '],
     ['an open parenthesis', 'type=EOE msg=audit(1795210797.987:6'],
-    ['no colon at the end', 'type=EOE msg=audit(1795210797.987:6) '],
+    ['something else behind the stamp', 'type=EOE msg=audit(1795210797.987:6)x'],
     ['no serial', 'type=EOE msg=audit(1795210797.987:): '],
     ['no time', 'type=EOE msg=audit(:6): '],
     ['a negative serial', 'type=EOE msg=audit(1795210797.987:-6): '],
