@@ -3,6 +3,7 @@ import type { AuditEvent } from '../domain/event.ts'
 import type { PathRecord, SyscallRecord } from '../domain/record.ts'
 import { type Call, SOCKETCALLS } from './calls.ts'
 import { InodePaths } from './inode-paths.ts'
+import { withNameTypes } from './name-types.ts'
 import { absolutePath, normalisePath, UNKNOWN_DIRECTORY } from './path.ts'
 
 const AT_FDCWD = -100
@@ -34,12 +35,13 @@ export class FileReader {
 
   /** The paths of an event in the order of its records. Those of a call that did something are remembered. */
   resolve(event: AuditEvent, syscall: SyscallRecord, call: Call): readonly ResolvedPath[] {
-    if (event.paths.length === 0) return NOTHING
-    const names = namesOf(event, syscall, call)
+    const [first] = event.paths
+    if (first === undefined) return NOTHING
+    const names = namesOf(first.nameType === undefined ? withNameTypes(event, syscall) : event, syscall, call)
     const learns = hasHappened(syscall) && call.does !== 'exec'
     if (isOfDescriptor(names) || call.does === 'rename') this.placeParents(names, learns)
     const resolved: ResolvedPath[] = []
-    for (const record of event.paths) {
+    for (const record of names.event.paths) {
       const told = toldPath(record, names)
       const path = told ?? this.foundPath(record, names)
       resolved.push({

@@ -623,6 +623,37 @@ describe('a directory', () => {
   })
 })
 
+// As RHEL 5 writes them.
+describe('records that do not say what they are', () => {
+  const untyped = (item: number, name: string, inode: number): string =>
+    path(item, name, inode, 'NORMAL').replace(/ nametype=.*/, '')
+  const both = [untyped(0, '/srv/', 7), untyped(1, '/srv/x', 8)]
+
+  test.each<[call: Call, number: number, paths: readonly string[], expected: readonly string[]]>([
+    ['open', 2, [untyped(0, '/srv/x', 8)], ['write /srv/x']],
+    ['open', 2, both, ['write /srv/x']],
+    ['fchmod', 91, [untyped(0, '/srv/x', 8)], ['attribute /srv/x']],
+    ['open', 83, both, ['create /srv/x']],
+    [
+      'open',
+      86,
+      [untyped(0, '/srv/', 7), untyped(1, '/etc/x', 8), untyped(2, '/srv/l', 8)],
+      ['create /srv/l'],
+    ],
+    ['unlink', 87, both, ['delete /srv/x']],
+    [
+      'rename',
+      82,
+      [untyped(0, '/a/', 7), untyped(1, '/b/', 9), untyped(2, '/a/x', 8), untyped(3, '/b/y', 8)],
+      ['rename /a/x', 'rename /b/y'],
+    ],
+    // A call of which it is not known in what order it has them.
+    ['open', 165, both, []],
+  ])('%s %i', (call, number, paths, expected) => {
+    expect(changes({ call, fields: { syscall: number, a1: '1' }, paths })).toEqual(expected)
+  })
+})
+
 describe('an inode', () => {
   const fchmod: Step = { call: 'fchmod', fields: { a0: 3 }, paths: [path(0, undefined, 9, 'NORMAL')] }
 
