@@ -2,6 +2,7 @@
  * Records test/fixtures/recorded anew: `node test/support/record-fixtures.ts`, as root on Debian for x86_64.
  *
  * NAME.log is what auditd wrote with the rules of audit.rules; NAME.json is what was done, as its author knows it.
+ * test/fixtures/forged has logs of a process that forges records.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,11 +14,14 @@ import {
   startAuditd,
   TEST_LOGINUID,
 } from './auditd.ts'
+import { logOfForgery } from './workload/forgery.ts'
 import { RECORDED_ADDRESSES, type Recording, RECORDINGS, SHOP } from './workload/recordings.ts'
 import type { ExpectedEdge } from './workload/syscalls.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const RECORDED = join(ROOT, 'test/fixtures/recorded')
+/** Beside the others, as no law about lines holds for lines that are none. */
+const FORGED = join(ROOT, 'test/fixtures/forged')
 const STATE = '/var/lib/fullmon'
 const NODE = 'web-01'
 
@@ -73,7 +77,7 @@ const byNumber = (edge: ExpectedEdge): ExpectedEdge =>
 ensureAuditd()
 const unavailable = auditdUnavailable() ?? (existsSync(SHOP) ? `${SHOP} exists` : undefined)
 if (unavailable !== undefined) throw new Error(`nothing can be recorded here: ${unavailable}`)
-mkdirSync(RECORDED, { recursive: true })
+for (const folder of [RECORDED, FORGED]) mkdirSync(folder, { recursive: true })
 const stateExisted = existsSync(STATE)
 mkdirSync(STATE, { recursive: true })
 try {
@@ -82,6 +86,10 @@ try {
       process.stdout.write(`${recording.name}${format.suffix}\n`)
       await record(recording, format)
     }
+  }
+  for (const logFormat of ['ENRICHED', 'RAW'] as const) {
+    // The whole log, as what is forged has no login uid.
+    writeFileSync(join(FORGED, `${logFormat.toLowerCase()}.log`), await logOfForgery(logFormat))
   }
 } finally {
   if (!stateExisted) rmSync(STATE, { recursive: true })
