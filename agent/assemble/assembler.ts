@@ -8,7 +8,7 @@ import type {
   PathRecord,
   SyscallRecord,
 } from '../domain/record.ts'
-import { type Argv, type DecodeHex, joinArgv } from './argv.ts'
+import { type DecodeHex, joinArgv } from './argv.ts'
 import { SerialWatch } from './serials.ts'
 
 /**
@@ -24,23 +24,51 @@ const FINISHED_SLOTS = 1 << 13
 export const EXPECTS = { cwd: 1, sockaddr: 2, execve: 4, target: 8, openat2: 16 } as const
 
 // What events have that have none of it: one list for all of them.
-const NO_ARGV: Argv = { argv: [], truncated: false }
+const NO_ARGV: readonly string[] = []
 const NO_PATHS: PathRecord[] = []
 const NO_TARGETS: ObjPidRecord[] = []
 const NO_OTHERS: OtherRecord[] = []
 const NO_RECORDS: AuditRecord[] = []
 const NO_EXECVE: ExecveRecord[] = []
 
-/** An event whose records are still coming. */
+/** An event that records are still added to. */
+interface GrowingEvent extends AuditEvent {
+  syscall: SyscallRecord | undefined
+  argv: readonly string[]
+  argvTruncated: boolean
+  cwd: string | undefined
+  paths: PathRecord[]
+  saddr: string | undefined
+  targets: ObjPidRecord[]
+  openat2Flags: number | undefined
+  others: OtherRecord[]
+  records: AuditRecord[]
+  complete: boolean
+}
+
+const newEvent = (id: EventId): GrowingEvent => ({
+  id,
+  syscall: undefined,
+  argv: NO_ARGV,
+  argvTruncated: false,
+  cwd: undefined,
+  paths: NO_PATHS,
+  saddr: undefined,
+  targets: NO_TARGETS,
+  openat2Flags: undefined,
+  others: NO_OTHERS,
+  records: NO_RECORDS,
+  complete: false,
+})
+
+/** What is known of an event while its records are coming. Used again for another event when it is finished. */
 class OpenEvent {
-  syscall: SyscallRecord | undefined = undefined
-  cwd: string | undefined = undefined
-  paths: PathRecord[] = NO_PATHS
-  saddr: string | undefined = undefined
-  targets: ObjPidRecord[] = NO_TARGETS
-  openat2Flags: number | undefined = undefined
-  others: OtherRecord[] = NO_OTHERS
-  records: AuditRecord[] = NO_RECORDS
+  event: GrowingEvent
+  id: EventId
+  /** Number of the record that began it. */
+  since: number
+  /** Offset in the stream of the line that began it. */
+  offset: number
   execve: ExecveRecord[] = NO_EXECVE
   hasEnd = false
   /** PATH records to come; -1 when no record has told. */
@@ -53,16 +81,26 @@ class OpenEvent {
   /** Whether it stands in the map of open events: only those that others have interrupted do. */
   isParked = false
   isFinished = false
-  readonly id: EventId
-  /** Number of the record that began it. */
-  readonly since: number
-  /** Offset in the stream of the line that began it. */
-  readonly offset: number
 
   constructor(id: EventId, since: number, offset: number) {
+    this.event = newEvent(id)
     this.id = id
     this.since = since
     this.offset = offset
+  }
+
+  startAgain(id: EventId, since: number, offset: number): void {
+    this.event = newEvent(id)
+    this.id = id
+    this.since = since
+    this.offset = offset
+    this.execve = NO_EXECVE
+    this.hasEnd = false
+    this.items = -1
+    this.expected = 0
+    this.found = 0
+    this.isParked = false
+    this.isFinished = false
   }
 }
 
@@ -113,7 +151,9 @@ export class Assembler {
   private readonly parked = new Map<number, OpenEvent>()
   private current: OpenEvent | undefined
   /** Events that have their end mark and still wait, in the order of arrival. */
-  private ending: { readonly event: OpenEvent; readonly until: number }[] = []
+  private ending: { readonly open: OpenEvent; readonly until: number }[] = []
+  /** One that has done its work, for the next event. */
+  private spare: OpenEvent | undefined
   private records = 0
   private nextCheck = GRACE_RECORDS
   private lateRecords = 0
@@ -185,16 +225,16 @@ export class Assembler {
       if (!current.isParked) this.park(current)
     }
     if (this.parked.size === 0) return undefined
-    const event = this.parked.get(keyOf(id))
-    return event !== undefined && isSameId(event.id, id) ? event : undefined
+    const open = this.parked.get(keyOf(id))
+    return open !== undefined && isSameId(open.id, id) ? open : undefined
   }
 
-  private park(event: OpenEvent): void {
-    const key = keyOf(event.id)
+  private park(open: OpenEvent): void {
+    const key = keyOf(open.id)
     const other = this.parked.get(key)
     if (other !== undefined) this.finish(other)
-    this.parked.set(key, event)
-    event.isParked = true
+    this.parked.set(key, open)
+    open.isParked = true
   }
 
   /** Undefined when the id is that of an event already finished: the record came too late and is counted. */
@@ -207,7 +247,11 @@ export class Assembler {
     }
     if (this.skipped.size > 0 && this.isSkipped(id, record)) return undefined
     this.watchSerial(id, record)
-    return new OpenEvent(id, this.records, offset)
+    const { spare } = this
+    if (spare === undefined) return new OpenEvent(id, this.records, offset)
+    this.spare = undefined
+    spare.startAgain(id, this.records, offset)
+    return spare
   }
 
   private isSkipped(id: EventId, record: AuditRecord): boolean {
@@ -219,68 +263,70 @@ export class Assembler {
     return true
   }
 
-  private take(event: OpenEvent, record: AuditRecord): void {
+  private take(open: OpenEvent, record: AuditRecord): void {
+    const { event } = open
     if (this.options.keepsRecords) event.records = added(event.records, NO_RECORDS, record)
     switch (record.type) {
       case 'SYSCALL':
         event.syscall ??= record
-        event.items = event.syscall.items
-        event.expected = this.options.expects(event.syscall)
+        open.items = event.syscall.items
+        open.expected = this.options.expects(event.syscall)
         break
       case 'PATH':
         event.paths = added(event.paths, NO_PATHS, record)
         break
       case 'EXECVE':
-        event.execve = added(event.execve, NO_EXECVE, record)
-        event.found |= EXPECTS.execve
+        open.execve = added(open.execve, NO_EXECVE, record)
+        open.found |= EXPECTS.execve
         break
       case 'CWD':
         event.cwd ??= record.cwd
-        event.found |= EXPECTS.cwd
+        open.found |= EXPECTS.cwd
         break
       case 'SOCKADDR':
         event.saddr ??= record.saddr
-        event.found |= EXPECTS.sockaddr
+        open.found |= EXPECTS.sockaddr
         break
       case 'OBJ_PID':
         event.targets = added(event.targets, NO_TARGETS, record)
-        event.found |= EXPECTS.target
+        open.found |= EXPECTS.target
         break
       case 'OPENAT2':
         event.openat2Flags ??= record.flags
-        event.found |= EXPECTS.openat2
+        open.found |= EXPECTS.openat2
         break
       case 'OTHER':
-        if (this.takeOther(event, record)) return
+        if (this.takeOther(open, record)) return
         break
     }
-    if (event.hasEnd) this.finishIfComplete(event)
+    if (open.hasEnd) this.finishIfComplete(open)
   }
 
   /** True when that finished the event. */
-  private takeOther(event: OpenEvent, record: OtherRecord): boolean {
+  private takeOther(open: OpenEvent, record: OtherRecord): boolean {
+    const { event } = open
     const { name, body } = record
     if (name === 'PROCTITLE' || name === 'EOE') {
-      event.hasEnd = true
+      open.hasEnd = true
       return false
     }
     if (body !== undefined) event.others = added(event.others, NO_OTHERS, record)
     if (name === 'URINGOP')
-      event.items = Math.max(event.items, Number(/ items=(\d+)/.exec(body ?? '')?.[1] ?? 0))
-    if (event.since !== this.records || !this.options.isAlone(name)) return false
-    this.finish(event)
+      open.items = Math.max(open.items, Number(/ items=(\d+)/.exec(body ?? '')?.[1] ?? 0))
+    if (open.since !== this.records || !this.options.isAlone(name)) return false
+    this.finish(open)
     return true
   }
 
-  private finishIfComplete(event: OpenEvent): void {
-    if (event.items < 0 || event.paths.length < event.items) return
-    const isThere = (event.expected & ~event.found) === 0
+  private finishIfComplete(open: OpenEvent): void {
+    if (open.items < 0 || open.event.paths.length < open.items) return
+    const isThere = (open.expected & ~open.found) === 0
     // A list of arguments that lacks some is joined once more only when its time is over.
-    const isWhole = event.execve === NO_EXECVE || (!event.isEnding && this.hasWholeArgv(event))
-    if (isThere && isWhole) this.finish(event)
-    else if (!event.isEnding) {
-      event.isEnding = true
-      this.ending.push({ event, until: this.records + GRACE_RECORDS })
+    const isWhole = open.execve === NO_EXECVE || (!open.isEnding && this.hasWholeArgv(open))
+    if (isThere && isWhole) this.finish(open)
+    else if (!open.isEnding) {
+      open.isEnding = true
+      this.ending.push({ open, until: this.records + GRACE_RECORDS })
     }
   }
 
@@ -291,9 +337,9 @@ export class Assembler {
   private check(): void {
     this.nextCheck = this.records + GRACE_RECORDS
     if (this.ending.length > 0) {
-      for (const { event, until } of this.ending)
-        if (until <= this.records && !event.isFinished) this.finish(event)
-      this.ending = this.ending.filter(({ event }) => !event.isFinished)
+      for (const { open, until } of this.ending)
+        if (until <= this.records && !open.isFinished) this.finish(open)
+      this.ending = this.ending.filter(({ open }) => !open.isFinished)
     }
     this.giveUpOld(MOST_NEWER_RECORDS)
   }
@@ -302,12 +348,12 @@ export class Assembler {
     const oldest = this.records - newerRecords
     // By now every event has been passed that was finished while one was open at the restart.
     if (this.records > 2 * MOST_NEWER_RECORDS) this.skipped.clear()
-    for (const event of this.parked.values()) {
-      if (event.since > oldest) {
-        if (this.finishedLately.length > 2 * MOST_NEWER_RECORDS) this.forgetFinishedBefore(event.offset)
+    for (const open of this.parked.values()) {
+      if (open.since > oldest) {
+        if (this.finishedLately.length > 2 * MOST_NEWER_RECORDS) this.forgetFinishedBefore(open.offset)
         return
       }
-      this.finish(event)
+      this.finish(open)
     }
     if (this.current !== undefined && this.current.since <= oldest) this.finish(this.current)
   }
@@ -316,36 +362,28 @@ export class Assembler {
     this.finishedLately = this.finishedLately.filter((finished) => finished.offset >= offset)
   }
 
-  private finish(event: OpenEvent): void {
-    if (event.isParked) this.parked.delete(keyOf(event.id))
-    if (this.current === event) this.current = undefined
-    event.isFinished = true
-    this.finished.add(event.id)
-    if (this.hasOpenEvents) this.finishedLately.push({ id: event.id, offset: this.offset })
+  private finish(open: OpenEvent): void {
+    const { id } = open
+    if (open.isParked) this.parked.delete(keyOf(id))
+    if (this.current === open) this.current = undefined
+    open.isFinished = true
+    this.finished.add(id)
+    if (this.hasOpenEvents) this.finishedLately.push({ id, offset: this.offset })
     else if (this.finishedLately.length > 0) this.finishedLately = []
     this.events++
-    const { id, syscall, cwd, paths, saddr, targets, openat2Flags, others, records, execve } = event
-    const complete = isComplete(event)
-    if (!complete) this.incompleteEvents++
-    if (!isInOrder(paths)) paths.sort((one, other) => one.item - other.item)
-    const { argv, truncated } = execve === NO_EXECVE ? NO_ARGV : joinArgv(execve, this.options.decodeHex)
-    this.options.emit(
-      {
-        id,
-        syscall,
-        argv,
-        argvTruncated: truncated,
-        cwd,
-        paths,
-        saddr,
-        targets,
-        openat2Flags,
-        others,
-        records,
-        complete,
-      },
-      event.offset,
-    )
+    const { event } = open
+    event.complete = isComplete(open)
+    if (!event.complete) this.incompleteEvents++
+    if (!isInOrder(event.paths)) event.paths.sort((one, other) => one.item - other.item)
+    if (open.execve !== NO_EXECVE) {
+      const { argv, truncated } = joinArgv(open.execve, this.options.decodeHex)
+      event.argv = argv
+      event.argvTruncated = truncated
+    }
+    const { offset } = open
+    // One that waited may still stand among the ending ones.
+    if (!open.isEnding) this.spare = open
+    this.options.emit(event, offset)
   }
 
   private watchSerial(id: EventId, record: AuditRecord): void {
@@ -399,8 +437,8 @@ const isSameId = (one: EventId, other: EventId): boolean =>
   one === other || (one.serial === other.serial && one.timeMs === other.timeMs && one.node === other.node)
 
 /** All PATH records that were announced are there. Of what announces none, that it needs none. */
-const isComplete = ({ items, paths, hasEnd }: OpenEvent): boolean =>
-  items >= 0 ? paths.length >= items : paths === NO_PATHS && !hasEnd
+const isComplete = ({ items, event, hasEnd }: OpenEvent): boolean =>
+  items >= 0 ? event.paths.length >= items : event.paths === NO_PATHS && !hasEnd
 
 /** `list` with one more record; the empty one that all events share is replaced. */
 function added<T>(list: T[], empty: T[], record: T): T[] {
