@@ -192,6 +192,7 @@ function print({ title, file, records, runs: rounds }: Course, rows: readonly Ro
     [
       '',
       's (least to most)',
+      'CPU s',
       'MB/s',
       'records/s',
       'peak RSS, MB',
