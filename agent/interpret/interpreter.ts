@@ -94,6 +94,7 @@ export class Interpreter {
   /** Calls `emit` for each activity of the event, in the order in which it must be understood. */
   interpret(event: AuditEvent, emit: Emit): void {
     const { syscall, others } = event
+    this.actor = undefined
     if (event.id.node !== this.node) this.turnTo(event.id.node)
     if (syscall !== undefined) this.machine.arch = syscall.arch
     const uring = others.length > 0 ? uringCallOf(event) : undefined
@@ -102,7 +103,7 @@ export class Interpreter {
       this.interpretCall(event, syscall, callOf(syscall.arch, syscall.syscall), emit)
   }
 
-  /** Who made the last event, where that was told. */
+  /** Who made the event that was interpreted last, where that was told. */
   get lastActor(): ProcessImage | undefined {
     return this.actor
   }
@@ -113,7 +114,7 @@ export class Interpreter {
     return this.machine.processes.target(pid, uid, UNKNOWN_NAME, timeMs)
   }
 
-  /** The same, and what there is to show of the event besides. */
+  /** Does what `interpret` does, and tells what there is to show of the event besides. */
   understand(event: AuditEvent, emit: Emit = () => undefined): Understood {
     this.clearLast()
     this.interpret(event, emit)

@@ -447,6 +447,19 @@ describe('what there is to show of an event', () => {
     ])
   })
 
+  test('is never of the event before', () => {
+    const connect = [['SYSCALL', syscall('connect')] as const, ['SOCKADDR', HTTPS] as const]
+    const nobody = [['SYSCALL', syscall('connect', { pid: '', success: 'no', exit: -13 })] as const]
+    const [, second] = understood(connect, nobody)
+    expect(second).toEqual({ actor: undefined, call: 'connect', arch: 'x86_64', peer: undefined, paths: [] })
+    const interpreter = new Interpreter(NO_WORLD, textOfBytes)
+    const actors = runCore(event(1, connect) + event(2, [['SOCKADDR', HTTPS]])).events.map((each) => {
+      interpreter.interpret(each, () => undefined)
+      return interpreter.lastActor?.exe
+    })
+    expect(actors).toEqual(['/bin/x', undefined])
+  })
+
   test('of an event without a process', () => {
     expect(
       understood([['SECCOMP', 'auid=1 uid=1 gid=1 pid=100 comm="x" sig=31 arch=c000003e syscall=59']]),
