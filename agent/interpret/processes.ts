@@ -57,17 +57,7 @@ export class ProcessTable {
       if (known !== undefined) return known.image
       const parent = byPid.get(process.ppid)
       const origin = parent === undefined || depth > DEEPEST_CHAIN ? undefined : place(parent, depth + 1)
-      const image = this.imageOf(process, origin)
-      this.tasks.set(process.pid, {
-        image,
-        ppid: process.ppid,
-        sinceMs: process.startMs,
-        isFound: true,
-        seen: this.pids.now,
-        isParent: false,
-        isPrivileged: process.uid === ROOT,
-      })
-      return image
+      return this.remember(process, origin).image
     }
     for (const process of found) place(process, 0)
   }
@@ -165,8 +155,10 @@ export class ProcessTable {
     }
     if (isItself) return own.image
     const found = this.find(call.ppid, timeMs)
-    if (found !== undefined) return this.imageOf(found, undefined)
-    return image('', user, UNKNOWN_EXE, undefined, undefined)
+    if (found === undefined) return image('', user, UNKNOWN_EXE, undefined, undefined)
+    const task = this.remember(found, this.current(found.ppid, timeMs)?.image)
+    task.isParent = true
+    return task.image
   }
 
   /**
@@ -188,6 +180,20 @@ export class ProcessTable {
   private find(pid: number, timeMs: number): FoundProcess | undefined {
     const found = this.world.findProcess(pid)
     return found !== undefined && found.startMs <= timeMs + CLOCK_TOLERANCE_MS ? found : undefined
+  }
+
+  private remember(found: FoundProcess, origin: ProcessImage | undefined): Task {
+    const task = {
+      image: this.imageOf(found, origin),
+      ppid: found.ppid,
+      sinceMs: found.startMs,
+      isFound: true,
+      seen: this.pids.now,
+      isParent: false,
+      isPrivileged: found.uid === ROOT,
+    }
+    this.tasks.set(found.pid, task)
+    return task
   }
 
   private imageOf(found: FoundProcess, origin: ProcessImage | undefined): ProcessImage {

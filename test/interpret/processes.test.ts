@@ -467,14 +467,24 @@ describe('what /proc shows', () => {
     expect(story.exec({ pid: 301, ppid: 300, exe: '/bin/ls' }).chain.length).toBeLessThanOrEqual(40)
   })
 
-  test('is asked for a parent that no record has told of', () => {
+  test('is asked once for a parent that no record has told of', () => {
+    const asked: number[] = []
     const world = {
       ...NO_WORLD,
-      findProcess: (pid: number) =>
-        pid === 50 ? found({ pid: 50, argv: ['bash', '/srv/run.sh'] }) : undefined,
+      findProcess: (pid: number) => {
+        asked.push(pid)
+        return pid === 50 ? found({ pid: 50, ppid: 40, argv: ['bash', '/srv/run.sh'] }) : undefined
+      },
     }
-    const story = new Story(world).exec({ pid: 51, ppid: 50, exe: '/bin/ls' })
-    expect(story.edges).toEqual(['exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls'])
+    const story = new Story(world, [found({ pid: 40, exe: '/usr/sbin/sshd', argv: [], uid: 0 })])
+      .exec({ pid: 51, ppid: 50, exe: '/bin/ls' })
+      .exec({ pid: 52, ppid: 50, exe: '/bin/ls' })
+    expect(story.edges).toEqual([
+      'exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls',
+      'exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls',
+    ])
+    expect(story.chain).toEqual(['proc::0:/usr/sbin/sshd', 'proc::1000:/bin/bash</srv/run.sh'])
+    expect(asked).toEqual([50])
   })
 
   test('of another program under the pid is not believed', () => {
