@@ -1,22 +1,40 @@
 import { ARCHES, SYSCALLS } from './tables/syscalls.ts'
 
 /** What a system call means to the graph. Argument numbers count from 0. */
-export type Call =
-  | { readonly does: 'exec'; readonly directory?: 0 }
-  | { readonly does: 'exit' }
-  | { readonly does: 'connect' | 'listen' | 'accept' }
-  | { readonly does: 'socketcall' }
-  | { readonly does: 'set-id' }
-  /** `pidIn`: the argument that holds the pid of the other process, where one does. `isRequest`: a0 says what is asked. */
-  | { readonly does: 'trace'; readonly isRequest: boolean; readonly pidIn?: 0 | 1 }
-  /** Opens for writing when the flags say so. `flagsIn: 'record'`: openat2 keeps them in memory, OPENAT2 shows them. */
-  | { readonly does: 'open'; readonly flagsIn: 1 | 2 | 'record'; readonly directory?: 0 }
-  /** Changes the content or the attributes of the file its NORMAL record names. */
-  | { readonly does: 'write' | 'attribute'; readonly directory?: 0; readonly descriptor?: 0 }
-  /** Changes names: CREATE and DELETE records say which. */
-  | { readonly does: 'rename' | 'names'; readonly directory?: 0 | 1 | 2; readonly newDirectory?: 2 }
+export interface Call {
+  /**
+   * `open`: opens for writing when the flags say so. `write`, `attribute`: changes the content or the attributes of the
+   * file its NORMAL record names. `rename`, `names`: changes names, and CREATE and DELETE records say which.
+   */
+  readonly does:
+    | ('exec' | 'exit' | 'connect' | 'listen' | 'accept' | 'socketcall' | 'set-id' | 'trace')
+    | ('open' | 'write' | 'attribute' | 'rename' | 'names')
+  /** The argument with the flags of an open; `record`: openat2 keeps them in memory, OPENAT2 shows them. */
+  readonly flagsIn: 1 | 2 | 'record'
+  /** The argument with the directory that names are relative to; undefined: the current one. */
+  readonly directory: 0 | 1 | 2 | undefined
+  /** The same for the new name of a rename. */
+  readonly newDirectory: 2 | undefined
+  /** The argument with the file itself. */
+  readonly descriptor: 0 | undefined
+  /** Of `trace`: a0 says what is asked. */
+  readonly isRequest: boolean
+  /** The argument with the pid of the other process, where one has it. */
+  readonly pidIn: 0 | 1 | undefined
+}
 
-const CALLS: Readonly<Record<string, Call>> = {
+/** What is not said has its usual value. Every call has all fields, in one order: code that meets many shapes is slow. */
+const callFrom = (told: Partial<Call> & Pick<Call, 'does'>): Call => ({
+  does: told.does,
+  flagsIn: told.flagsIn ?? 1,
+  directory: told.directory,
+  newDirectory: told.newDirectory,
+  descriptor: told.descriptor,
+  isRequest: told.isRequest ?? false,
+  pidIn: told.pidIn,
+})
+
+const TOLD: Readonly<Record<string, Partial<Call> & Pick<Call, 'does'>>> = {
   execve: { does: 'exec' },
   execveat: { does: 'exec', directory: 0 },
   exit_group: { does: 'exit' },
@@ -33,7 +51,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   accept4: { does: 'accept' },
   socketcall: { does: 'socketcall' },
 
-  open: { does: 'open', flagsIn: 1 },
+  open: { does: 'open' },
   openat: { does: 'open', flagsIn: 2, directory: 0 },
   openat2: { does: 'open', flagsIn: 'record', directory: 0 },
   open_by_handle_at: { does: 'open', flagsIn: 2 },
@@ -84,16 +102,22 @@ const CALLS: Readonly<Record<string, Call>> = {
   setresuid32: { does: 'set-id' },
 
   ptrace: { does: 'trace', isRequest: true, pidIn: 1 },
-  process_vm_writev: { does: 'trace', isRequest: false, pidIn: 0 },
-  pidfd_getfd: { does: 'trace', isRequest: false },
+  process_vm_writev: { does: 'trace', pidIn: 0 },
+  pidfd_getfd: { does: 'trace' },
 }
 
+const CALLS: ReadonlyMap<string, Call> = new Map(
+  Object.entries(TOLD).map(([name, told]) => [name, callFrom(told)]),
+)
+
 /** A call that is not in the table still changes names when its event has CREATE or DELETE records. */
-const ANY_CALL: Call = { does: 'names' }
+const ANY_CALL = callFrom({ does: 'names' })
+/** Several operations at once, whose directories are not told. */
+export const UNTOLD_NAMES = callFrom({ does: 'names', directory: 0 })
 const X32_BIT = 0x40000000
 
 /** Meaning of the system call `name` on any architecture. */
-export const callNamed = (name: string): Call => CALLS[name] ?? ANY_CALL
+export const callNamed = (name: string): Call => CALLS.get(name) ?? ANY_CALL
 
 interface Table {
   readonly name: string

@@ -194,7 +194,7 @@ interface MovedFile {
 }
 
 function namesOf(event: AuditEvent, syscall: SyscallRecord, call: Call): Names {
-  const first = 'directory' in call ? argument(syscall, call.directory) : AT_FDCWD
+  const first = call.directory === undefined ? AT_FDCWD : argument(syscall, call.directory)
   const isRename = call.does === 'rename'
   return {
     event,
@@ -276,7 +276,7 @@ const argument = (syscall: SyscallRecord, index: 0 | 1 | 2): number =>
 
 /** The descriptor of the file that a call without a name is about: what it was given, or what it returned. */
 const descriptorOf = (syscall: SyscallRecord, call: Call): number =>
-  call.does === 'open' ? syscall.exit : 'descriptor' in call ? syscall.a0 : NO_DESCRIPTOR
+  call.does === 'open' ? syscall.exit : call.descriptor === undefined ? NO_DESCRIPTOR : syscall.a0
 const NO_DESCRIPTOR = -1
 
 function actionOf({ nameType, name, inode }: PathRecord, { call, syscall, event }: Names): PathAction {
@@ -319,5 +319,5 @@ const opensForWriting = (flags: number): boolean =>
 const isTemporary = ({ call, syscall, event }: Names): boolean =>
   call.does === 'open' && (flagsOf(call, syscall, event) & O_TMPFILE) !== 0
 
-const flagsOf = (call: Extract<Call, { does: 'open' }>, syscall: SyscallRecord, event: AuditEvent): number =>
+const flagsOf = (call: Call, syscall: SyscallRecord, event: AuditEvent): number =>
   call.flagsIn === 'record' ? (event.openat2Flags ?? UNKNOWN_FLAGS) : argument(syscall, call.flagsIn)

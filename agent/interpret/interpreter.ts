@@ -258,10 +258,11 @@ const isConnection = (action: Peer, { success, exit }: SyscallRecord, { family }
 const isSomebody = (address: Address): boolean =>
   address.family !== 'netlink' && (address.family !== 'unix' || address.path !== '' || address.isAbstract)
 
-const seenFrom = (cwd: string | undefined, address: Address): Address =>
-  address.family === 'unix' && !address.isAbstract && address.path !== ''
-    ? { ...address, path: absolutePath(address.path, cwd) }
-    : address
+function seenFrom(cwd: string | undefined, address: Address): Address {
+  if (address.family !== 'unix' || address.isAbstract || address.path === '') return address
+  const path = absolutePath(address.path, cwd)
+  return path === address.path ? address : { ...address, path }
+}
 
 const isChange = (action: PathAction): action is FileAction => CHANGES.has(action)
 const CHANGES: ReadonlySet<PathAction> = new Set<FileAction>([

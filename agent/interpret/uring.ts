@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../domain/event.ts'
 import type { SyscallRecord } from '../domain/record.ts'
-import { type Call, callNamed } from './calls.ts'
+import { type Call, callNamed, UNTOLD_NAMES } from './calls.ts'
 import { URING_OPS } from './tables/uring-ops.ts'
 
 /** What io_uring did for a process, in the shape of a system call. */
@@ -22,7 +22,6 @@ const UNKNOWN = -1
 const NO_KEYS: readonly string[] = []
 const GS = '\u001d'
 /** Several operations in one event: whose record a PATH is is not told, but CREATE and DELETE still are. */
-const SEVERAL: Call = { does: 'names', directory: 0 }
 
 /**
  * The operations that an event tells of in URINGOP records (kernel/auditsc.c, audit_log_uring); undefined when it has
@@ -43,7 +42,7 @@ export function uringCallOf(event: AuditEvent): UringCall | undefined {
   const { success, exit } = op.syscall
   return {
     name: names.join(','),
-    call: names.length === 1 ? callNamed(op.name) : SEVERAL,
+    call: names.length === 1 ? callNamed(op.name) : UNTOLD_NAMES,
     syscall: event.syscall === undefined ? op.syscall : { ...event.syscall, ...NO_ARGUMENTS, success, exit },
   }
 }
