@@ -22,7 +22,7 @@ export interface CoreSink {
   /** Called after its edges, for those who show events. */
   onUnderstood?(event: AuditEvent, understood: Understood): void
   /** An address holds newlines, which auditd may have written as they are: lines of the log are forged. */
-  onForgery?(event: AuditEvent, actor: ProcessImage | undefined): void
+  onForgery?(event: AuditEvent, actor: ProcessImage | undefined, pid?: number): void
 }
 
 /**
@@ -41,6 +41,8 @@ export class Core {
   private readonly lines = new LineCutter((bytes, start, end, offset) => this.line(bytes, start, end, offset))
   private readonly reader: RecordReader
   private readonly forged = new ForgedLines()
+  /** The last record of user space with such an address in it. */
+  private forgery: { readonly id: EventId; readonly offset: number } | undefined
   /** Pid and uid of who sent the record that was read last, when it is one of user space with such an address in it. */
   private claimant: readonly [pid: number, uid: number] | undefined
   private readonly assembler: Assembler
@@ -107,7 +109,12 @@ export class Core {
 
   /** Where reading must begin again after a crash: see `Assembler.lowWater`. The offset counts from the first byte pushed. */
   get resumePoint(): LowWater {
-    return this.assembler.lowWater(this.lines.offset)
+    const { offset, finished } = this.assembler.lowWater(this.lines.offset)
+    const { forgery } = this
+    if (!this.forged.isExpecting || forgery === undefined || forgery.offset > offset)
+      return { offset, finished }
+    // What was written for an address is told only by the record before it, whose event may be finished already.
+    return { offset: forgery.offset, finished: [...finished, forgery.id] }
   }
 
   /** These events were finished before the restart. */
@@ -122,8 +129,10 @@ export class Core {
     else this.sink.onUnderstood(event, this.interpreter.understand(event, this.onActivity))
     if (event.saddr !== undefined && holdsNewline(event.saddr))
       this.sink.onForgery?.(event, this.interpreter.lastActor)
-    else if (this.claimant !== undefined)
-      this.sink.onForgery?.(event, this.interpreter.process(event.id, ...this.claimant))
+    else if (this.claimant !== undefined) {
+      const [pid, uid] = this.claimant
+      this.sink.onForgery?.(event, this.interpreter.process(event.id, pid, uid), pid)
+    }
   }
 
   private line(bytes: Buffer, start: number, end: number, offset: number): void {
@@ -143,8 +152,10 @@ export class Core {
     // A newline is `0A` in hex; most addresses have none.
     if (record.type === 'SOCKADDR' && record.saddr.includes('0A'))
       this.forged.begin(bytes, from, end, record.saddr)
-    else if (record.type === 'OTHER' && record !== PROCTITLE && this.forged.beginClaimed(bytes, from, end))
+    else if (record.type === 'OTHER' && record !== PROCTITLE && this.forged.beginClaimed(bytes, from, end)) {
       this.claimant = claimantOf(bytes.toString('latin1', from, end))
+      this.forgery = { id: this.reader.id, offset }
+    }
     this.assembler.add(this.reader.id, record, offset)
     this.claimant = undefined
   }

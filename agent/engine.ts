@@ -76,7 +76,7 @@ export class Engine {
     this.core = new Core(options.world, {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => this.onEdge(seen, event),
-      onForgery: (event, actor) => this.onForgery(event, actor),
+      onForgery: (event, actor, pid) => this.onForgery(event, actor, pid),
     })
     const checkpoint = options.log === undefined ? undefined : options.baseline.checkpoint(options.log)
     if (checkpoint !== undefined) this.core.skip(checkpoint.finished)
@@ -245,7 +245,8 @@ export class Engine {
   }
 
   /** Reported at once, and again in each window in which it goes on. */
-  private onForgery(event: AuditEvent, actor: ProcessImage | undefined): void {
+  private onForgery(event: AuditEvent, actor: ProcessImage | undefined, pid?: number): void {
+    const evidence = evidenceOf(event)
     const chain = actor === undefined ? [] : chainOf(actor)
     const key = chain.join('->')
     if (this.forgers.has(key) || this.forgers.size >= MOST_FORGERS) return
@@ -257,7 +258,7 @@ export class Engine {
       process: chain.at(-1) ?? '',
       chain,
       detail: 'an address of a socket holds newlines, to put lines into the audit log',
-      evidence: evidenceOf(event),
+      evidence: pid === undefined ? evidence : { ...evidence, pid },
     })
   }
 

@@ -43,6 +43,7 @@ interface Task {
 export class ProcessTable {
   private readonly tasks = new Recent<number, Task>(MOST_TASKS)
   private readonly pids = new PidClock()
+  private readonly images = new Images()
   private readonly world: World
 
   constructor(world: World) {
@@ -67,7 +68,7 @@ export class ProcessTable {
     const user = this.userOf(call)
     const task = this.current(call.pid, timeMs)
     const now = this.imageNow(call, task, user, timeMs)
-    const acting = now.user === user ? now : changedUser(now, user)
+    const acting = now.user === user ? now : this.images.changedUser(now, user)
     this.saw(call, task?.image === now ? task : undefined, acting, timeMs)
     return acting
   }
@@ -77,7 +78,7 @@ export class ProcessTable {
     const user = this.userOf(call)
     const task = this.current(call.pid, timeMs)
     const now = task?.image ?? this.foundOrUnknown(call, user, timeMs)
-    const acting = now.user === user ? now : changedUser(now, user)
+    const acting = now.user === user ? now : this.images.changedUser(now, user)
     // What is not known is not remembered either, and does not stand in the way of what is told later.
     if (acting.exe !== UNKNOWN_EXE) this.saw(call, task, acting, timeMs)
     return acting
@@ -90,7 +91,7 @@ export class ProcessTable {
     const user = this.userOf(call)
     const before = this.imageBeforeExec(call, user, timeMs)
     const exe = call.exe ?? UNKNOWN_EXE
-    const after = image(
+    const after = this.images.of(
       this.world.containerOf(call.pid) ?? before.container,
       user,
       exe,
@@ -103,7 +104,10 @@ export class ProcessTable {
 
   /** What a process is with effective uid 0; an ENRICHED log has names for ids, so the user is called root there. */
   asRoot(actor: ProcessImage, call: SyscallRecord): ProcessImage {
-    return changedUser(actor, call.user === undefined ? (this.world.userName(ROOT) ?? String(ROOT)) : 'root')
+    return this.images.changedUser(
+      actor,
+      call.user === undefined ? (this.world.userName(ROOT) ?? String(ROOT)) : 'root',
+    )
   }
 
   /** The process ended; its pid is free. */
@@ -117,7 +121,7 @@ export class ProcessTable {
     if (task !== undefined) return task.image
     const found = this.find(pid, timeMs)
     if (found !== undefined) return this.imageOf(found, undefined)
-    return image('', this.world.userName(uid) ?? String(uid), `[${comm}]`, undefined, undefined)
+    return this.images.of('', this.world.userName(uid) ?? String(uid), `[${comm}]`, undefined, undefined)
   }
 
   private imageNow(call: SyscallRecord, task: Task | undefined, user: string, timeMs: number): ProcessImage {
@@ -133,14 +137,14 @@ export class ProcessTable {
     if (isTasksExe) return task.image
     const found = this.find(call.pid, timeMs)
     if (found !== undefined && isSameExe(found.exe, exe)) return this.imageOf(found, parent?.image)
-    return image(parent?.image.container ?? '', user, exe, undefined, parent?.image)
+    return this.images.of(parent?.image.container ?? '', user, exe, undefined, parent?.image)
   }
 
   private foundOrUnknown(call: SyscallRecord, user: string, timeMs: number): ProcessImage {
     const parent = this.current(call.ppid, timeMs)?.image
     const found = this.find(call.pid, timeMs)
     if (found !== undefined) return this.imageOf(found, parent)
-    return image(parent?.container ?? '', user, UNKNOWN_EXE, undefined, parent)
+    return this.images.of(parent?.container ?? '', user, UNKNOWN_EXE, undefined, parent)
   }
 
   private imageBeforeExec(call: SyscallRecord, user: string, timeMs: number): ProcessImage {
@@ -155,7 +159,7 @@ export class ProcessTable {
     }
     if (isItself) return own.image
     const found = this.find(call.ppid, timeMs)
-    if (found === undefined) return image('', user, UNKNOWN_EXE, undefined, undefined)
+    if (found === undefined) return this.images.of('', user, UNKNOWN_EXE, undefined, undefined)
     const task = this.remember(found, this.current(found.ppid, timeMs)?.image)
     task.isParent = true
     return task.image
@@ -198,7 +202,7 @@ export class ProcessTable {
 
   private imageOf(found: FoundProcess, origin: ProcessImage | undefined): ProcessImage {
     const script = scriptOf(found.exe, found.argv, [])
-    return image(
+    return this.images.of(
       found.container,
       this.world.userName(found.uid) ?? String(found.uid),
       found.exe.endsWith(DELETED) && !found.exe.startsWith('/memfd:')
@@ -241,33 +245,61 @@ const placed = (script: string | undefined, cwd: string | undefined): string | u
 /** An exec and a fork keep the real uid; only the privileged change it. What contradicts that is a pid used again. */
 const canBecome = (task: Task, user: string): boolean => task.isPrivileged || task.image.user === user
 
-function image(
-  container: string,
-  user: string,
-  exe: string,
-  script: string | undefined,
-  origin: ProcessImage | undefined,
-): ProcessImage {
-  const kept =
-    origin !== undefined && origin.depth >= DEEPEST_CHAIN ? shortened(origin, KEPT_OF_DEEP_CHAIN) : origin
-  return { container, user, exe, script, origin: kept, depth: kept === undefined ? 0 : kept.depth + 1 }
+/** Images of one origin that are known apart; all are forgotten together when there are more. */
+const MOST_CHILDREN = 256
+
+/**
+ * Makes images, and the same one again for the same program of the same origin: hosts start the same programs in the
+ * same ways all day, and whoever names them can remember what they are called.
+ */
+class Images {
+  private readonly children = new WeakMap<ProcessImage, Map<string, ProcessImage>>()
+  /** Those without an origin. */
+  private readonly first = new Map<string, ProcessImage>()
+
+  of(
+    container: string,
+    user: string,
+    exe: string,
+    script: string | undefined,
+    origin: ProcessImage | undefined,
+  ): ProcessImage {
+    const siblings = origin === undefined ? this.first : this.childrenOf(origin)
+    const key = `${container}\0${user}\0${exe}\0${script === undefined ? '' : `<${script}`}`
+    let image = siblings.get(key)
+    if (image === undefined) {
+      const kept =
+        origin !== undefined && origin.depth >= DEEPEST_CHAIN ? shortened(origin, KEPT_OF_DEEP_CHAIN) : origin
+      const depth = kept === undefined ? 0 : kept.depth + 1
+      image = { container, user, exe, script, origin: kept, depth }
+      if (siblings.size >= MOST_CHILDREN) siblings.clear()
+      siblings.set(key, image)
+    }
+    return image
+  }
+
+  /** A program that switches to a user and back again is what it was before. */
+  changedUser(now: ProcessImage, user: string): ProcessImage {
+    const { origin } = now
+    const isBack =
+      origin?.user === user &&
+      origin.exe === now.exe &&
+      origin.script === now.script &&
+      origin.container === now.container
+    return isBack ? origin : this.of(now.container, user, now.exe, now.script, now)
+  }
+
+  private childrenOf(origin: ProcessImage): Map<string, ProcessImage> {
+    let children = this.children.get(origin)
+    if (children === undefined) this.children.set(origin, (children = new Map<string, ProcessImage>()))
+    return children
+  }
 }
 
 /** The same image with only its nearest origins, so that a process which execs for ever does not keep its whole past. */
 function shortened(deep: ProcessImage, levels: number): ProcessImage {
   const origin = levels > 1 && deep.origin !== undefined ? shortened(deep.origin, levels - 1) : undefined
   return { ...deep, origin, depth: origin === undefined ? 0 : origin.depth + 1 }
-}
-
-/** A program that switches to a user and back again is what it was before. */
-function changedUser(now: ProcessImage, user: string): ProcessImage {
-  const { origin } = now
-  const isBack =
-    origin?.user === user &&
-    origin.exe === now.exe &&
-    origin.script === now.script &&
-    origin.container === now.container
-  return isBack ? origin : image(now.container, user, now.exe, now.script, now)
 }
 
 /** The kernel adds ` (deleted)` to the name of a running program whose file is gone. */
