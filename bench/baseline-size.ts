@@ -71,11 +71,12 @@ interface Row extends Size {
 await inFolder(async (folder) => {
   if (!values.json) console.log(circumstances([]))
   const own: Learned =
-    given === undefined ? { edges: 0, lines: [HEADER, TRAINED] } : learnedFrom(given, folder)
+    given === undefined ? { edges: 0, lines: [HEADER, TRAINED] } : await learnedFrom(given, folder)
   const shared = Math.min(...sizes) - own.edges
   if (shared < 1) stop(`the log itself has ${own.edges} edges: --edges must be larger`)
-  const baselines = sizes.map((edges) => makeBaseline(edges, own, folder))
-  const starts = measureAll(await courseOf('start', [edgeOf(0)], folder), baselines, folder)
+  const baselines: Size[] = []
+  for (const edges of sizes) baselines.push(await makeBaseline(edges, own, folder))
+  const starts = await measureAll(await courseOf('start', [edgeOf(0)], folder), baselines, folder)
   report('The start: a log of one event', starts, starts)
   const courses: Course[] = [
     ...(given === undefined
@@ -84,31 +85,31 @@ await inFolder(async (folder) => {
     await courseOf('known edges, each once', shuffled(shared).map(edgeOf), folder),
     await courseOf('unknown edges, each once: half of them between known nodes', unknown(shared), folder),
   ]
-  for (const course of courses) report(course.title, measureAll(course, baselines, folder), starts)
+  for (const course of courses) report(course.title, await measureAll(course, baselines, folder), starts)
 })
 
-function learnedFrom(log: string, folder: string): Learned {
+async function learnedFrom(log: string, folder: string): Promise<Learned> {
   const database = join(folder, 'own.db')
   const file = join(folder, 'own.jsonl')
-  fullmon(['train', '--no-follow', '--auditd', log, '--db', database], `${file}.out`)
-  fullmon(['baseline', 'export', '--db', database], file)
+  await fullmon(['train', '--no-follow', '--auditd', log, '--db', database], `${file}.out`)
+  await fullmon(['baseline', 'export', '--db', database], file)
   const lines = readFileSync(file, 'utf8').trim().split('\n')
   return { edges: lines.filter((line) => line.startsWith('{"kind":"edge"')).length, lines }
 }
 
 /** With the edges of LOG, and as many others, in an order that is none. */
-function makeBaseline(edges: number, own: Learned, folder: string): Size {
+async function makeBaseline(edges: number, own: Learned, folder: string): Promise<Size> {
   const database = join(folder, `${edges}.db`)
   const file = join(folder, 'portion.jsonl')
-  const add = (lines: readonly string[]): void => {
+  const add = async (lines: readonly string[]): Promise<void> => {
     writeFileSync(file, lines.join('\n'))
-    fullmon(['baseline', 'import', file, '--db', database], `${file}.out`)
+    await fullmon(['baseline', 'import', file, '--db', database], `${file}.out`)
   }
-  add(own.lines)
+  await add(own.lines)
   const numbers = shuffled(edges - own.edges)
   for (let at = 0; at < numbers.length; at += PORTION) {
     const portion = numbers.slice(at, at + PORTION)
-    add([HEADER, ...portion.map((number) => exported(edgeOf(number)))])
+    await add([HEADER, ...portion.map((number) => exported(edgeOf(number)))])
   }
   return { edges, database }
 }
@@ -136,29 +137,26 @@ function shuffled(size: number): number[] {
 }
 
 /** In turns, each time from a fresh copy of the baseline. */
-function measureAll({ title, log }: Course, baselines: readonly Size[], folder: string): Row[] {
+async function measureAll(
+  { title, log }: Course,
+  baselines: readonly Size[],
+  folder: string,
+): Promise<Row[]> {
+  const rows = baselines.map((baseline) => ({
+    ...baseline,
+    ...{ megabytes: statSync(baseline.database).size / 1e6, runs: [] as Run[], events: 0, unseen: 0 },
+  }))
   const output = join(folder, 'replay.out')
   const database = join(folder, 'baseline.db')
-  const replay = (from: string): Run => {
-    for (const end of ['-wal', '-shm']) rmSync(database + end, { force: true })
-    copyFileSync(from, database)
-    return fullmon(['replay', log, '--db', database, '--train', '0', '--json'], output)
-  }
-  const all = baselines.map(() => [] as Run[])
   for (let round = 0; round < runs; round++) {
-    for (const [index, { database: from }] of baselines.entries()) all[index]?.push(replay(from))
-  }
-  const rows = baselines.map((baseline, index) => {
-    replay(baseline.database)
-    const { events, unseen } = summaryIn(output)
-    return {
-      ...baseline,
-      megabytes: statSync(baseline.database).size / 1e6,
-      runs: all[index] ?? [],
-      events,
-      unseen,
+    for (const row of rows) {
+      for (const end of ['-wal', '-shm']) rmSync(database + end, { force: true })
+      copyFileSync(row.database, database)
+      row.runs.push(await fullmon(['replay', log, '--db', database, '--train', '0', '--json'], output))
+      const { events, unseen } = summaryIn(output)
+      Object.assign(row, { events, unseen })
     }
-  })
+  }
   const [first] = rows
   for (const { events, unseen } of rows) {
     if (events !== first?.events || unseen !== first.unseen)
@@ -167,7 +165,7 @@ function measureAll({ title, log }: Course, baselines: readonly Size[], folder: 
   return rows
 }
 
-function fullmon(words: readonly string[], output: string): Run {
+function fullmon(words: readonly string[], output: string): Promise<Run> {
   return run([FULLMON, ...words], '/dev/null', output)
 }
 

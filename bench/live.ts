@@ -33,8 +33,9 @@ import {
 const LOAD = `
 use Time::HiRes qw(time sleep);
 $SIG{CHLD} = 'IGNORE';
-my ($rate, $start) = ($ARGV[0], time);
-for (my $n = 0; ; $n++) {
+my ($rate, $start, $parent) = ($ARGV[0], time, getppid);
+# Nobody kills it when the benchmark is killed.
+for (my $n = 0; getppid == $parent; $n++) {
   my $wait = $start + $n / $rate - time;
   sleep $wait if $wait > 0;
   my $child = fork // die "fork: $!";
@@ -177,6 +178,7 @@ async function startAgent(log: string, folder: string): Promise<Agent> {
     cwd: folder,
   })
   const ended = new Promise((resolve) => child.once('exit', resolve))
+  process.once('exit', () => child.kill())
   const says = async (text: string): Promise<void> => {
     const deadlineMs = performance.now() + PATIENCE_MS
     while (!readFileSync(errors, 'utf8').includes(text)) {

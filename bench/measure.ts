@@ -1,9 +1,11 @@
 /** What the benchmarks share: to run a program and see what it takes, and to print the outcome. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const ROOT = dirname(import.meta.dirname)
 export const FULLMON = join(ROOT, 'scripts/fullmon')
 /** Daemons live in sbin, which not everybody has in the path. */
@@ -25,23 +27,25 @@ export interface Run {
  * @param stdout file to write
  * @throws Error if it ends with anything but 0
  */
-export function run(command: readonly string[], stdin: string, stdout: string): Run {
-  const report = `${stdout}.time`
-  const [input, output] = [openSync(stdin, 'r'), openSync(stdout, 'w')]
+export async function run(command: readonly string[], stdin: string, stdout: string): Promise<Run> {
+  const [report, complaints] = [`${stdout}.time`, `${stdout}.err`]
+  const stdio = [openSync(stdin, 'r'), openSync(stdout, 'w'), openSync(complaints, 'w')]
   try {
     const start = performance.now()
-    const { status, stderr } = spawnSync('time', ['-f', '%M %U %S', '-o', report, ...command], {
-      stdio: [input, output, 'pipe'],
+    const child = spawn('time', ['-f', '%M %U %S', '-o', report, ...command], {
+      stdio,
       env: { ...process.env, PATH },
-      encoding: 'utf8',
     })
+    const [status] = (await once(child, 'exit')) as [number | null]
     const seconds = (performance.now() - start) / 1000
-    if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status ?? 'a signal'}: ${stderr}`)
+    if (status !== 0)
+      throw new Error(
+        `${command.join(' ')} ended with ${status ?? 'a signal'}: ${readFileSync(complaints, 'utf8')}`,
+      )
     const [peak = 0, user = 0, system = 0] = readFileSync(report, 'utf8').split(' ').map(Number)
     return { seconds, cpuSeconds: user + system, peakMb: (peak * 1024) / 1e6 }
   } finally {
-    closeSync(input)
-    closeSync(output)
+    for (const file of stdio) closeSync(file)
   }
 }
 
@@ -51,13 +55,19 @@ export function summaryIn(file: string): { records: number; events: number; edge
   return JSON.parse(line) as ReturnType<typeof summaryIn>
 }
 
-/** With a new folder that is gone afterwards. */
-export async function inFolder(work: (folder: string) => Promise<void> | void): Promise<void> {
+/** With a new folder that is gone afterwards, also when a signal ends the benchmark: it may hold gigabytes. */
+export async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'fullmon-bench-'))
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  const end = (): void => process.exit(1)
+  process.once('exit', remove)
+  for (const signal of SIGNALS) process.once(signal, end)
   try {
     await work(folder)
   } finally {
-    rmSync(folder, { recursive: true })
+    for (const signal of SIGNALS) process.off(signal, end)
+    process.off('exit', remove)
+    remove()
   }
 }
 

@@ -107,11 +107,11 @@ async function compare(course: Course, folder: string): Promise<void> {
   const contestants = contestantsFor(course, withEnds, folder)
   // Warms the page cache, and has fullmon built.
   const [first] = contestants
-  if (first !== undefined) measure(first, folder)
+  if (first !== undefined) await measure(first, folder)
   const rows = contestants.map(({ name }) => ({ name, runs: [] as Run[] }))
   for (let round = 0; round < course.runs; round++) {
     for (const [index, contestant] of contestants.entries())
-      rows[index]?.runs.push(measure(contestant, folder))
+      rows[index]?.runs.push(await measure(contestant, folder))
   }
   for (const contestant of contestants) checkWork(contestant, course, folder)
   if (values.json) printJson(course, rows)
@@ -161,7 +161,7 @@ async function* addEventEnds(lines: AsyncIterable<string>): AsyncGenerator<strin
   }
 }
 
-function measure({ name, command, stdin, writes }: Contestant, folder: string): Run {
+function measure({ name, command, stdin, writes }: Contestant, folder: string): Promise<Run> {
   for (const file of writes) rmSync(file, { force: true })
   return run(command, stdin, join(folder, `${name}.out`))
 }
