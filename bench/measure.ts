@@ -40,7 +40,7 @@ export async function run(command: readonly string[], stdin: string, stdout: str
     const seconds = (performance.now() - start) / 1000
     if (status !== 0)
       throw new Error(
-        `${command.join(' ')} ended with ${status ?? 'a signal'}: ${readFileSync(complaints, 'utf8')}`,
+        `${command.join(' ')} ended with ${status ?? 'a signal'}: ${readFileSync(complaints, 'utf8').slice(0, 500)}`,
       )
     const [peak = 0, user = 0, system = 0] = readFileSync(report, 'utf8').split(' ').map(Number)
     return { seconds, cpuSeconds: user + system, peakMb: (peak * 1024) / 1e6 }
