@@ -1,9 +1,9 @@
 /**
  * Makes a long log from a short one: the host goes on doing what it did.
  *
- * No copy is a mere repetition. Its stamps, serials and pids go on where the copy before it ended, and the files that
- * came and went have new names. So no event happens twice, and nobody knows the answers from the copy before. The same
- * log gives the same bytes.
+ * No copy is a mere repetition. Its stamps, serials and pids go on where the copy before it ended, and most files that
+ * came and went have new names, so that a reader who remembers names is not helped more than on a server. The same log
+ * gives the same bytes.
  */
 import { createReadStream, createWriteStream, statSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
