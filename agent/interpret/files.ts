@@ -39,7 +39,7 @@ export class FileReader {
     if (first === undefined) return NOTHING
     const names = namesOf(first.nameType === undefined ? withNameTypes(event, syscall) : event, syscall, call)
     const learns = hasHappened(syscall) && call.does !== 'exec'
-    if (isOfDescriptor(names) || call.does === 'rename') this.placeParents(names, learns)
+    if (isOfDescriptor(names) || call.does === 'rename') this.placeParents(names)
     const resolved: ResolvedPath[] = []
     for (const record of names.event.paths) {
       const told = toldPath(record, names)
@@ -89,14 +89,12 @@ export class FileReader {
    * depends on the kernel (6.18 writes the new one first), so it is told by what is known of the file itself, and
    * remembered for renames that do not tell. Without either it stays unknown, and so it does when records were lost.
    */
-  private placeParents(names: Names, learns: boolean): void {
+  private placeParents(names: Names): void {
     if (names.moved !== undefined) names.oldPath = this.inodes.get(names.moved.from)
     let one: PathRecord | undefined
     let other: PathRecord | undefined
     for (const record of names.event.paths) {
       if (record.nameType !== 'PARENT') continue
-      const told = learns ? toldDirectory(record, names) : undefined
-      if (told !== undefined) this.inodes.set(record, told)
       if (one === undefined) one = record
       else if (isSameInode(one, record)) continue
       else if (other === undefined) other = record
@@ -167,7 +165,6 @@ export class FileReader {
 
   /** What /proc shows behind a descriptor of the caller, if it still is the file of the record. */
   private openPath({ pid }: SyscallRecord, descriptor: number, { inode }: PathRecord): string {
-    if (descriptor < 0) return UNKNOWN_DIRECTORY
     const path = this.world.descriptorPath(pid, descriptor, inode)
     return path?.startsWith('/') === true ? path : UNKNOWN_DIRECTORY
   }
@@ -241,12 +238,14 @@ function toldPath(record: PathRecord, names: Names): string | undefined {
 /**
  * The path of a PARENT record when the process named it, or the directory is the current one. Where names are relative
  * to a descriptor, the kernel writes the current directory in the place of a name it does not know: that is not believed.
+ * What the process named ends with a slash.
  */
 function toldDirectory({ name }: PathRecord, names: Names): string | undefined {
   const { cwd } = names.event
-  if (name === undefined) return undefined
-  if (name.startsWith('/')) return name === cwd && isOfDescriptor(names) ? undefined : normalisePath(name)
-  return isOfDescriptor(names) || cwd === undefined || name === '' ? undefined : absolutePath(name, cwd)
+  if (name === undefined || name === '') return undefined
+  if (isOfDescriptor(names))
+    return name.startsWith('/') && name.length > 1 && name.endsWith('/') ? normalisePath(name) : undefined
+  return name.startsWith('/') || cwd !== undefined ? absolutePath(name, cwd) : undefined
 }
 
 function directoryOf(path: string | undefined): string | undefined {

@@ -261,6 +261,24 @@ describe('a name relative to a descriptor', () => {
     ])
   })
 
+  test('and it teaches nothing when it is not known, or is the root', () => {
+    const inRoot: Step = {
+      ...unlinkat,
+      cwd: '/',
+      paths: [path(0, '/', 260072, 'PARENT'), path(1, 'x', 8, 'DELETE')],
+    }
+    expect(changes(inRoot, unlinkat)).toEqual(['delete ?/x', 'delete ?/tmp1.csv'])
+    const [call, , parent, child] = log([unlinkat]).split('\n')
+    expect(runCore(`${[call, parent, child].join('\n')}\n`).edges.map(({ to }) => to)).toEqual([
+      'file:delete:?/tmp1.csv',
+    ])
+  })
+
+  test('but a directory that was named in full is learned there, too', () => {
+    const named: Step = { ...unlinkat, paths: [TMP, path(1, '/tmp/x', 8, 'DELETE')] }
+    expect(changes(named, unlinkat)).toEqual(['delete /tmp/x', 'delete /tmp/tmp1.csv'])
+  })
+
   test('AT_FDCWD of 32 and of 64 bits is the current directory', () => {
     for (const a0 of [AT_FDCWD, `ffffffff${AT_FDCWD}`])
       expect(changes({ ...unlinkat, fields: { a0 } })).toEqual(['delete /srv/app/tmp1.csv'])
@@ -475,6 +493,30 @@ describe('a rename', () => {
         'rename /new/d',
       ])
     }
+  })
+
+  test('that tells nothing goes by one of full names, too, but not by one within a directory', () => {
+    const untold: Step = { call: 'renameat', fields: { a0: 3, a2: 4 }, paths: [...parents(1, 2), ...names] }
+    const full: Step = {
+      call: 'rename',
+      paths: [
+        path(0, '/new/', 2, 'PARENT'),
+        path(1, '/old/', 1, 'PARENT'),
+        path(2, '/old/c', 11, 'DELETE'),
+        path(3, '/new/c', 11, 'CREATE'),
+      ],
+    }
+    expect(changes(full, untold).slice(2)).toEqual(['rename /new/a', 'rename /old/b'])
+    const within: Step = {
+      call: 'rename',
+      paths: [
+        OLD,
+        path(1, '/old/', 1, 'PARENT'),
+        path(2, '/old/c', 11, 'DELETE'),
+        path(3, '/old/d', 11, 'CREATE'),
+      ],
+    }
+    expect(changes(...knowsBoth, within, untold).slice(4)).toEqual(['rename ?/a', 'rename ?/b'])
   })
 
   test('from the current directory to a descriptor', () => {

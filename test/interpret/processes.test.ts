@@ -487,6 +487,19 @@ describe('what /proc shows', () => {
     expect(asked).toEqual([50])
   })
 
+  test('of a parent is remembered when it has gone', () => {
+    let isThere = true
+    const world = {
+      ...NO_WORLD,
+      findProcess: (pid: number) =>
+        isThere && pid === 4000 ? found({ pid: 4000, argv: ['bash', '/srv/run.sh'] }) : undefined,
+    }
+    const story = new Story(world).exec({ pid: 4001, ppid: 4000, exe: '/bin/ls' })
+    isThere = false
+    story.around().exec({ pid: 9001, ppid: 4000, exe: '/bin/ls' })
+    expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls')
+  })
+
   test('of another program under the pid is not believed', () => {
     const world = {
       ...NO_WORLD,

@@ -131,6 +131,36 @@ describe('what a thread of the kernel did for a process', () => {
     expect(after(knows, moves, fchmod).at(-1)).toBe(`attribute ${SERVER}->file:attribute:?`)
   })
 
+  test('has its directories in an order of its own, which says nothing of that of system calls', () => {
+    const creat = (directory: string, inode: number): Body[] => [
+      ['SYSCALL', syscall('creat', { exe: '"/srv/server"', items: 2 })],
+      CWD,
+      ['PATH', path(0, directory, inode, 'PARENT')],
+      ['PATH', path(1, `${directory}x`, inode + 10, 'CREATE')],
+    ]
+    const moves: Body[] = [
+      op('renameat', { items: 6 }),
+      CWD,
+      ['PATH', path(0, undefined, 5, 'PARENT')],
+      ['PATH', path(1, undefined, 15, 'DELETE')],
+      ['PATH', path(2, undefined, 6, 'PARENT')],
+      ['PATH', path(3, undefined, 0, 'CREATE')],
+      ['PATH', path(4, undefined, 6, 'PARENT')],
+      ['PATH', path(5, undefined, 15, 'CREATE')],
+    ]
+    const renameat: Body[] = [
+      ['SYSCALL', syscall('renameat', { exe: '"/srv/server"', a0: 3, a2: 4, items: 4 })],
+      CWD,
+      ['PATH', path(0, '/srv/app', 6, 'PARENT')],
+      ['PATH', path(1, '/srv/app', 5, 'PARENT')],
+      ['PATH', path(2, 'c', 99, 'DELETE')],
+      ['PATH', path(3, 'd', 99, 'CREATE')],
+    ]
+    expect(after(creat('/a/', 5), creat('/b/', 6), moves, renameat).slice(-2)).toEqual(
+      ['c', 'd'].map((name) => `rename ${SERVER}->file:rename:?/${name}`),
+    )
+  })
+
   test('may not be a write: how a file was opened is not told', () => {
     const opens = (name: 'openat' | 'openat2', ...more: readonly Body[]): string[] =>
       after([op(name, { items: 1 }), ...more, CWD, ['PATH', path(0, '/srv/x', 9, 'NORMAL')]])
