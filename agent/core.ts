@@ -7,7 +7,7 @@ import { callOf } from './interpret/calls.ts'
 import { Interpreter } from './interpret/interpreter.ts'
 import { RECORD_TYPES } from './interpret/tables/record-types.ts'
 import type { ProcessTable } from './interpret/processes.ts'
-import { ForgedLines, holdsNewline } from './parse/forged.ts'
+import { ForgedLines } from './parse/forged.ts'
 import { LineCutter } from './parse/lines.ts'
 import { PROCTITLE, RecordReader } from './parse/record.ts'
 import { textOfBytes, textOfHex } from './parse/text.ts'
@@ -127,8 +127,7 @@ export class Core {
     this.event = event
     if (this.sink.onUnderstood === undefined) this.interpreter.interpret(event, this.onActivity)
     else this.sink.onUnderstood(event, this.interpreter.understand(event, this.onActivity))
-    if (event.saddr !== undefined && holdsNewline(event.saddr))
-      this.sink.onForgery?.(event, this.interpreter.lastActor)
+    if (event.isForgery) this.sink.onForgery?.(event, this.interpreter.lastActor)
     else if (this.claimant !== undefined) {
       const [pid, uid] = this.claimant
       this.sink.onForgery?.(event, this.interpreter.process(event.id, pid, uid), pid)
@@ -149,10 +148,13 @@ export class Core {
     if (record === undefined) return
     this.records++
     if (this.reader.isTorn) this.tornLines++
-    // A newline is `0A` in hex; most addresses have none.
-    if (record.type === 'SOCKADDR' && record.saddr.includes('0A'))
-      this.forged.begin(bytes, from, end, record.saddr)
-    else if (record.type === 'OTHER' && record !== PROCTITLE && this.forged.beginClaimed(bytes, from, end)) {
+    if (record.type === 'SOCKADDR') {
+      if (record.isForgery) this.forged.begin(bytes, from, end, record.saddr)
+    } else if (
+      record.type === 'OTHER' &&
+      record !== PROCTITLE &&
+      this.forged.beginClaimed(bytes, from, end)
+    ) {
       this.claimant = claimantOf(bytes.toString('latin1', from, end))
       this.forgery = { id: this.reader.id, offset }
     }

@@ -39,6 +39,7 @@ interface GrowingEvent extends AuditEvent {
   cwd: string | undefined
   paths: PathRecord[]
   saddr: string | undefined
+  isForgery: boolean
   targets: ObjPidRecord[]
   openat2Flags: number | undefined
   others: OtherRecord[]
@@ -54,6 +55,7 @@ const newEvent = (id: EventId): GrowingEvent => ({
   cwd: undefined,
   paths: NO_PATHS,
   saddr: undefined,
+  isForgery: false,
   targets: NO_TARGETS,
   openat2Flags: undefined,
   others: NO_OTHERS,
@@ -285,6 +287,7 @@ export class Assembler {
         break
       case 'SOCKADDR':
         event.saddr ??= record.saddr
+        if (record.isForgery) event.isForgery = true
         open.found |= EXPECTS.sockaddr
         break
       case 'OBJ_PID':

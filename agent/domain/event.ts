@@ -11,6 +11,8 @@ export interface AuditEvent {
   /** In the order of their `item` numbers. */
   readonly paths: readonly PathRecord[]
   readonly saddr: string | undefined
+  /** Whether an address holds a newline, which auditd writes into an ENRICHED log as it is. */
+  readonly isForgery: boolean
   readonly targets: readonly ObjPidRecord[]
   readonly openat2Flags: number | undefined
   /** Records with a body of their own, in the order of arrival: URINGOP, SECCOMP, ANOM_ABEND and the like. */

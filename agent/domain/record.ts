@@ -103,6 +103,8 @@ export interface SockaddrRecord {
   readonly type: 'SOCKADDR'
   /** The sockaddr as hex digits. Its family is in the byte order of the machine that logged. */
   readonly saddr: string
+  /** Whether it holds a newline, which auditd writes into an ENRICHED log as it is. */
+  readonly isForgery: boolean
 }
 
 export interface ObjPidRecord {

@@ -16,6 +16,7 @@ export interface SeenEdge {
 
 /** What tells the target of an edge, short of its name: an object or a text that stays the same. */
 type Target = string | Address
+type Kinds = Map<EdgeKind, Map<Target, SeenEdge>>
 
 /**
  * Makes edges of activities. `from` is the process that acted, as it was when it did.
@@ -23,7 +24,9 @@ type Target = string | Address
  * Processes repeat themselves, so an edge is looked up by its source and by what tells the target, and named only once.
  */
 export class EdgeNamer {
-  private known = new WeakMap<ProcessImage, Map<EdgeKind, Map<Target, SeenEdge>>>()
+  private known = new WeakMap<ProcessImage, Kinds>()
+  private lastSource: ProcessImage | undefined
+  private lastKinds: Kinds | undefined
   private remembered = 0
 
   /** Calls `emit` for each edge of the activity. */
@@ -69,7 +72,12 @@ export class EdgeNamer {
   }
 
   private find(kind: EdgeKind, source: ProcessImage, target: Target): SeenEdge | undefined {
-    return this.known.get(source)?.get(kind)?.get(target)
+    // A process mostly does several things in a row.
+    if (source !== this.lastSource) {
+      this.lastSource = source
+      this.lastKinds = this.known.get(source)
+    }
+    return this.lastKinds?.get(kind)?.get(target)
   }
 
   private add(
@@ -81,10 +89,12 @@ export class EdgeNamer {
   ): SeenEdge {
     if (++this.remembered > MOST_REMEMBERED) {
       this.known = new WeakMap()
+      this.lastKinds = undefined
       this.remembered = 1
     }
-    let kinds = this.known.get(source)
-    if (kinds === undefined) this.known.set(source, (kinds = new Map<EdgeKind, Map<Target, SeenEdge>>()))
+    if (this.lastKinds === undefined)
+      this.known.set(source, (this.lastKinds = new Map<EdgeKind, Map<Target, SeenEdge>>()))
+    const kinds = this.lastKinds
     let targets = kinds.get(kind)
     if (targets === undefined) kinds.set(kind, (targets = new Map<Target, SeenEdge>()))
     const seen = { edge: { kind, from: processName(source), to }, source, filePath }

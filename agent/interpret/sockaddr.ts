@@ -21,9 +21,8 @@ export type TextOf = (bytes: Buffer) => string
 /** Decodes the `saddr` field. Sockets repeat themselves: what was decoded is remembered, up to a fixed number. */
 export class SockaddrReader {
   private readonly known = new Recent<string, Address | null>(MOST_REMEMBERED)
-  /** By the number of the address. */
-  private readonly hosts = new Map<number, Host>()
-  private remembered = 0
+  /** Texts of addresses of IPv4, by their number. */
+  private readonly hosts = new Recent<number, string>(MOST_REMEMBERED)
   private readonly textOf: TextOf
 
   /** `textOf` turns the bytes of a name into text, two different names into two different texts. */
@@ -38,18 +37,17 @@ export class SockaddrReader {
    */
   read(saddr: string, arch: number): Address | undefined {
     const isLittle = (arch & LITTLE_ENDIAN) !== 0
-    const inet = isLittle && saddr.startsWith(INET) ? this.readInet(saddr) : undefined
-    if (inet !== undefined) return inet
     const key = isLittle ? saddr : `>${saddr}`
     let address = this.known.get(key)
     if (address === undefined) {
-      address = decode(Buffer.from(saddr, 'hex'), isLittle, this.textOf) ?? null
+      const inet = isLittle && saddr.startsWith(INET) ? this.readInet(saddr) : undefined
+      address = inet ?? decode(Buffer.from(saddr, 'hex'), isLittle, this.textOf) ?? null
       this.known.set(key, address)
     }
     return address ?? undefined
   }
 
-  /** Most sockets of most hosts: straight from the digits, and the same object for the same address. */
+  /** Straight from the digits. The same text for the same address, since most of them come with ever new ports. */
   private readInet(saddr: string): Address | undefined {
     const high = byteAt(saddr, 4)
     const low = byteAt(saddr, 6)
@@ -59,29 +57,13 @@ export class SockaddrReader {
     const four = byteAt(saddr, 14)
     if ((high | low | one | two | three | four) < 0) return undefined
     const number = (one << 24) | (two << 16) | (three << 8) | four
-    const port = (high << 8) | low
-    let host = this.hosts.get(number)
-    const known = host?.ports.get(port)
-    if (known !== undefined) return known
-    if (++this.remembered > MOST_REMEMBERED) {
-      this.hosts.clear()
-      this.remembered = 1
-      host = undefined
+    let text = this.hosts.get(number)
+    if (text === undefined) {
+      text = `${one}.${two}.${three}.${four}`
+      this.hosts.set(number, text)
     }
-    if (host === undefined) {
-      host = { text: `${one}.${two}.${three}.${four}`, ports: new Map() }
-      this.hosts.set(number, host)
-    }
-    const address = ip(host.text, port)
-    host.ports.set(port, address)
-    return address
+    return ip(text, (high << 8) | low)
   }
-}
-
-/** An address of IPv4 and what was met at its ports. */
-interface Host {
-  readonly text: string
-  readonly ports: Map<number, Address>
 }
 
 /** The byte of two hex digits; negative where they are none, or the text has ended. */

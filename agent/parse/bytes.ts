@@ -14,8 +14,6 @@ export const COLON = 0x3a
 export const EQUALS = 0x3d
 export const LETTER_Y = 0x79
 
-const NINE = 0x39
-
 /** An unsigned decimal number that begins at `at` and ends at the first byte that is no digit; -1 when there is none. */
 export function decimalAt(bytes: Uint8Array, at: number, end: number): number {
   let value = 0
@@ -59,10 +57,37 @@ export function hexLow32At(bytes: Uint8Array, at: number, end: number): number {
 }
 
 /** Value of one hex digit, or -1. */
-export function hexDigit(byte: number): number {
-  if (byte >= ZERO && byte <= NINE) return byte - ZERO
-  const letter = byte | 0x20
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
+export const hexDigit = (byte: number): number => HEX_DIGITS[byte] ?? -1
+
+const HEX_DIGITS = Int8Array.from({ length: 256 }, (_, byte) => {
+  const value = Number.parseInt(String.fromCharCode(byte), 16)
+  return Number.isNaN(value) ? -1 : value
+})
+
+/** A text of 4 to 12 bytes, to be looked for four bytes at a time. */
+export class Word {
+  readonly length: number
+  private readonly first: number
+  private readonly middle: number
+  private readonly last: number
+
+  constructor(text: string) {
+    const bytes = Buffer.from(text, 'latin1')
+    this.length = bytes.length
+    this.first = bytes.readInt32BE(0)
+    this.middle = bytes.readInt32BE(Math.max(0, Math.min(4, bytes.length - 4)))
+    // May overlap what is before it.
+    this.last = bytes.readInt32BE(bytes.length - 4)
+  }
+
+  /** Whether the text stands at `at`. */
+  standsAt(words: DataView, at: number): boolean {
+    const { length } = this
+    if (at + length > words.byteLength || words.getInt32(at) !== this.first) return false
+    return (
+      words.getInt32(at + length - 4) === this.last && (length <= 8 || words.getInt32(at + 4) === this.middle)
+    )
+  }
 }
 
 /** Whether `text` (ASCII) stands at `at`. */

@@ -11,8 +11,7 @@ const PRIME = 0x9e3779b1
 export class Memo<T> {
   private values: (T | undefined)[] = []
   private lengths = new Uint16Array(0)
-  private copies = new Uint8Array(0)
-  private words = new DataView(this.copies.buffer)
+  private words = new DataView(new ArrayBuffer(0))
   /** Texts that were pushed out since there are so many slots. */
   private pushedOut = 0
   private slot = 0
@@ -43,17 +42,22 @@ export class Memo<T> {
   }
 
   /** Keeps what was read from the bytes that `find` has just not found. */
-  keep(bytes: Uint8Array, start: number, end: number, value: T): T {
-    if (end - start > this.slotBytes || end - start < WORD) return value
+  keep(words: DataView, start: number, end: number, value: T): T {
+    const length = end - start
+    if (length > this.slotBytes || length < WORD) return value
     if (this.values[this.slot] !== undefined) this.pushedOut++
-    const { length } = this.values
-    if (this.pushedOut > length / 2 && length < this.mostSlots) {
+    const slots = this.values.length
+    if (this.pushedOut > slots / 2 && slots < this.mostSlots) {
       // Everything is forgotten, which happens once or twice in a life.
-      this.resize(Math.min(length * 8, this.mostSlots))
+      this.resize(Math.min(slots * 8, this.mostSlots))
       return value
     }
-    this.copies.set(bytes.subarray(start, end), this.slot * this.slotBytes)
-    this.lengths[this.slot] = end - start
+    const kept = this.words
+    const last = end - WORD
+    let copy = this.slot * this.slotBytes
+    kept.setInt32(copy + length - WORD, words.getInt32(last))
+    for (let at = start; at < last; at += WORD, copy += WORD) kept.setInt32(copy, words.getInt32(at))
+    this.lengths[this.slot] = length
     this.values[this.slot] = value
     return value
   }
@@ -61,8 +65,7 @@ export class Memo<T> {
   private resize(slots: number): void {
     this.values = new Array<T | undefined>(slots).fill(undefined)
     this.lengths = new Uint16Array(slots)
-    this.copies = new Uint8Array(slots * this.slotBytes)
-    this.words = new DataView(this.copies.buffer)
+    this.words = new DataView(new ArrayBuffer(slots * this.slotBytes))
     this.pushedOut = 0
   }
 

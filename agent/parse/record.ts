@@ -31,9 +31,11 @@ import {
   SPACE,
   standsAt,
   TAB,
+  Word,
   ZERO,
 } from './bytes.ts'
 import { findFields, Layout } from './fields.ts'
+import { holdsNewline } from './forged.ts'
 import { Memo } from './memo.ts'
 import { TextReader } from './text.ts'
 
@@ -70,11 +72,20 @@ const MOST_ARGUMENTS = 65_536
 const SECOND_HEADER = Buffer.from(' msg=audit(')
 const SHORTEST_HEADER = 'type=X msg=audit(0.000:0):'.length
 
-// Four bytes at a time, as a DataView reads them.
-const wordOf = (text: string): number => Buffer.from(text, 'latin1').readInt32BE()
-const TYPE = wordOf('type')
-const MSG = wordOf(' msg')
-const AUDIT = wordOf('=aud')
+const TYPE = new Word('type=')
+const STAMP = new Word(' msg=audit(')
+const ARCH_KEY = new Word('arch=')
+const SYSCALL_KEY = new Word(' syscall=')
+const PER_KEY = new Word(' per=')
+const SUCCESS_KEY = new Word(' success=')
+const EXIT_KEY = new Word(' exit=')
+const A0_KEY = new Word(' a0=')
+const A1_KEY = new Word(' a1=')
+const A2_KEY = new Word(' a2=')
+const A3_KEY = new Word(' a3=')
+const ITEMS_KEY = new Word(' items=')
+const PPID_KEY = new Word(' ppid=')
+const PID_KEY = new Word(' pid=')
 
 /** The part of a SYSCALL record that `TASK` reads. */
 type TaskFields = Pick<SyscallRecord, 'auid' | 'uid' | 'euid' | 'comm' | 'exe' | 'keys' | 'user'>
@@ -178,20 +189,18 @@ export class RecordReader {
     if (end - start < SHORTEST_HEADER) return false
     let at = start
     let node = ''
-    if (words.getInt32(at) !== TYPE) {
+    if (!TYPE.standsAt(words, at)) {
       if (!standsAt(bytes, at, 'node=')) return false
       const nodeEnd = bytes.indexOf(SPACE, at)
-      if (nodeEnd < 0 || end - nodeEnd <= SHORTEST_HEADER || words.getInt32(nodeEnd + 1) !== TYPE)
-        return false
+      if (nodeEnd < 0 || nodeEnd >= end || !TYPE.standsAt(words, nodeEnd + 1)) return false
       node = this.texts.latin1(bytes, at + 5, nodeEnd)
       at = nodeEnd + 1
     }
-    if (bytes[at + 4] !== EQUALS) return false
     this.typeStart = at + 5
     at = this.typeStart
     while (at < end && bytes[at] !== SPACE) at++
     this.typeEnd = at
-    if (at === this.typeStart || end - at < 12) return false
+    if (at === this.typeStart) return false
     return this.isStampAgain(at, end, node) || this.readStamp(at, end, node)
   }
 
@@ -211,9 +220,8 @@ export class RecordReader {
   private readStamp(start: number, end: number, node: string): boolean {
     const { bytes, words } = this
     this.stampBytes = 0
-    if (words.getInt32(start) !== MSG || words.getInt32(start + 4) !== AUDIT) return false
-    if (!standsAt(bytes, start + 8, 'it(')) return false
-    this.cursor = start + 11
+    if (!STAMP.standsAt(words, start)) return false
+    this.cursor = start + STAMP.length
     const seconds = this.digits()
     if (seconds < 0 || bytes[this.cursor] !== POINT) return false
     const millisAt = ++this.cursor
@@ -286,18 +294,18 @@ export class RecordReader {
   private readSyscall(body: number, end: number): SyscallRecord {
     this.cursor = this.skipSpaces(body, end)
     const start = this.cursor
-    const arch = this.passes('arch=') ? this.hexDigits() >>> 0 : 0
-    const syscall = this.passes(' syscall=') ? this.digits() : -1
-    if (this.passes(' per=')) this.hexDigits()
-    const success = this.passes(' success=') ? this.yesOrNo() : undefined
-    const exit = this.passes(' exit=') ? this.signedDigits() : 0
-    const a0 = this.passes(' a0=') ? this.hexDigits() : 0
-    const a1 = this.passes(' a1=') ? this.hexDigits() : 0
-    const a2 = this.passes(' a2=') ? this.hexDigits() : 0
-    const a3 = this.passes(' a3=') ? this.hexDigits() : 0
-    const items = this.passes(' items=') ? Math.max(0, this.digits()) : 0
-    const ppid = this.passes(' ppid=') ? this.digits() : -1
-    const pid = this.passes(' pid=') ? this.digits() : -1
+    const arch = this.passes(ARCH_KEY) ? this.hexDigits() >>> 0 : 0
+    const syscall = this.passes(SYSCALL_KEY) ? this.digits() : -1
+    if (this.passes(PER_KEY)) this.hexDigits()
+    const success = this.passes(SUCCESS_KEY) ? this.yesOrNo() : undefined
+    const exit = this.passes(EXIT_KEY) ? this.signedDigits() : 0
+    const a0 = this.passes(A0_KEY) ? this.hexDigits() : 0
+    const a1 = this.passes(A1_KEY) ? this.hexDigits() : 0
+    const a2 = this.passes(A2_KEY) ? this.hexDigits() : 0
+    const a3 = this.passes(A3_KEY) ? this.hexDigits() : 0
+    const items = this.passes(ITEMS_KEY) ? Math.max(0, this.digits()) : 0
+    const ppid = this.passes(PPID_KEY) ? this.digits() : -1
+    const pid = this.passes(PID_KEY) ? this.digits() : -1
     if (pid < 0 || arch === 0 || syscall < 0) return this.readMovedSyscall(start, end)
     const rest = Math.min(this.cursor + 1, end)
     const task = this.tasks.find(this.words, rest, end) ?? this.readTask(rest, end)
@@ -350,10 +358,10 @@ export class RecordReader {
     return this.bytes[this.bytes[start] === QUOTE ? start + 1 : start] === LETTER_Y
   }
 
-  /** Whether `text` stands at the cursor, which is moved behind it then. */
-  private passes(text: string): boolean {
-    if (!standsAt(this.bytes, this.cursor, text)) return false
-    this.cursor += text.length
+  /** Whether `key` stands at the cursor, which is moved behind it then. */
+  private passes(key: Word): boolean {
+    if (!key.standsAt(this.words, this.cursor)) return false
+    this.cursor += key.length
     return true
   }
 
@@ -369,7 +377,7 @@ export class RecordReader {
       keys: this.keys(),
       user: this.user(),
     }
-    return this.isTorn ? task : this.tasks.keep(this.bytes, start, end, task)
+    return this.isTorn ? task : this.tasks.keep(this.words, start, end, task)
   }
 
   private readPath(body: number, end: number): PathRecord {
@@ -386,7 +394,7 @@ export class RecordReader {
       mode: this.octal(MODE),
       nameType: nameTypeOf(this.raw(NAMETYPE) || this.raw(OBJTYPE)),
     }
-    return this.isTorn ? path : this.paths.keep(this.bytes, body, end, path)
+    return this.isTorn ? path : this.paths.keep(this.words, body, end, path)
   }
 
   private readCwd(body: number, end: number): CwdRecord | OtherRecord {
@@ -396,14 +404,16 @@ export class RecordReader {
     const cwd = this.untrusted(0)
     return cwd === undefined
       ? this.other('CWD', body, end)
-      : this.cwds.keep(this.bytes, body, end, { type: 'CWD', cwd })
+      : this.cwds.keep(this.words, body, end, { type: 'CWD', cwd })
   }
 
   private readSockaddr(body: number, end: number): SockaddrRecord {
     const known = this.sockaddrs.find(this.words, body, end)
     if (known !== undefined) return known
     findFields(this.bytes, this.skipSpaces(body, end), end, SOCKADDR, this.spans)
-    return this.sockaddrs.keep(this.bytes, body, end, { type: 'SOCKADDR', saddr: this.hexRun(0) })
+    const saddr = this.hexRun(0)
+    const record: SockaddrRecord = { type: 'SOCKADDR', saddr, isForgery: holdsNewline(saddr) }
+    return this.sockaddrs.keep(this.words, body, end, record)
   }
 
   private readObjPid(body: number, end: number): ObjPidRecord {
@@ -455,7 +465,7 @@ export class RecordReader {
       at = this.skipSpaces(isQuoted ? valueEnd + 1 : valueEnd, end)
     }
     const execve: ExecveRecord = { type: 'EXECVE', argc, pieces, lengths, isCut: isCut || this.isTorn }
-    return this.isTorn ? execve : this.execves.keep(bytes, body, end, execve)
+    return this.isTorn ? execve : this.execves.keep(this.words, body, end, execve)
   }
 
   private skipSpaces(from: number, end: number): number {
@@ -501,7 +511,8 @@ export class RecordReader {
       end = start
       while (hexDigit(this.bytes[end] ?? 0) >= 0) end++
     }
-    return this.texts.latin1(this.bytes, start, end)
+    // Of those that were not seen before most are never seen again.
+    return this.bytes.toString('latin1', start, end)
   }
 
   private raw(index: number): string {
