@@ -16,7 +16,7 @@ import { callName } from './interpret/calls.ts'
 const SAVE_TRAINING_MS = 10_000
 
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
-const MOST_FOUND = 32_768
+const MOST_FOUND = 8192
 
 /** Processes that may be reported in one window for forging lines: more would not be read. */
 const MOST_FORGERS = 100

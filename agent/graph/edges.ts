@@ -3,7 +3,7 @@ import type { Edge, EdgeKind } from '../domain/edge.ts'
 import { callerName, hostName, printable, processName } from './names.ts'
 
 /** Edges remembered at once; all are forgotten together when there are more. */
-const MOST_REMEMBERED = 32_768
+const MOST_REMEMBERED = 8192
 
 /** An edge as one process image makes it: the same object every time it does. */
 export interface SeenEdge {
@@ -14,9 +14,13 @@ export interface SeenEdge {
   readonly filePath: string | undefined
 }
 
-/** What tells the target of an edge, short of its name: an object or a text that stays the same. */
-type Target = string | Address
-type Kinds = Map<EdgeKind, Map<Target, SeenEdge>>
+type InternetAddress = Extract<Address, { family: 'ip' }>
+
+/** The edges that one process image has made, by kind and by what tells the target short of its name. */
+interface EdgesOfImage {
+  readonly byText: Map<EdgeKind, Map<string, SeenEdge>>
+  readonly byPort: Map<EdgeKind, Map<string, Map<number, SeenEdge>>>
+}
 
 /**
  * Makes edges of activities. `from` is the process that acted, as it was when it did.
@@ -24,9 +28,9 @@ type Kinds = Map<EdgeKind, Map<Target, SeenEdge>>
  * Processes repeat themselves, so an edge is looked up by its source and by what tells the target, and named only once.
  */
 export class EdgeNamer {
-  private known = new WeakMap<ProcessImage, Kinds>()
+  private images = new WeakMap<ProcessImage, EdgesOfImage>()
   private lastSource: ProcessImage | undefined
-  private lastKinds: Kinds | undefined
+  private lastEdges: EdgesOfImage | undefined
   private remembered = 0
 
   /** Calls `emit` for each edge of the activity. */
@@ -53,54 +57,93 @@ export class EdgeNamer {
 
   private between(kind: EdgeKind, source: ProcessImage, target: ProcessImage): SeenEdge {
     const to = processName(target)
-    return this.find(kind, source, to) ?? this.add(kind, source, to, to, undefined)
+    return this.known(source).byText.get(kind)?.get(to) ?? this.add(kind, source, to, to, undefined)
   }
 
   private toHost(kind: 'connect' | 'listen' | 'accept', source: ProcessImage, address: Address): SeenEdge {
-    const target = kind === 'accept' && address.family === 'ip' ? address.address : address
-    const known = this.find(kind, source, target)
+    if (kind !== 'accept' && address.family === 'ip') return this.toPort(kind, source, address)
+    const target = targetOf(address)
+    const known = this.known(source).byText.get(kind)?.get(target)
     if (known !== undefined) return known
-    const to = kind === 'accept' ? callerName(address) : hostName(address)
-    return this.add(kind, source, target, to, undefined)
+    return this.add(
+      kind,
+      source,
+      target,
+      kind === 'accept' ? callerName(address) : hostName(address),
+      undefined,
+    )
+  }
+
+  private toPort(kind: EdgeKind, source: ProcessImage, address: InternetAddress): SeenEdge {
+    const known = this.known(source).byPort.get(kind)?.get(address.address)?.get(address.port)
+    if (known !== undefined) return known
+    const seen = this.remember({ kind, from: processName(source), to: hostName(address) }, source, undefined)
+    const hosts = valueOf(this.known(source).byPort, kind, newMap<string, Map<number, SeenEdge>>)
+    valueOf(hosts, address.address, newMap<number, SeenEdge>).set(address.port, seen)
+    return seen
   }
 
   private toFile(kind: EdgeKind, source: ProcessImage, path: string): SeenEdge {
-    const known = this.find(kind, source, path)
+    const known = this.known(source).byText.get(kind)?.get(path)
     if (known !== undefined) return known
     const filePath = printable(path)
     return this.add(kind, source, path, fileName(kind, filePath), filePath)
   }
 
-  private find(kind: EdgeKind, source: ProcessImage, target: Target): SeenEdge | undefined {
-    // A process mostly does several things in a row.
-    if (source !== this.lastSource) {
-      this.lastSource = source
-      this.lastKinds = this.known.get(source)
-    }
-    return this.lastKinds?.get(kind)?.get(target)
-  }
-
   private add(
     kind: EdgeKind,
     source: ProcessImage,
-    target: Target,
+    target: string,
     to: string,
     filePath: string | undefined,
   ): SeenEdge {
-    if (++this.remembered > MOST_REMEMBERED) {
-      this.known = new WeakMap()
-      this.lastKinds = undefined
-      this.remembered = 1
-    }
-    if (this.lastKinds === undefined)
-      this.known.set(source, (this.lastKinds = new Map<EdgeKind, Map<Target, SeenEdge>>()))
-    const kinds = this.lastKinds
-    let targets = kinds.get(kind)
-    if (targets === undefined) kinds.set(kind, (targets = new Map<Target, SeenEdge>()))
-    const seen = { edge: { kind, from: processName(source), to }, source, filePath }
-    targets.set(target, seen)
+    const seen = this.remember({ kind, from: processName(source), to }, source, filePath)
+    valueOf(this.known(source).byText, kind, newMap<string, SeenEdge>).set(target, seen)
     return seen
   }
+
+  private remember(edge: Edge, source: ProcessImage, filePath: string | undefined): SeenEdge {
+    if (++this.remembered > MOST_REMEMBERED) {
+      this.images = new WeakMap()
+      this.lastSource = undefined
+      this.remembered = 1
+    }
+    return { edge, source, filePath }
+  }
+
+  private known(source: ProcessImage): EdgesOfImage {
+    // A process mostly does several things in a row.
+    if (source !== this.lastSource || this.lastEdges === undefined) {
+      this.lastSource = source
+      this.lastEdges = this.images.get(source)
+      if (this.lastEdges === undefined) {
+        this.lastEdges = { byText: new Map(), byPort: new Map() }
+        this.images.set(source, this.lastEdges)
+      }
+    }
+    return this.lastEdges
+  }
+}
+
+/** Tells an address from all others, as far as its name does, and costs less to make. */
+function targetOf(address: Address): string {
+  switch (address.family) {
+    case 'ip':
+      return address.address
+    case 'unix':
+      return address.isAbstract ? `@${address.path}` : address.path
+    default:
+      return hostName(address)
+  }
+}
+
+const newMap = <K, V>(): Map<K, V> => new Map<K, V>()
+
+/** The value of `key`, which is made when there is none. */
+function valueOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, (value = make()))
+  return value
 }
 
 export const fileName = (action: string, path: string): string => `file:${action}:${path}`

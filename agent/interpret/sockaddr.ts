@@ -37,17 +37,21 @@ export class SockaddrReader {
    */
   read(saddr: string, arch: number): Address | undefined {
     const isLittle = (arch & LITTLE_ENDIAN) !== 0
+    const inet = isLittle && saddr.startsWith(INET) ? this.readInet(saddr) : undefined
+    if (inet !== undefined) return inet
     const key = isLittle ? saddr : `>${saddr}`
     let address = this.known.get(key)
     if (address === undefined) {
-      const inet = isLittle && saddr.startsWith(INET) ? this.readInet(saddr) : undefined
-      address = inet ?? decode(Buffer.from(saddr, 'hex'), isLittle, this.textOf) ?? null
+      address = decode(Buffer.from(saddr, 'hex'), isLittle, this.textOf) ?? null
       this.known.set(key, address)
     }
     return address ?? undefined
   }
 
-  /** Straight from the digits. The same text for the same address, since most of them come with ever new ports. */
+  /**
+   * Straight from the digits, and not remembered, since most of them come with ever new ports. The text of an address is
+   * the same string each time, which makes it quick to look up.
+   */
   private readInet(saddr: string): Address | undefined {
     const high = byteAt(saddr, 4)
     const low = byteAt(saddr, 6)
@@ -67,16 +71,14 @@ export class SockaddrReader {
 }
 
 /** The byte of two hex digits; negative where they are none, or the text has ended. */
-function byteAt(text: string, at: number): number {
-  const high = DIGITS[text.charCodeAt(at)]
-  const low = DIGITS[text.charCodeAt(at + 1)]
-  return high === undefined || low === undefined ? -1 : (high << 4) | low
-}
+const byteAt = (text: string, at: number): number => (digitAt(text, at) << 4) | digitAt(text, at + 1)
 
-/** Value of a hex digit by its character code. */
-const DIGITS: readonly (number | undefined)[] = Array.from({ length: 128 }, (_, code) => {
+const digitAt = (text: string, at: number): number => DIGITS[text.charCodeAt(at)] ?? -1
+
+/** Value of a hex digit by its character code; -1 for what is none. */
+const DIGITS = Int8Array.from({ length: 128 }, (_, code) => {
   const value = Number.parseInt(String.fromCharCode(code), 16)
-  return Number.isNaN(value) ? undefined : value
+  return Number.isNaN(value) ? -1 : value
 })
 
 function decode(bytes: Buffer, isLittle: boolean, textOf: TextOf): Address | undefined {

@@ -15,6 +15,9 @@ export class Memo<T> {
   /** Texts that were pushed out since there are so many slots. */
   private pushedOut = 0
   private slot = 0
+  private hash = 0
+  /** Hash of the text that was met last at a slot. */
+  private met = new Int32Array(0)
   private readonly mostSlots: number
   private readonly slotBytes: number
 
@@ -36,6 +39,7 @@ export class Memo<T> {
     hash = Math.imul(hash ^ words.getInt32(last), PRIME)
     const slot = ((hash ^ (hash >>> 15)) >>> 0) & (this.values.length - 1)
     this.slot = slot
+    this.hash = hash
     return this.lengths[slot] === length && this.isCopy(slot, words, start, last)
       ? this.values[slot]
       : undefined
@@ -45,6 +49,11 @@ export class Memo<T> {
   keep(words: DataView, start: number, end: number, value: T): T {
     const length = end - start
     if (length > this.slotBytes || length < WORD) return value
+    // Much is met once and never again: the second time it is kept.
+    if (this.met[this.slot] !== this.hash) {
+      this.met[this.slot] = this.hash
+      return value
+    }
     if (this.values[this.slot] !== undefined) this.pushedOut++
     const slots = this.values.length
     if (this.pushedOut > slots / 2 && slots < this.mostSlots) {
@@ -65,6 +74,7 @@ export class Memo<T> {
   private resize(slots: number): void {
     this.values = new Array<T | undefined>(slots).fill(undefined)
     this.lengths = new Uint16Array(slots)
+    this.met = new Int32Array(slots)
     this.words = new DataView(new ArrayBuffer(slots * this.slotBytes))
     this.pushedOut = 0
   }
