@@ -11,6 +11,7 @@ import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
 import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
 import { callName } from './interpret/calls.ts'
+import { uringCallOf } from './interpret/uring.ts'
 
 /** On a quiet host, how much of a training may be forgotten by a crash. */
 const SAVE_TRAINING_MS = 10_000
@@ -346,11 +347,13 @@ function filePathOf(edge: Edge): string | undefined {
 }
 
 function evidenceOf(event: AuditEvent): Evidence {
-  const { id, syscall, argv } = event
+  const { id, argv } = event
+  const uring = event.syscall === undefined ? uringCallOf(event) : undefined
+  const syscall = event.syscall ?? uring?.syscall
   return {
     node: id.node,
     serial: id.serial,
-    syscall: syscall === undefined ? '' : callName(syscall.arch, syscall.syscall),
+    syscall: uring?.name ?? (syscall === undefined ? '' : callName(syscall.arch, syscall.syscall)),
     pid: syscall?.pid ?? -1,
     ppid: syscall?.ppid ?? -1,
     auid: syscall?.auid ?? -1,

@@ -78,7 +78,7 @@ class OpenEvent {
   /** Bits of `EXPECTS`: what should come, and what has. */
   expected = 0
   found = 0
-  /** Whether it has its end mark and waits a little. */
+  /** Whether it has its end mark, or will have none, and waits a little. */
   isEnding = false
   /** Whether it stands in the map of open events: only those that others have interrupted do. */
   isParked = false
@@ -314,8 +314,11 @@ export class Assembler {
       return false
     }
     if (body !== undefined) event.others = added(event.others, NO_OTHERS, record)
-    if (name === 'URINGOP')
+    if (name === 'URINGOP') {
       open.items = Math.max(open.items, Number(/ items=(\d+)/.exec(body ?? '')?.[1] ?? 0))
+      // Work that io_uring did later is an event of its own, mostly without an end mark.
+      this.waitALittle(open)
+    }
     if (open.since !== this.records || !this.options.isAlone(name)) return false
     this.finish(open)
     return true
@@ -327,10 +330,13 @@ export class Assembler {
     // A list of arguments that lacks some is joined once more only when its time is over.
     const isWhole = open.execve === NO_EXECVE || (!open.isEnding && this.hasWholeArgv(open))
     if (isThere && isWhole) this.finish(open)
-    else if (!open.isEnding) {
-      open.isEnding = true
-      this.ending.push({ open, until: this.records + GRACE_RECORDS })
-    }
+    else this.waitALittle(open)
+  }
+
+  private waitALittle(open: OpenEvent): void {
+    if (open.isEnding) return
+    open.isEnding = true
+    this.ending.push({ open, until: this.records + GRACE_RECORDS })
   }
 
   private hasWholeArgv({ execve }: OpenEvent): boolean {

@@ -3,7 +3,7 @@ import type { LogPosition } from '../domain/chunk.ts'
 import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
 import type { Evidence } from '../domain/report.ts'
-import { EdgeBook, type KnownEdge } from './edge-book.ts'
+import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase } from './open.ts'
 
@@ -63,7 +63,7 @@ export class Baseline {
   private readonly unseen = new Map<string, UnseenNow>()
   private readonly unwritten = new Set<UnseenNow>()
   private readonly statements: ReturnType<typeof prepare>
-  private trainingId: number | bigint = 0
+  private trainingId: RowId = 0
   private dataVersion: number
 
   constructor(path: string) {
@@ -71,7 +71,7 @@ export class Baseline {
     this.statements = prepare(this.database)
     this.dataVersion = this.statements.dataVersion.get()?.data_version ?? 0
     this.book = new EdgeBook({
-      find: (edge) => this.statements.findEdge.get(edge.from, edge.to, edge.kind) !== undefined,
+      find: (edge) => this.statements.findEdge.get(edge.from, edge.to, edge.kind),
     })
   }
 
@@ -220,7 +220,7 @@ export class Baseline {
     const { process, action, path } = pattern
     const prefix = `file:${action}:`
     const edge: Edge = { kind: action, from: process, to: prefix + path }
-    let to: number | bigint | undefined
+    let to: RowId | undefined
     for (const covered of this.statements.fileEdgesIn.all({ process, action, prefix: prefix + directory })) {
       if (covered.name === edge.to || !covers(covered.name.slice(prefix.length))) continue
       const { first_ms: firstMs, last_ms: lastMs, sightings, days } = covered
@@ -290,7 +290,7 @@ export class Baseline {
     this.unseen.clear()
   }
 
-  private nodeId(name: string): number | bigint {
+  private nodeId(name: string): RowId {
     const known = this.statements.nodeId.get(name)
     return known === undefined ? this.statements.addNode.run(name).lastInsertRowid : known.id
   }
@@ -327,7 +327,7 @@ interface FindingRow {
   sightings: number
 }
 
-interface EdgeRow {
+interface CoveredRow {
   from_id: number
   to_id: number
   name: string
@@ -367,12 +367,12 @@ const prepare = (database: Database.Database) => ({
   dataVersion: database.prepare<[], { data_version: number }>('PRAGMA data_version'),
   nodeId: database.prepare<[string], { id: number }>('SELECT id FROM nodes WHERE name = ?'),
   addNode: database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?)'),
-  findEdge: database.prepare<[string, string, string]>(
-    `SELECT 1 FROM edges
+  findEdge: database.prepare<[string, string, string], EdgeRow>(
+    `SELECT from_id AS "from", to_id AS "to" FROM edges
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
         AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
-  writeEdge: database.prepare<[number | bigint, number | bigint, string, number, number, number, number]>(
+  writeEdge: database.prepare<[RowId, RowId, string, number, number, number, number]>(
     `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
      VALUES (?, ?, ?, ?, ?, ?, ?) ${ON_SAME_EDGE}`,
   ),
@@ -380,7 +380,7 @@ const prepare = (database: Database.Database) => ({
     'DELETE FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
   ),
   // In the order of time, so that days are added up rightly. No name goes beyond the last character of Unicode.
-  fileEdgesIn: database.prepare<{ process: string; action: string; prefix: string }, EdgeRow>(
+  fileEdgesIn: database.prepare<{ process: string; action: string; prefix: string }, CoveredRow>(
     `SELECT edges.*, target.name FROM nodes target CROSS JOIN edges
       WHERE target.name >= @prefix AND target.name < @prefix || char(0x10ffff)
         AND from_id = (SELECT id FROM nodes WHERE name = @process) AND to_id = target.id AND kind = @action
@@ -398,8 +398,8 @@ const prepare = (database: Database.Database) => ({
        (SELECT DISTINCT from_id, to_id, kind FROM findings WHERE reported_ms IS NOT NULL)`,
   ),
   writeUnseen: database.prepare<{
-    from: number | bigint
-    to: number | bigint
+    from: RowId
+    to: RowId
     kind: string
     chain: string
     evidence: string
@@ -438,7 +438,7 @@ const prepare = (database: Database.Database) => ({
   beginTraining: database.prepare<[number, number, number | null]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms) VALUES (?, ?, ?)',
   ),
-  extendTraining: database.prepare<[number, number, number | bigint]>(
+  extendTraining: database.prepare<[number, number, RowId]>(
     'UPDATE trainings SET to_ms = max(to_ms, ?), finished = ? WHERE id = ?',
   ),
   readCheckpoint: database.prepare<[string], CheckpointRow>('SELECT * FROM checkpoints WHERE log = ?'),

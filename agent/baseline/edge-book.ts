@@ -8,12 +8,25 @@ export interface EdgeStats {
   readonly days: number
 }
 
+export type RowId = number | bigint
+
+/** Row ids of the nodes of a stored edge. */
+export interface EdgeRow {
+  readonly from: RowId
+  readonly to: RowId
+}
+
+/** Tells whether an edge is stored, and where. */
+export interface EdgeStore {
+  readonly find: (edge: Edge) => EdgeRow | undefined
+}
+
 /** An edge of the baseline, and how often it was seen since it was written last. */
 export interface KnownEdge extends EdgeStats {
   readonly edge: Edge
   /** Row ids of its nodes, once they are known. */
-  from: number | bigint | undefined
-  to: number | bigint | undefined
+  from: RowId | undefined
+  to: RowId | undefined
   firstMs: number
   lastMs: number
   sightings: number
@@ -33,17 +46,20 @@ export class EdgeBook {
   private readonly entries = new Map<string, Map<string, KnownEdge>>()
   private readonly changed = new Set<KnownEdge>()
   private size = 0
-  private readonly store: { readonly find: (edge: Edge) => boolean }
+  private readonly store: EdgeStore
   private readonly mostCharacters: number
 
-  constructor(store: { readonly find: (edge: Edge) => boolean }, mostCharacters = MOST_CHARACTERS) {
+  constructor(store: EdgeStore, mostCharacters = MOST_CHARACTERS) {
     this.store = store
     this.mostCharacters = mostCharacters
   }
 
   /** The edge when the baseline has it, to be counted as long as `edition` is the same. */
   find(edge: Edge): KnownEdge | undefined {
-    return this.remembered(edge) ?? (this.store.find(edge) ? this.add(edge) : undefined)
+    const known = this.remembered(edge)
+    if (known !== undefined) return known
+    const row = this.store.find(edge)
+    return row === undefined ? undefined : this.add(edge, row)
   }
 
   /** The edge is normal from now on. True when it was not before. */
@@ -92,8 +108,8 @@ export class EdgeBook {
     return this.entries.get(edge.from)?.get(`${edge.kind} ${edge.to}`)
   }
 
-  private add(edge: Edge): KnownEdge {
-    const known = { edge, from: undefined, to: undefined, firstMs: 0, lastMs: 0, sightings: 0, days: 0 }
+  private add(edge: Edge, row?: EdgeRow): KnownEdge {
+    const known = { edge, from: row?.from, to: row?.to, firstMs: 0, lastMs: 0, sightings: 0, days: 0 }
     let targets = this.entries.get(edge.from)
     if (targets === undefined) this.entries.set(edge.from, (targets = new Map<string, KnownEdge>()))
     targets.set(`${edge.kind} ${edge.to}`, known)

@@ -190,3 +190,22 @@ test('what was lost is said, whichever record it was', () => {
     expect(join(...records.filter((each) => each !== lost)).truncated).toBe(true)
   }
 })
+
+test.each([
+  ['as many characters as announced', 20, [quoted(0, 'x'.repeat(12)), quoted(0, 'y'.repeat(8), 1)], false],
+  ['fewer', 21, [quoted(0, 'x'.repeat(12)), quoted(0, 'y'.repeat(8), 1)], true],
+  ['as many bytes as announced, in hex', 3, [hex(0, '4142'), hex(0, '43', 1)], false],
+  ['as many hex digits as announced', 6, [hex(0, '4142'), hex(0, '43', 1)], false],
+  ['nothing', 6, [], true],
+] as const)('a long argument is whole with %s', (_, length, pieces, truncated) => {
+  const { argc, ...rest } = record(1, ...pieces)
+  expect(join({ ...rest, argc, lengths: [{ index: 0, length }] }).truncated).toBe(truncated)
+})
+
+test('fragments of one argument, of which only the second needs hex', () => {
+  expect(join(record(1, quoted(0, 'ab'), hex(0, '2063', 1)))).toEqual({ argv: ['ab c'], truncated: false })
+})
+
+test('a line that ends in the middle of an argument is not the whole list', () => {
+  expect(join({ ...record(1, quoted(0, 'ls')), isCut: true })).toEqual({ argv: ['ls'], truncated: true })
+})

@@ -165,6 +165,55 @@ describe('an event is finished', () => {
     expect(core.losses).toEqual(NOTHING_LOST)
   })
 
+  test('work of io_uring without an end mark, when 64 newer records have come', () => {
+    const uring = line('URINGOP', 1, 'uring_op=36 success=yes exit=0 items=1 ppid=1 pid=2 uid=0')
+    const path0 = line('PATH', 1, path(0, '/x', 8, 'DELETE'))
+    const others = (from: number, count: number): string =>
+      Array.from({ length: count }, (_, index) => event(from + index, [['SYSCALL', syscall('setuid')]])).join(
+        '',
+      )
+    const few = push(uring + path0 + others(2, 20))
+    expect(few.events.map(({ id }) => id.serial)).not.toContain(1)
+    const many = push(uring + path0 + others(2, 100))
+    expect(many.events.findIndex(({ id }) => id.serial === 1)).toBeGreaterThan(30)
+    expect(many.events.find(({ id }) => id.serial === 1)).toMatchObject({ complete: true })
+  })
+
+  test.each([
+    ['CWD', UNLINK[1], UNLINK, { cwd: '/srv' }],
+    ['SOCKADDR', ['SOCKADDR', 'saddr=0100'], [['SYSCALL', syscall('connect')]], { saddr: '0100' }],
+    ['EXECVE', ['EXECVE', 'argc=1 a0="x"'], [['SYSCALL', syscall('execve')]], { argv: ['x'] }],
+    ['OBJ_PID', ['OBJ_PID', 'opid=7 ocomm="y"'], [['SYSCALL', syscall('ptrace')]], { targets: [{ pid: 7 }] }],
+    ['OPENAT2', ['OPENAT2', 'oflag=0101'], [['SYSCALL', syscall('openat2')]], { openat2Flags: 0o101 }],
+  ] as const)('with %s in it that comes behind the end mark', (_, late, records, right) => {
+    const others = records.filter((record) => record !== late)
+    const { events, core } = push(
+      event(1, others) + event(2, [['SYSCALL', syscall('setuid')]]) + line(late[0], 1, late[1]),
+    )
+    core.end()
+    expect(events.find(({ id }) => id.serial === 1)).toMatchObject({ complete: true, ...right })
+    expect(events).toHaveLength(2)
+    expect(core.losses).toEqual(NOTHING_LOST)
+  })
+
+  test('with arguments that come behind the end mark', () => {
+    const first = event(1, [
+      ['SYSCALL', syscall('execve')],
+      ['EXECVE', 'argc=2 a0="x"'],
+    ])
+    const { events, core } = push(first + line('EXECVE', 1, 'a1="y"'))
+    core.end()
+    expect(events).toMatchObject([{ argv: ['x', 'y'], argvTruncated: false }])
+  })
+
+  test('without an address that a call did not bring, when 64 newer records have come', () => {
+    const accept = event(1, [['SYSCALL', syscall('accept')]])
+    const rest = Array.from({ length: 100 }, (_, index) => event(2 + index, [['SYSCALL', syscall('setuid')]]))
+    const { events, core } = push(accept + rest.join(''))
+    expect(events.find(({ id }) => id.serial === 1)).toMatchObject({ complete: true, saddr: undefined })
+    expect(core.losses).toEqual(NOTHING_LOST)
+  })
+
   test.each([
     ['a PATH', UNLINK.slice(0, 3)],
     ['SYSCALL', UNLINK.slice(1)],
@@ -339,4 +388,17 @@ test('EXECVE in several records, another event between them', () => {
     '',
     'b c',
   ])
+})
+
+// Of 2998 and 2999 nothing is seen at first.
+test.each([
+  ['of the same boot that comes late is not missing', 2999, 0, 1],
+  ['far behind with a newer stamp is of another boot', 1, 60_000, 2],
+  ['far behind with an older stamp comes late', 1, -60_000, 0],
+])('a serial %s', (_, serial, laterMs, missing) => {
+  const setuid = [['SYSCALL', syscall('setuid')]] as const
+  const then = { timeMs: TIME_MS + laterMs }
+  const log =
+    event(2997, setuid) + event(3000, setuid) + event(serial, setuid, then) + event(serial + 1, setuid, then)
+  expect(runCore(log).core.losses.missingSerials).toBe(missing)
 })

@@ -6,6 +6,8 @@ import type { Edge } from '../../agent/domain/edge.ts'
 const DAY_MS = 86_400_000
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
 
+const ROW = { from: 1, to: 2 }
+
 /** Names that a careless key would mix up. */
 const EDGES: readonly Edge[] = [
   { kind: 'exec', from: 'a', to: 'b' },
@@ -42,7 +44,10 @@ test('law: what it hands out adds up to every sighting, however often it forgets
       (steps, mostCharacters) => {
         const stored = new Map<string, EdgeStats[]>()
         const truth = new Map<string, number[]>()
-        const book = new EdgeBook({ find: (edge) => stored.has(textOf(edge)) }, mostCharacters)
+        const book = new EdgeBook(
+          { find: (edge) => (stored.has(textOf(edge)) ? ROW : undefined) },
+          mostCharacters,
+        )
         const drain = (): void =>
           book.drain(({ edge, firstMs, lastMs, sightings, days }) => {
             const batches = stored.get(textOf(edge)) ?? []
@@ -89,7 +94,7 @@ test('law: what it hands out adds up to every sighting, however often it forgets
 test('a late sighting moves the first time back, and adds its day', () => {
   const [edge] = EDGES
   if (edge === undefined) return
-  const book = new EdgeBook({ find: () => false })
+  const book = new EdgeBook({ find: () => undefined })
   for (const timeMs of [NOON_MS, NOON_MS - DAY_MS, NOON_MS - 10]) book.learn(edge, timeMs)
   const handed: EdgeStats[] = []
   book.drain(({ firstMs, lastMs, sightings, days }) => void handed.push({ firstMs, lastMs, sightings, days }))
@@ -101,7 +106,7 @@ test.each([
   { mostCharacters: 1e6, asked: 1 },
 ])('with room for $mostCharacters characters it asks the store $asked times', ({ mostCharacters, asked }) => {
   let times = 0
-  const book = new EdgeBook({ find: () => ++times > 0 }, mostCharacters)
+  const book = new EdgeBook({ find: () => (++times > 0 ? ROW : undefined) }, mostCharacters)
   for (let batch = 0; batch < 3; batch++) {
     book.find({ kind: 'exec', from: 'a', to: 'b' })
     book.find({ kind: 'exec', from: 'a', to: 'b' })
@@ -113,7 +118,7 @@ test.each([
 test('what is forgotten before it was handed out is never handed out', () => {
   const [edge] = EDGES
   if (edge === undefined) return
-  const book = new EdgeBook({ find: () => false })
+  const book = new EdgeBook({ find: () => undefined })
   book.learn(edge, NOON_MS)
   book.forget()
   let handed = 0
