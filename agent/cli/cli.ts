@@ -53,7 +53,7 @@ const COMMANDS: readonly {
  * @throws UsageError when the words make no sense, which ends the program with 2
  */
 export async function runCli(words: readonly string[], signal: AbortSignal): Promise<number> {
-  let exitCode = 0
+  let work: (() => Promise<number>) | undefined
   const parser = yargs()
     .scriptName('fullmon')
     .usage(
@@ -81,10 +81,13 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
       name,
       describe,
       async (command) => (await load()).options(command),
-      async (parsed) => {
-        const { lists = [], run } = await load()
-        refuseRepeated(parsed, lists)
-        exitCode = await run(parsed, signal)
+      // Done when yargs is through: for a handler that takes its time it lays out the whole help first.
+      (parsed) => {
+        work = async () => {
+          const { lists = [], run } = await load()
+          refuseRepeated(parsed, lists)
+          return run(parsed, signal)
+        }
       },
     )
   }
@@ -94,7 +97,7 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
     // The errors of yargs itself are about words.
     throw error instanceof Error && error.name === 'YError' ? new UsageError(error.message) : error
   }
-  return exitCode
+  return work === undefined ? 0 : work()
 }
 
 /** yargs makes a list of an option that is given twice. */
