@@ -34,9 +34,17 @@ export class Memo<T> {
     if (length > this.slotBytes || length < WORD) return undefined
     // The last word may overlap the one before it, so that no byte is left over.
     const last = end - WORD
-    let hash = length
-    for (let at = start; at < last; at += WORD) hash = Math.imul(hash ^ words.getInt32(at), PRIME)
-    hash = Math.imul(hash ^ words.getInt32(last), PRIME)
+    // Two sums side by side: one alone would wait for each of its multiplications.
+    let one = length
+    let other = 0
+    let at = start
+    for (; at < last - WORD; at += 2 * WORD) {
+      one = Math.imul(one ^ words.getInt32(at), PRIME)
+      other = Math.imul(other ^ words.getInt32(at + WORD), PRIME)
+    }
+    if (at < last) one = Math.imul(one ^ words.getInt32(at), PRIME)
+    one = Math.imul(one ^ words.getInt32(last), PRIME)
+    const hash = one ^ Math.imul(other, PRIME)
     const slot = ((hash ^ (hash >>> 15)) >>> 0) & (this.values.length - 1)
     this.slot = slot
     this.hash = hash
