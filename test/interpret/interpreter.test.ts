@@ -467,6 +467,29 @@ describe('what there is to show of an event', () => {
   })
 })
 
+test('a title, which a process may write itself, is no evidence', () => {
+  const python = { exe: '"/usr/bin/python3"' }
+  const log = [
+    event(1, [
+      ['SYSCALL', syscall('execve', python)],
+      ['EXECVE', execve(['python3', '/srv/app.py'])],
+    ]),
+    event(2, [
+      ['SYSCALL', syscall('connect', { ...python, pid: 101, ppid: 100 })],
+      ['SOCKADDR', HTTPS],
+    ]),
+    event(3, [['SYSCALL', syscall('execve', { pid: 102, ppid: 101, exe: '"/bin/sh"' })]]),
+  ].join('')
+  for (const title of ['python3\0/srv/other.py', '/usr/sbin/nginx', 'sh\0/srv/x.sh']) {
+    const hex = Buffer.from(title).toString('hex').toUpperCase()
+    expect(runCore(log.replaceAll('proctitle="x"', `proctitle=${hex}`)).edges.map(printed)).toEqual([
+      'exec proc::1000:?->proc::1000:/usr/bin/python3</srv/app.py',
+      `connect proc::1000:/usr/bin/python3</srv/app.py->${HOST}`,
+      'exec proc::1000:/usr/bin/python3</srv/app.py->proc::1000:/bin/sh',
+    ])
+  }
+})
+
 test('records of what the kernel noticed besides change nothing', () => {
   const connect = [['SYSCALL', syscall('connect')] as const, ['SOCKADDR', HTTPS] as const]
   const beside: (readonly [string, string])[] = [
