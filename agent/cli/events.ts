@@ -34,19 +34,20 @@ async function showEvents(logs: readonly string[], json: boolean, signal: AbortS
   const show = (shown: ShownEvent | ShownSummary): void => {
     text += `${json ? jsonOf(shown) : shown.kind === 'event' ? eventText(shown) : summaryText(shown)}\n`
   }
+  const progress = new Progress('reading', sizeOf(logs), process.stderr)
   const flush = async (): Promise<void> => {
+    progress.clear()
     if (text !== '' && !process.stdout.write(text)) await drained(signal)
     text = ''
   }
   const reader = new EventReader(show)
-  const progress = new Progress('reading', sizeOf(logs), process.stderr)
   try {
     for await (const { bytes } of readSaved(logs, signal, (count) => progress.advance(count))) {
       reader.push(bytes)
       await flush()
     }
   } finally {
-    progress.end()
+    progress.clear()
   }
   if (signal.aborted) return INTERRUPTED
   show(reader.end())

@@ -96,20 +96,25 @@ export async function readInto(
   if (logs.length === 0) throw new UsageError('there is no log to read')
   const baseline = new Baseline(db)
   try {
+    const chosen = plan(baseline)
+    const progress = new Progress('reading', sizeOf(logs), process.stderr)
     const engine = new Engine({
       baseline,
       world: NO_WORLD,
-      plan: plan(baseline),
+      plan: chosen,
       monitorMs,
       rebase,
       emit: printer({
         json,
         isTerminal: process.stdout.isTTY,
-        write: (text) => void process.stdout.write(text),
+        write: (text) => {
+          progress.clear()
+          process.stdout.write(text)
+        },
       }),
       latestMs: () => Number.POSITIVE_INFINITY,
     })
-    await ingest(engine, logs, signal)
+    await ingest(engine, logs, signal, progress)
     if (signal.aborted) engine.stop()
     else engine.end()
     return signal.aborted ? INTERRUPTED : 0
@@ -118,13 +123,17 @@ export async function readInto(
   }
 }
 
-async function ingest(engine: Engine, logs: readonly string[], signal: AbortSignal): Promise<void> {
-  const progress = new Progress('reading', sizeOf(logs), process.stderr)
+async function ingest(
+  engine: Engine,
+  logs: readonly string[],
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<void> {
   try {
     for await (const chunk of readSaved(logs, signal, (bytes) => progress.advance(bytes))) {
       engine.ingest({ bytes: chunk.bytes, at: undefined })
     }
   } finally {
-    progress.end()
+    progress.clear()
   }
 }

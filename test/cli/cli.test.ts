@@ -213,6 +213,27 @@ describe('replay', () => {
     expect(status).toBe(0)
   })
 
+  test.skipIf(process.platform !== 'linux' || spawnSync('script', ['--version']).status !== 0)(
+    'on a terminal no line stands behind that of the progress, and beside a pager there is none',
+    () => {
+      const log = join(folder, 'windows.log')
+      const bytes = readFileSync(recorded('exec'), 'latin1')
+      // An hour later: the findings of the first window are reported while it reads.
+      const later = bytes.replace(/audit\((\d+)/g, (_, seconds: string) => `audit(${Number(seconds) + 3600}`)
+      writeFileSync(log, bytes + later, 'latin1')
+      const onTerminal = (words: string): string =>
+        spawnSync('script', ['-qec', `${process.execPath} ${MAIN} ${words}`, '/dev/null'], {
+          encoding: 'utf8',
+        }).stdout
+      for (const words of [`replay ${log} --train 0`, `events ${log}`]) {
+        const shown = onTerminal(words)
+        expect(shown).toContain('\r\u001b[Kreading: 0 MB, 100 %\r\u001b[K')
+        expect(shown).not.toMatch(/reading: [^%]*%[^\r]/)
+        expect(onTerminal(`${words} | cat`)).not.toContain('reading')
+      }
+    },
+  )
+
   test('a database is trained once and used afterwards', () => {
     const db = newDb()
     expect(
