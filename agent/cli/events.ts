@@ -23,7 +23,7 @@ export const eventsCommand = command({
       })
       .options({ json: JSON_OPTION } as const)
       .example('$0 events audit.log.1 audit.log | less', 'what the log says, one event a line')
-      .example('$0 events --json audit.log.gz | jq .argv', 'the same for programs'),
+      .example('$0 events --json audit.log.gz | jq .exe', 'the same for programs'),
   run: (words, signal) => showEvents(words.log.map(fileFromYargs), words.json, signal),
 })
 
