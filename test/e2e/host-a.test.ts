@@ -77,6 +77,12 @@ describe.skipIf(!isThere)('the recording of host-a', () => {
     expect(text).not.toContain('/srv/app/tmp')
   })
 
+  test('nor in what events shows, learned or not', () => {
+    const command = `'${join(ROOT, 'scripts/fullmon')}' events --json '${log}'`
+    const found = execFileSync('sh', ['-c', `${command} | grep -oE '"path":"/(tmp|srv/app)/tmp' | sort -u`])
+    expect(found.toString()).toBe('"path":"/tmp/tmp\n')
+  })
+
   test('a second replay prints the same, byte for byte', async () => {
     const again = await replay([log, '--train-until', String(markMs('benign') / 1000), '--json'])
     expect(again.stdout === replayed.stdout).toBe(true)
