@@ -1,7 +1,7 @@
 import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemble/assembler.ts'
 import type { Activity, ProcessImage, Understood, World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { EventId, SyscallRecord } from './domain/record.ts'
+import type { AuditRecord, EventId, SyscallRecord } from './domain/record.ts'
 import { EdgeNamer, type SeenEdge } from './graph/edges.ts'
 import { callOf } from './interpret/calls.ts'
 import { Interpreter } from './interpret/interpreter.ts'
@@ -13,6 +13,14 @@ import { PROCTITLE, RecordReader } from './parse/record.ts'
 import { textOfBytes, textOfHex } from './parse/text.ts'
 
 const NUL = 0
+const MOST_CLAIMANTS = 100
+
+/** Who sent a record of user space, as the kernel says. */
+export interface Claimant {
+  readonly pid: number
+  readonly uid: number
+  readonly auid: number
+}
 
 /** Takes what the core makes of an event, in the order of the log. */
 export interface CoreSink {
@@ -22,7 +30,7 @@ export interface CoreSink {
   /** Called after its edges, for those who show events. */
   onUnderstood?(event: AuditEvent, understood: Understood): void
   /** An address holds newlines, which auditd may have written as they are: lines of the log are forged. */
-  onForgery?(event: AuditEvent, actor: ProcessImage | undefined, pid?: number): void
+  onForgery?(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void
 }
 
 /**
@@ -34,17 +42,17 @@ export class Core {
   /** Lines that were read as records, and lines that could not be. */
   records = 0
   unreadableLines = 0
-  /** Lines that hold parts of two records: only the first part is read. */
+  /** Records that began in the middle of a line. */
   private tornLines = 0
   /** Lines that auditd wrote for an address with newlines in it; they are read as nothing else. */
   forgedLines = 0
   private readonly lines = new LineCutter((bytes, start, end, offset) => this.line(bytes, start, end, offset))
   private readonly reader: RecordReader
   private readonly forged = new ForgedLines()
-  /** The last record of user space with such an address in it. */
+  /** The last record with such an address in it. */
   private forgery: { readonly id: EventId; readonly offset: number } | undefined
-  /** Pid and uid of who sent the record that was read last, when it is one of user space with such an address in it. */
-  private claimant: readonly [pid: number, uid: number] | undefined
+  /** Who sent such records, by the ids of their events, until these are understood. */
+  private readonly claimants = new Map<EventId, Claimant>()
   private readonly assembler: Assembler
   private readonly interpreter: Interpreter
   private readonly namer = new EdgeNamer()
@@ -128,10 +136,11 @@ export class Core {
     if (this.sink.onUnderstood === undefined) this.interpreter.interpret(event, this.onActivity)
     else this.sink.onUnderstood(event, this.interpreter.understand(event, this.onActivity))
     if (event.isForgery) this.sink.onForgery?.(event, this.interpreter.lastActor)
-    else if (this.claimant !== undefined) {
-      const [pid, uid] = this.claimant
-      this.sink.onForgery?.(event, this.interpreter.process(event.id, pid, uid), pid)
-    }
+    const claimant = this.claimants.get(event.id)
+    if (claimant === undefined) return
+    this.claimants.delete(event.id)
+    const { pid, uid } = claimant
+    this.sink.onForgery?.(event, this.interpreter.process(event.id, pid, uid), claimant)
   }
 
   private line(bytes: Buffer, start: number, end: number, offset: number): void {
@@ -143,30 +152,45 @@ export class Core {
     // After a power loss a file may hold a run of NUL where the last lines should be.
     let from = start
     while (from < end && bytes[from] === NUL) from++
-    const record = this.reader.read(bytes, from, end)
-    if (record === undefined || from > start) this.unreadableLines++
-    if (record === undefined) return
+    const hasNuls = from > start
+    if (hasNuls) this.unreadableLines++
+    let record = this.reader.read(bytes, from, end)
+    if (record === undefined && !hasNuls) this.unreadableLines++
+    while (record !== undefined) {
+      this.take(record, bytes, from, end, offset)
+      from = this.reader.tear
+      if (from < 0) return
+      this.tornLines++
+      record = this.reader.read(bytes, from, end)
+      if (record === undefined) this.unreadableLines++
+    }
+  }
+
+  private take(record: AuditRecord, bytes: Buffer, start: number, end: number, offset: number): void {
+    const { id } = this.reader
     this.records++
-    if (this.reader.isTorn) this.tornLines++
     if (record.type === 'SOCKADDR') {
-      if (record.isForgery) this.forged.begin(bytes, from, end, record.saddr)
+      if (record.isForgery) {
+        this.forged.begin(bytes, start, end, record.saddr)
+        this.forgery = { id, offset }
+      }
     } else if (
       record.type === 'OTHER' &&
       record !== PROCTITLE &&
-      this.forged.beginClaimed(bytes, from, end)
+      this.forged.beginClaimed(bytes, start, end)
     ) {
-      this.claimant = claimantOf(bytes.toString('latin1', from, end))
-      this.forgery = { id: this.reader.id, offset }
+      const claimant = claimantOf(bytes.toString('latin1', start, end))
+      if (this.claimants.size < MOST_CLAIMANTS) this.claimants.set(id, claimant)
+      this.forgery = { id, offset }
     }
-    this.assembler.add(this.reader.id, record, offset)
-    this.claimant = undefined
+    this.assembler.add(id, record, offset)
   }
 }
 
 /** The ids that the kernel wrote before the words of the sender. */
-function claimantOf(line: string): readonly [pid: number, uid: number] {
-  const [, pid = '-1', uid = '-1'] = /: (?:user )?pid=(\d+) uid=(\d+)/.exec(line) ?? []
-  return [Number(pid), Number(uid)]
+function claimantOf(line: string): Claimant {
+  const [, pid, uid, auid] = /: (?:user )?pid=(\d+) uid=(\d+) (?:old )?auid=(\d+)/.exec(line) ?? []
+  return { pid: Number(pid ?? -1), uid: Number(uid ?? -1), auid: Number(auid ?? -1) }
 }
 
 /** Records besides SYSCALL and PATH that a call brings with it, as bits of `EXPECTS`. */

@@ -1,6 +1,6 @@
 import type { Baseline, UnseenNow } from './baseline/baseline.ts'
 import type { KnownEdge } from './baseline/edge-book.ts'
-import { Core } from './core.ts'
+import { type Claimant, Core } from './core.ts'
 import { Schedule, type TrainingPlan } from './detect/schedule.ts'
 import type { ProcessImage, World } from './domain/activity.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
@@ -58,7 +58,9 @@ export class Engine {
   private readonly blind: BlindSpots
   private readonly reportedBefore: number
   /** What the baseline has told of edges, as long as it is of this edition. */
-  private readonly found = new Map<SeenEdge, KnownEdge | UnseenNow>()
+  private readonly found = new Map<SeenEdge, KnownEdge>()
+  /** The same of unseen edges, for one chunk: their evidence may hold all the arguments that a program can have. */
+  private readonly unseen = new Map<SeenEdge, UnseenNow>()
   private edition = 0
   /** Chains of processes that were reported in this window for forging lines. */
   private readonly forgers = new Set<string>()
@@ -77,7 +79,7 @@ export class Engine {
     this.core = new Core(options.world, {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => this.onEdge(seen, event),
-      onForgery: (event, actor, pid) => this.onForgery(event, actor, pid),
+      onForgery: (event, actor, claimant) => this.onForgery(event, actor, claimant),
     })
     const checkpoint = options.log === undefined ? undefined : options.baseline.checkpoint(options.log)
     if (checkpoint !== undefined) this.core.skip(checkpoint.finished)
@@ -216,12 +218,16 @@ export class Engine {
     if (this.edition !== baseline.edition || this.found.size > MOST_FOUND) {
       this.edition = baseline.edition
       this.found.clear()
+      this.unseen.clear()
     }
-    const found = this.found.get(seen)
-    if (found === undefined) this.meet(seen, event, stampMs)
-    else if (!('chain' in found)) baseline.count(found, stampMs)
-    else if (this.schedule.isInTraining(stampMs)) this.meet(seen, event, stampMs)
-    else baseline.countUnseen(found, stampMs)
+    const known = this.found.get(seen)
+    if (known !== undefined) {
+      baseline.count(known, stampMs)
+      return
+    }
+    const unseen = this.unseen.get(seen)
+    if (unseen === undefined || this.schedule.isInTraining(stampMs)) this.meet(seen, event, stampMs)
+    else baseline.countUnseen(unseen, stampMs)
   }
 
   /** Takes an edge that has not been met since the baseline changed. */
@@ -242,11 +248,11 @@ export class Engine {
       return
     }
     const chain = [...chainOf(seen.source), edge.to]
-    this.found.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) }))
+    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) }))
   }
 
   /** Reported at once, and again in each window in which it goes on. */
-  private onForgery(event: AuditEvent, actor: ProcessImage | undefined, pid?: number): void {
+  private onForgery(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void {
     const evidence = evidenceOf(event)
     const chain = actor === undefined ? [] : chainOf(actor)
     const key = chain.join('->')
@@ -259,7 +265,7 @@ export class Engine {
       process: chain.at(-1) ?? '',
       chain,
       detail: 'an address of a socket holds newlines, to put lines into the audit log',
-      evidence: pid === undefined ? evidence : { ...evidence, pid },
+      evidence: claimant === undefined ? evidence : { ...evidence, pid: claimant.pid, auid: claimant.auid },
     })
   }
 
@@ -319,6 +325,7 @@ export class Engine {
     const { baseline, log } = this.options
     const { nowMs } = this.schedule
     this.savedMs = nowMs ?? this.savedMs
+    this.unseen.clear()
     if (nowMs !== undefined && this.training) baseline.extendTraining(nowMs, false)
     const { offset, finished } = this.core.resumePoint
     // Chunks before the one that holds the resume point will never be needed again.
@@ -367,7 +374,7 @@ type Losses = Core['losses']
 
 const BLIND_SPOTS: readonly { counter: keyof Losses; reason: BlindReason; detail: string }[] = [
   { counter: 'unreadableLines', reason: 'unreadable-line', detail: 'lines that are no audit records' },
-  { counter: 'tornLines', reason: 'unreadable-line', detail: 'lines that hold parts of two records' },
+  { counter: 'tornLines', reason: 'unreadable-line', detail: 'records that began in the middle of a line' },
   {
     counter: 'incompleteEvents',
     reason: 'incomplete-event',

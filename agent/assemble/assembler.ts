@@ -82,7 +82,6 @@ class OpenEvent {
   isEnding = false
   /** Whether it stands in the map of open events: only those that others have interrupted do. */
   isParked = false
-  isFinished = false
 
   constructor(id: EventId, since: number, offset: number) {
     this.event = newEvent(id)
@@ -102,7 +101,6 @@ class OpenEvent {
     this.expected = 0
     this.found = 0
     this.isParked = false
-    this.isFinished = false
   }
 }
 
@@ -118,6 +116,11 @@ export interface AssemblyLosses {
 
 interface Finished {
   readonly id: EventId
+  readonly offset: number
+}
+
+interface Held {
+  readonly event: AuditEvent
   readonly offset: number
 }
 
@@ -145,7 +148,8 @@ export interface AssemblerOptions {
  * there. What the kind of call should have brought besides is waited for a little longer, 64 records, because some calls
  * bring none; what was announced, 4,096 records, or until `flush` is called because nothing arrives any more. Stamps are
  * never used for that: a blocking call is logged with the time at which it began, hours ago perhaps. Both memory and the
- * delay of an event are bounded by these numbers.
+ * delay of an event are bounded by these numbers. Whoever is waited for is not overtaken: finished events with later
+ * serials are held as long.
  */
 export class Assembler {
   events = 0
@@ -154,6 +158,8 @@ export class Assembler {
   private current: OpenEvent | undefined
   /** Events that have their end mark and still wait, in the order of arrival. */
   private ending: { readonly open: OpenEvent; readonly until: number }[] = []
+  /** Events that are finished, but behind one that still waits, by their serials. */
+  private held: Held[] = []
   /** One that has done its work, for the next event. */
   private spare: OpenEvent | undefined
   private records = 0
@@ -193,7 +199,7 @@ export class Assembler {
   }
 
   get hasOpenEvents(): boolean {
-    return this.current !== undefined || this.parked.size > 0
+    return this.current !== undefined || this.parked.size > 0 || this.held.length > 0
   }
 
   /**
@@ -202,7 +208,8 @@ export class Assembler {
    */
   lowWater(end: number): LowWater {
     const [oldest] = this.parked.values()
-    const offset = oldest?.offset ?? this.current?.offset ?? end
+    const oldestHeld = this.held.reduce((least, { offset }) => Math.min(least, offset), end)
+    const offset = Math.min(oldest?.offset ?? this.current?.offset ?? end, oldestHeld)
     this.forgetFinishedBefore(offset)
     const skipped = [...this.skipped.values()].filter((finished) => finished.offset >= offset)
     return { offset, finished: [...this.finishedLately, ...skipped].map(({ id }) => id) }
@@ -345,12 +352,19 @@ export class Assembler {
 
   private check(): void {
     this.nextCheck = this.records + GRACE_RECORDS
-    if (this.ending.length > 0) {
-      for (const { open, until } of this.ending)
-        if (until <= this.records && !open.isFinished) this.finish(open)
-      this.ending = this.ending.filter(({ open }) => !open.isFinished)
-    }
+    for (const { open, until } of [...this.ending]) if (until <= this.records) this.stopWaiting(open)
     this.giveUpOld(MOST_NEWER_RECORDS)
+  }
+
+  /** What has its end mark, or all PATH records that io_uring announced, is finished. The rest has longer, but holds nobody up. */
+  private stopWaiting(open: OpenEvent): void {
+    if (open.hasEnd || (open.items > 0 && open.event.paths.length >= open.items)) {
+      this.finish(open)
+      return
+    }
+    open.isEnding = false
+    this.ending = this.ending.filter((each) => each.open !== open)
+    this.release()
   }
 
   private giveUpOld(newerRecords: number): void {
@@ -375,14 +389,9 @@ export class Assembler {
     const { id } = open
     if (open.isParked) this.parked.delete(keyOf(id))
     if (this.current === open) this.current = undefined
-    open.isFinished = true
     this.finished.add(id)
-    if (this.hasOpenEvents) this.finishedLately.push({ id, offset: this.offset })
-    else if (this.finishedLately.length > 0) this.finishedLately = []
-    this.events++
     const { event } = open
     event.complete = isComplete(open)
-    if (!event.complete) this.incompleteEvents++
     if (!isInOrder(event.paths)) event.paths.sort((one, other) => one.item - other.item)
     if (open.execve !== NO_EXECVE) {
       const { argv, truncated } = joinArgv(open.execve, this.options.decodeHex)
@@ -390,8 +399,46 @@ export class Assembler {
       event.argvTruncated = truncated
     }
     const { offset } = open
-    // One that waited may still stand among the ending ones.
-    if (!open.isEnding) this.spare = open
+    if (open.isEnding) {
+      this.ending = this.ending.filter((each) => each.open !== open)
+      this.hold({ event, offset })
+      this.release()
+      return
+    }
+    this.spare = open
+    if (this.ending.length > 0 && this.isBehindWaiting(event)) this.hold({ event, offset })
+    else this.emit(event, offset)
+  }
+
+  /** Whether an event with an earlier serial still waits. Those of other machines count too: that costs little. */
+  private isBehindWaiting({ id }: AuditEvent): boolean {
+    return this.ending.some(({ open }) => isBefore(open.id, id))
+  }
+
+  /** Puts an event among those that are held, in the order of their serials. */
+  private hold(held: Held): void {
+    let at = this.held.length
+    for (; at > 0; at--) {
+      const before = this.held[at - 1]
+      if (before !== undefined && isBefore(before.event.id, held.event.id)) break
+    }
+    this.held.splice(at, 0, held)
+  }
+
+  /** Emits what is behind nothing that waits any more. */
+  private release(): void {
+    for (let first = this.held[0]; first !== undefined; first = this.held[0]) {
+      if (this.isBehindWaiting(first.event)) return
+      this.held.shift()
+      this.emit(first.event, first.offset)
+    }
+  }
+
+  private emit(event: AuditEvent, offset: number): void {
+    if (this.hasOpenEvents) this.finishedLately.push({ id: event.id, offset: this.offset })
+    else if (this.finishedLately.length > 0) this.finishedLately = []
+    this.events++
+    if (!event.complete) this.incompleteEvents++
     this.options.emit(event, offset)
   }
 
@@ -439,6 +486,10 @@ function keyOf({ node, timeMs, serial }: EventId): number {
   for (let index = 0; index < node.length; index++) mixed = (mixed * 31 + node.charCodeAt(index)) % 2 ** 40
   return serial * 2 ** 20 + (mixed - Math.floor(mixed / 2 ** 20) * 2 ** 20)
 }
+
+/** Whether `one` was numbered before `other`; serials begin again behind 2^32. */
+const isBefore = (one: EventId, other: EventId): boolean =>
+  one.serial !== other.serial && (other.serial - one.serial) >>> 0 < 2 ** 31
 
 const textOf = (id: EventId): string => `${id.timeMs}:${id.serial}:${id.node}`
 

@@ -111,7 +111,10 @@ export class EdgeBook {
   private add(edge: Edge, row?: EdgeRow): KnownEdge {
     const known = { edge, from: row?.from, to: row?.to, firstMs: 0, lastMs: 0, sightings: 0, days: 0 }
     let targets = this.entries.get(edge.from)
-    if (targets === undefined) this.entries.set(edge.from, (targets = new Map<string, KnownEdge>()))
+    if (targets === undefined) {
+      this.entries.set(edge.from, (targets = new Map<string, KnownEdge>()))
+      this.size += edge.from.length
+    }
     targets.set(`${edge.kind} ${edge.to}`, known)
     this.size += CHARACTERS_OF_ENTRY + edge.to.length
     return known

@@ -95,6 +95,8 @@ export interface FoundProcess {
  * same graph.
  */
 export interface World {
+  /** Whether a name that stands in the log (`node=`) is that of this host. */
+  readonly isThisHost: (node: string) => boolean
   readonly userName: (uid: number) => string | undefined
   readonly findProcess: (pid: number) => FoundProcess | undefined
   /** Container that a live process is in, empty on the host itself; undefined when the process is gone. */
@@ -104,6 +106,7 @@ export interface World {
 }
 
 export const NO_WORLD: World = {
+  isThisHost: () => false,
   userName: () => undefined,
   findProcess: () => undefined,
   containerOf: () => undefined,

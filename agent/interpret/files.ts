@@ -73,7 +73,7 @@ export class FileReader {
           return
         }
         this.inodes.drop(record, path)
-        if (isDirectory(record) && isKnown(path)) this.inodes.moveDirectory(path, undefined)
+        // A directory that can be deleted is empty: there is nothing in it to forget.
         return
       case 'PARENT':
         // Seen again, so not forgotten among the first.

@@ -2,6 +2,8 @@ import type { PathRecord } from '../domain/record.ts'
 
 /** Files beyond this number are forgotten, the longest unseen first. */
 const MOST_INODES = 65_536
+/** Who chooses names may not choose our memory. */
+const LONGEST_KEPT = 1024
 /** Moved directories beyond this number are forgotten, and with them what was not seen since. */
 const MOST_MOVES = 4096
 const NOWHERE = ''
@@ -41,8 +43,13 @@ export class InodePaths {
     return known === undefined ? undefined : this.moved(known)
   }
 
-  set({ dev, inode }: PathRecord, path: string): void {
+  set(record: PathRecord, path: string): void {
+    const { dev, inode } = record
     if (inode === 0) return
+    if (path.length > LONGEST_KEPT) {
+      this.forget(record)
+      return
+    }
     const now = this.forgottenMoves + this.moves.length
     let device = this.newer.get(dev)
     const known = device?.get(inode)

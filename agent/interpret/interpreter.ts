@@ -66,10 +66,11 @@ class Machine {
 /** What events mean: who acted, and what was done to which program, host or file. */
 export class Interpreter {
   /**
-   * This host, which the world is asked about: the machine of the first event. A log has others only where auditd
-   * collects them, behind its own.
+   * This host, which the world is asked about: the machine without a name in the log, or with this host's, and where auditd
+   * has another name for it (name_format), the machine of the first event.
    */
   private readonly home: Machine
+  private readonly world: World
   private homeNode: string | undefined
   private readonly others = new Recent<string, Machine>(MOST_MACHINES)
   private node: string | undefined
@@ -81,6 +82,7 @@ export class Interpreter {
   private paths: readonly ResolvedPath[] = NO_PATHS
 
   constructor(world: World, textOf: TextOf) {
+    this.world = world
     this.sockaddrs = new SockaddrReader(textOf)
     this.home = new Machine(world)
     this.machine = this.home
@@ -139,7 +141,8 @@ export class Interpreter {
 
   private turnTo(node: string): void {
     this.node = node
-    this.homeNode ??= node
+    if (node === '' || this.world.isThisHost(node)) this.homeNode = node
+    else this.homeNode ??= node
     if (node === this.homeNode) {
       this.machine = this.home
       return

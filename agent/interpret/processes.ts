@@ -245,17 +245,18 @@ const placed = (script: string | undefined, cwd: string | undefined): string | u
 /** An exec and a fork keep the real uid; only the privileged change it. What contradicts that is a pid used again. */
 const canBecome = (task: Task, user: string): boolean => task.isPrivileged || task.image.user === user
 
-/** Images of one origin that are known apart; all are forgotten together when there are more. */
-const MOST_CHILDREN = 256
+/** Images that are known apart; all are forgotten together when there are more. */
+const MOST_IMAGES = 16_384
 
 /**
  * Makes images, and the same one again for the same program of the same origin: hosts start the same programs in the
  * same ways all day, and whoever names them can remember what they are called.
  */
 class Images {
-  private readonly children = new WeakMap<ProcessImage, Map<string, ProcessImage>>()
+  private children = new WeakMap<ProcessImage, Map<string, ProcessImage>>()
   /** Those without an origin. */
-  private readonly first = new Map<string, ProcessImage>()
+  private first = new Map<string, ProcessImage>()
+  private known = 0
 
   of(
     container: string,
@@ -272,8 +273,8 @@ class Images {
         origin !== undefined && origin.depth >= DEEPEST_CHAIN ? shortened(origin, KEPT_OF_DEEP_CHAIN) : origin
       const depth = kept === undefined ? 0 : kept.depth + 1
       image = { container, user, exe, script, origin: kept, depth }
-      if (siblings.size >= MOST_CHILDREN) siblings.clear()
       siblings.set(key, image)
+      if (++this.known > MOST_IMAGES) this.forget()
     }
     return image
   }
@@ -287,6 +288,13 @@ class Images {
       origin.script === now.script &&
       origin.container === now.container
     return isBack ? origin : this.of(now.container, user, now.exe, now.script, now)
+  }
+
+  /** A child keeps its origin, and an origin its children: they must all go, or none would. */
+  private forget(): void {
+    this.children = new WeakMap()
+    this.first = new Map()
+    this.known = 0
   }
 
   private childrenOf(origin: ProcessImage): Map<string, ProcessImage> {

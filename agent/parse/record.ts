@@ -69,7 +69,11 @@ const BODIES: ReadonlySet<string> = new Set(['URINGOP'])
 const KEY_SEPARATOR = '\u0001'
 /** A longer value of argc or of an index is not believed: real lists end far below (MAX_ARG_STRINGS aside). */
 const MOST_ARGUMENTS = 65_536
-const SECOND_HEADER = Buffer.from(' msg=audit(')
+const STAMP_BYTES = Buffer.from(' msg=audit(')
+const NO_TEAR = -1
+const WORDS_OF_USER_SPACE = Buffer.from("msg='")
+/** ` proctitle=` and 128 bytes in hex (kernel/auditsc.c, MAX_PROCTITLE_AUDIT_LEN): shorter ones are not looked through. */
+const LONGEST_TITLE = 270
 const SHORTEST_HEADER = 'type=X msg=audit(0.000:0):'.length
 
 const TYPE = new Word('type=')
@@ -98,8 +102,11 @@ type TaskFields = Pick<SyscallRecord, 'auid' | 'uid' | 'euid' | 'comm' | 'exe' |
  * effect but these caches and the id, so the same bytes give the same record.
  */
 export class RecordReader {
-  /** Whether the line read last holds more than a record: a newline was lost, or a line was torn off in the middle. */
-  isTorn = false
+  /**
+   * Where in the line read last a second record begins, because a newline was lost or a line was torn off in the middle;
+   * -1 when there is none.
+   */
+  tear = NO_TEAR
   /** Id of the line read last. Lines of one event that stand together share one object, which makes joining them cheap. */
   id: EventId = { node: '', timeMs: -1, serial: -1 }
   private readonly texts = new TextReader()
@@ -137,11 +144,14 @@ export class RecordReader {
     const lineEnd = bytes[end - 1] === CR ? end - 1 : end
     if (!this.readHeader(start, lineEnd)) return undefined
     const { typeStart, typeEnd, body } = this
-    this.isTorn = false
+    this.tear = NO_TEAR
     switch (typeEnd - typeStart) {
       case 3:
         if (standsAt(bytes, typeStart, 'CWD')) return this.readCwd(body, lineEnd)
-        if (standsAt(bytes, typeStart, 'EOE')) return END_OF_EVENT
+        if (standsAt(bytes, typeStart, 'EOE')) {
+          this.untorn(body, lineEnd)
+          return END_OF_EVENT
+        }
         break
       case 4:
         if (standsAt(bytes, typeStart, 'PATH')) return this.readPath(body, lineEnd)
@@ -158,7 +168,10 @@ export class RecordReader {
         if (standsAt(bytes, typeStart, 'SOCKADDR')) return this.readSockaddr(body, lineEnd)
         break
       case 9:
-        if (!this.keepsBodies && standsAt(bytes, typeStart, 'PROCTITLE')) return PROCTITLE
+        if (!this.keepsBodies && standsAt(bytes, typeStart, 'PROCTITLE')) {
+          if (lineEnd - body > LONGEST_TITLE) this.untorn(body, lineEnd)
+          return PROCTITLE
+        }
         break
     }
     const name = this.texts.latin1(bytes, typeStart, typeEnd)
@@ -166,20 +179,32 @@ export class RecordReader {
   }
 
   /**
-   * Whether a second record begins in the body: the kernel writes no space between quotes. What auditd added, or a program
-   * of user space says, may hold anything and is no evidence.
+   * Where the record ends: at the end of the line, or where a second record begins in it. The kernel writes no space between
+   * quotes, so that no process can play one. What auditd adds behind an address may hold anything and is no evidence.
    */
-  private noticeTear(body: number, end: number): void {
+  private untorn(start: number, end: number, isAddress = false): number {
     const { bytes } = this
-    const second = bytes.indexOf(SECOND_HEADER, body)
-    if (second < 0 || second >= end) return
-    const suffix = bytes.indexOf(GS, body)
-    this.isTorn = suffix < 0 || suffix > second
+    const second = bytes.indexOf(STAMP_BYTES, start)
+    if (second < 0 || second >= end) return end
+    const suffix = isAddress ? bytes.indexOf(GS, start) : -1
+    const tear = bytes.lastIndexOf('type=', second)
+    if (tear < start || (suffix >= 0 && suffix < second)) return end
+    this.tear = tear
+    return tear
+  }
+
+  /** Keeps what was read, unless the line says more than that. */
+  private kept<T>(memo: Memo<T>, start: number, end: number, value: T): T {
+    return this.tear >= 0 ? value : memo.keep(this.words, start, end, value)
   }
 
   private other(name: string, body: number, end: number): OtherRecord {
+    const words = this.bytes.indexOf(WORDS_OF_USER_SPACE, body)
+    const mayBeTorn = (words < 0 || words >= end) && (name !== 'PROCTITLE' || end - body > LONGEST_TITLE)
+    if (mayBeTorn) this.untorn(body, end)
     const isWanted = this.keepsBodies || BODIES.has(name)
-    const text = isWanted ? this.bytes.toString('latin1', this.skipSpaces(body, end), end) : undefined
+    const last = this.tear >= 0 ? this.tear : end
+    const text = isWanted ? this.bytes.toString('latin1', this.skipSpaces(body, last), last) : undefined
     return { type: 'OTHER', name, body: text }
   }
 
@@ -336,7 +361,7 @@ export class RecordReader {
 
   /** Fields in another order than the kernel's, or none at all. */
   private readMovedSyscall(start: number, end: number): SyscallRecord {
-    findFields(this.bytes, start, end, CALL, this.spans)
+    findFields(this.bytes, start, this.untorn(start, end), CALL, this.spans)
     return {
       type: 'SYSCALL',
       arch: this.hex(ARCH) >>> 0,
@@ -366,8 +391,7 @@ export class RecordReader {
   }
 
   private readTask(start: number, end: number): TaskFields {
-    this.noticeTear(start, end)
-    findFields(this.bytes, start, end, TASK, this.spans)
+    findFields(this.bytes, start, this.untorn(start, end), TASK, this.spans)
     const task = {
       auid: this.decimal(AUID),
       uid: this.decimal(UID),
@@ -377,14 +401,13 @@ export class RecordReader {
       keys: this.keys(),
       user: this.user(),
     }
-    return this.isTorn ? task : this.tasks.keep(this.words, start, end, task)
+    return this.kept(this.tasks, start, end, task)
   }
 
   private readPath(body: number, end: number): PathRecord {
     const known = this.paths.find(this.words, body, end)
     if (known !== undefined) return known
-    this.noticeTear(body, end)
-    findFields(this.bytes, this.skipSpaces(body, end), end, PATH, this.spans)
+    findFields(this.bytes, this.skipSpaces(body, end), this.untorn(body, end), PATH, this.spans)
     const path: PathRecord = {
       type: 'PATH',
       item: this.decimal(ITEM),
@@ -394,30 +417,30 @@ export class RecordReader {
       mode: this.octal(MODE),
       nameType: nameTypeOf(this.raw(NAMETYPE) || this.raw(OBJTYPE)),
     }
-    return this.isTorn ? path : this.paths.keep(this.words, body, end, path)
+    return this.kept(this.paths, body, end, path)
   }
 
   private readCwd(body: number, end: number): CwdRecord | OtherRecord {
     const known = this.cwds.find(this.words, body, end)
     if (known !== undefined) return known
-    findFields(this.bytes, this.skipSpaces(body, end), end, CWD, this.spans)
+    findFields(this.bytes, this.skipSpaces(body, end), this.untorn(body, end), CWD, this.spans)
     const cwd = this.untrusted(0)
     return cwd === undefined
       ? this.other('CWD', body, end)
-      : this.cwds.keep(this.words, body, end, { type: 'CWD', cwd })
+      : this.kept(this.cwds, body, end, { type: 'CWD', cwd })
   }
 
   private readSockaddr(body: number, end: number): SockaddrRecord {
     const known = this.sockaddrs.find(this.words, body, end)
     if (known !== undefined) return known
-    findFields(this.bytes, this.skipSpaces(body, end), end, SOCKADDR, this.spans)
+    findFields(this.bytes, this.skipSpaces(body, end), this.untorn(body, end, true), SOCKADDR, this.spans)
     const saddr = this.hexRun(0)
     const record: SockaddrRecord = { type: 'SOCKADDR', saddr, isForgery: holdsNewline(saddr) }
-    return this.sockaddrs.keep(this.words, body, end, record)
+    return this.kept(this.sockaddrs, body, end, record)
   }
 
   private readObjPid(body: number, end: number): ObjPidRecord {
-    findFields(this.bytes, this.skipSpaces(body, end), end, OBJ_PID, this.spans)
+    findFields(this.bytes, this.skipSpaces(body, end), this.untorn(body, end), OBJ_PID, this.spans)
     return {
       type: 'OBJ_PID',
       pid: this.decimal(OPID),
@@ -428,17 +451,17 @@ export class RecordReader {
 
   /** `oflag=0100101`, octal as the kernel writes it. */
   private readOpenat2(body: number, end: number): Openat2Record {
-    findFields(this.bytes, this.skipSpaces(body, end), end, OPENAT2, this.spans)
+    findFields(this.bytes, this.skipSpaces(body, end), this.untorn(body, end), OPENAT2, this.spans)
     const text = this.raw(0)
     const flags = text.startsWith('0x') ? Number.parseInt(text, 16) : Number.parseInt(text, 8)
     return { type: 'OPENAT2', flags: Number.isNaN(flags) ? 0 : flags }
   }
 
   /** `argc=3 a0="ls" a1_len=9000 a1[0]=6162… a1[1]=6364… a2=""`; continuation records have no argc. */
-  private readExecve(body: number, end: number): ExecveRecord {
-    const known = this.execves.find(this.words, body, end)
+  private readExecve(body: number, lineEnd: number): ExecveRecord {
+    const known = this.execves.find(this.words, body, lineEnd)
     if (known !== undefined) return known
-    this.noticeTear(body, end)
+    const end = this.untorn(body, lineEnd)
     const { bytes } = this
     let argc: number | undefined
     const pieces: ArgumentPiece[] = []
@@ -464,8 +487,8 @@ export class RecordReader {
       }
       at = this.skipSpaces(isQuoted ? valueEnd + 1 : valueEnd, end)
     }
-    const execve: ExecveRecord = { type: 'EXECVE', argc, pieces, lengths, isCut: isCut || this.isTorn }
-    return this.isTorn ? execve : this.execves.keep(this.words, body, end, execve)
+    const execve: ExecveRecord = { type: 'EXECVE', argc, pieces, lengths, isCut: isCut || this.tear >= 0 }
+    return this.kept(this.execves, body, lineEnd, execve)
   }
 
   private skipSpaces(from: number, end: number): number {

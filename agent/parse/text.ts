@@ -1,6 +1,8 @@
 import { hexDigit, QUOTE, standsAt } from './bytes.ts'
 
 const SLOTS = 1 << 14
+/** Longer texts are made anew each time: who chooses names may not choose our memory. */
+const LONGEST_KEPT = 256
 
 /**
  * Turns bytes into strings, and the same bytes into the same string again without making a new one.
@@ -13,6 +15,7 @@ export class TextReader {
 
   /** Bytes as they stand, one character a byte. */
   latin1(bytes: Buffer, start: number, end: number): string {
+    if (end - start > LONGEST_KEPT) return bytes.toString('latin1', start, end)
     let hash = end - start
     for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (bytes[at] ?? 0)) | 0
     const slot = (hash ^ (hash >>> 15)) & (SLOTS - 1)
@@ -37,6 +40,7 @@ export class TextReader {
   }
 
   private fromHex(hex: string): string {
+    if (hex.length > 2 * LONGEST_KEPT) return textOfHex(hex)
     const known = this.decoded.get(hex)
     if (known !== undefined) return known
     const text = textOfHex(hex)

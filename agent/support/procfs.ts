@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
 import type { FoundProcess, World } from '../domain/activity.ts'
 import { textOfBytes } from '../parse/text.ts'
 
@@ -137,6 +138,7 @@ export function thisHost(): World {
   const users = new UserNames()
   return {
     userName: (uid) => users.get(uid),
+    isThisHost,
     findProcess: readProcess,
     containerOf: (pid) => {
       try {
@@ -147,6 +149,12 @@ export function thisHost(): World {
     },
     descriptorPath,
   }
+}
+
+/** auditd.conf(5), name_format: the name of the host, or that with its domain. */
+function isThisHost(node: string): boolean {
+  const name = hostname()
+  return node === name || (!name.includes('.') && node.startsWith(`${name}.`))
 }
 
 /**

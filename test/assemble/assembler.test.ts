@@ -172,11 +172,11 @@ describe('an event is finished', () => {
       Array.from({ length: count }, (_, index) => event(from + index, [['SYSCALL', syscall('setuid')]])).join(
         '',
       )
-    const few = push(uring + path0 + others(2, 20))
-    expect(few.events.map(({ id }) => id.serial)).not.toContain(1)
-    const many = push(uring + path0 + others(2, 100))
-    expect(many.events.findIndex(({ id }) => id.serial === 1)).toBeGreaterThan(30)
-    expect(many.events.find(({ id }) => id.serial === 1)).toMatchObject({ complete: true })
+    // What comes later is not understood earlier.
+    expect(push(uring + path0 + others(2, 20)).events).toEqual([])
+    const { events } = push(uring + path0 + others(2, 100))
+    expect(events[0]).toMatchObject({ id: { serial: 1 }, complete: true })
+    expect(events.map(({ id }) => id.serial)).toEqual(events.map((_, index) => index + 1))
   })
 
   test.each([

@@ -237,14 +237,19 @@ function disguised({ recording, chance, node, isEnriched, firstSerial, hasOldSta
 }
 
 const END_MARKS = ['PROCTITLE', 'EOE']
-/** What an event waits for; anything else that comes after all of these comes late. */
+/** What an event waits for, however long it takes; anything else that comes after all of these comes late. */
 const AWAITED = new Set(['SYSCALL', 'PATH', ...END_MARKS])
+/** What it waits for a little, because its call should bring it. */
+const EXPECTED = new Set(['CWD', 'SOCKADDR', 'EXECVE', 'OBJ_PID', 'OPENAT2'])
+const SHORT_SPREAD = 3
 
 /** Strews the lines of every event among those before it; the events end in the order in which they are given. */
 function strewn(events: readonly Lines[], { chance, spread, isShuffled }: Scenario): Line[] {
   const placed: { line: Line; key: number }[] = []
   events.forEach((lines, index) => {
-    const last = isShuffled ? chance.pick(lines.filter(({ type }) => AWAITED.has(type))) : lines.at(-1)
+    const isShort = spread <= SHORT_SPREAD
+    const mayBeLast = lines.filter(({ type }) => AWAITED.has(type) || (isShort && EXPECTED.has(type)))
+    const last = isShuffled ? chance.pick(mayBeLast) : lines.at(-1)
     const others = lines.filter((line) => line !== last)
     const keys = others.map(() => index - chance.next() * (spread + 0.9))
     if (!isShuffled) keys.sort((one, other) => one - other)

@@ -3,7 +3,7 @@ import { Core } from '../../agent/core.ts'
 import { type FoundProcess, NO_WORLD, type ProcessImage, type World } from '../../agent/domain/activity.ts'
 import type { SeenEdge } from '../../agent/graph/edges.ts'
 import { chainOf } from '../../agent/graph/names.ts'
-import { printed } from '../support/edges.ts'
+import { printed, runCore } from '../support/edges.ts'
 import { event, execve, path, syscall, untrusted } from '../support/log.ts'
 
 const LOADER = '/lib64/ld-linux-x86-64.so.2'
@@ -579,4 +579,23 @@ describe('what /proc shows', () => {
       `exec proc:${inside}:1000:/bin/sh->proc:${inside}:1000:/bin/ls`,
     ])
   })
+})
+
+test('this host is the machine with its name, or without one, though another comes first', () => {
+  const world = { ...NO_WORLD, isThisHost: (node: string) => node === 'me', userName: () => 'alice' }
+  const connect = (node: string | undefined, serial: number): string =>
+    event(
+      serial,
+      [
+        ['SYSCALL', syscall('connect')],
+        ['SOCKADDR', 'saddr=0200270F0A0000010000000000000000'],
+      ],
+      {
+        ...(node !== undefined && { node }),
+      },
+    )
+  for (const home of ['me', undefined]) {
+    const { edges } = runCore(connect('stranger', 1) + connect(home, 2) + connect('stranger', 3), world)
+    expect(edges.slice(1).map(({ from }) => from)).toEqual(['proc::alice:/bin/x', 'proc::1000:/bin/x'])
+  }
 })
