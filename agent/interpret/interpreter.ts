@@ -172,7 +172,7 @@ export class Interpreter {
     }
   }
 
-  private interpretUring(event: AuditEvent, { syscall, call }: UringCall, emit: Emit): void {
+  private interpretUring(event: AuditEvent, { syscall, call, peer }: UringCall, emit: Emit): void {
     if (syscall.pid < 0) return
     const { processes } = this.machine
     const { timeMs } = event.id
@@ -181,6 +181,8 @@ export class Interpreter {
         ? processes.uringActor(syscall, timeMs)
         : processes.actor(event.syscall, timeMs)
     this.actor = actor
+    const action = peer && peerActionOf(peer.call, peer.syscall)
+    if (action !== undefined) this.interpretPeer(event, peer?.syscall ?? syscall, actor, action, emit)
     this.interpretDeeds(event, syscall, call, actor, emit)
   }
 

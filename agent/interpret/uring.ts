@@ -10,6 +10,8 @@ export interface UringCall {
   readonly call: Call
   /** With the result of the operation, and with arguments that point nowhere. */
   readonly syscall: SyscallRecord
+  /** The one operation among several others that has to do with an address, with its own result. */
+  readonly peer: { readonly call: Call; readonly syscall: SyscallRecord } | undefined
 }
 
 /** <linux/audit.h>: login uid that was never set. */
@@ -39,13 +41,30 @@ export function uringCallOf(event: AuditEvent): UringCall | undefined {
   const op = ops.find(({ syscall }) => syscall.success === true) ?? ops.at(-1)
   if (op === undefined) return undefined
   const names = [...new Set(ops.map(({ name }) => name))]
-  const { success, exit } = op.syscall
+  const asCall = ({ syscall }: Op): SyscallRecord => {
+    const { success, exit } = syscall
+    return event.syscall === undefined ? syscall : { ...event.syscall, ...NO_ARGUMENTS, success, exit }
+  }
+  const isOne = names.length === 1
+  const peer = isOne ? undefined : peerAmong(ops)
   return {
     name: names.join(','),
-    call: names.length === 1 ? callNamed(op.name) : UNTOLD_NAMES,
-    syscall: event.syscall === undefined ? op.syscall : { ...event.syscall, ...NO_ARGUMENTS, success, exit },
+    call: isOne ? callNamed(op.name) : UNTOLD_NAMES,
+    syscall: asCall(op),
+    peer: peer && { call: callNamed(peer.name), syscall: asCall(peer) },
   }
 }
+
+/** There is one SOCKADDR record at most: of operations that mean different things with it, it is not told whose it is. */
+function peerAmong(ops: readonly Op[]): Op | undefined {
+  const peers = ops.filter(({ name }) => PEER_DEEDS.has(callNamed(name).does))
+  const deeds = new Set(peers.map(({ name }) => callNamed(name).does))
+  return deeds.size === 1
+    ? (peers.find(({ syscall }) => syscall.success === true) ?? peers.at(-1))
+    : undefined
+}
+
+const PEER_DEEDS: ReadonlySet<Call['does']> = new Set(['connect', 'listen', 'accept'] as const)
 
 interface Op {
   readonly name: string

@@ -402,3 +402,39 @@ test.each([
     event(2997, setuid) + event(3000, setuid) + event(serial, setuid, then) + event(serial + 1, setuid, then)
   expect(runCore(log).core.losses.missingSerials).toBe(missing)
 })
+
+test('an event waits for what its call should bring, whatever the one before it had', () => {
+  const late = line('CWD', 2, 'cwd="/b"')
+  const second = event(
+    2,
+    UNLINK.filter(([type]) => type !== 'CWD'),
+  )
+  const { events } = runCore(event(1, UNLINK) + second + late)
+  expect(events).toMatchObject([{ cwd: '/srv' }, { cwd: '/b', complete: true }])
+})
+
+test('what waited once does not end the events that come later', () => {
+  // The accept brings no address and is waited for; then come many events, the last of which lacks a PATH at first.
+  const accept = event(1, [['SYSCALL', syscall('accept')]])
+  const others = Array.from({ length: 40 }, (_, index) => event(2 + index, UNLINK))
+  const begun = line('SYSCALL', 50, syscall('unlink', { items: 2 })) + line('PROCTITLE', 50)
+  const ended = UNLINK.slice(1).map(([type, body]) => line(type, 50, body))
+  for (let before = 0; before < others.length; before++) {
+    const log =
+      accept + others.slice(0, before).join('') + begun + others.slice(before).join('') + ended.join('')
+    const { events, core } = runCore(log)
+    expect(events.find(({ id }) => id.serial === 50)).toMatchObject({ complete: true, cwd: '/srv' })
+    expect(core.losses.lateRecords).toBe(0)
+  }
+})
+
+test('of two open events that share a number the older one is given up, and counted', () => {
+  const [one, other] = [{ timeMs: TIME_MS }, { timeMs: TIME_MS + 2 ** 20 }]
+  const log =
+    line('SYSCALL', 1, syscall('unlink', { items: 2 }), one) +
+    line('SYSCALL', 1, syscall('unlink', { items: 2 }), other) +
+    line('SYSCALL', 2, syscall('setuid'))
+  const { events, core } = runCore(log)
+  expect(events.filter(({ id }) => id.serial === 1)).toHaveLength(2)
+  expect(core.losses.incompleteEvents).toBe(2)
+})

@@ -336,6 +336,21 @@ describe('io_uring_enter', () => {
     expect(after(enter(paths))).toEqual([`create ${SERVER}->file:create:?/x`])
   })
 
+  test.each([
+    ['done', op('connect')],
+    ['begun', op('connect', { success: 'no', exit: -115 })],
+  ])('with a connect that is %s, among other operations', (_, connect) => {
+    const created: Body[] = [
+      ['PATH', path(0, '/srv/app/', 5, 'PARENT')],
+      ['PATH', path(1, '/srv/app/x', 9, 'CREATE')],
+    ]
+    const address: Body = ['SOCKADDR', 'saddr=020001BB0A0000090000000000000000']
+    expect(after(enter([address, ...created], [connect, op('openat')])).sort()).toEqual([
+      `connect ${SERVER}->host:10.0.0.9:443`,
+      `create ${SERVER}->file:create:/srv/app/x`,
+    ])
+  })
+
   test('with two renames does not tell which directories are whose', () => {
     const creat = (directory: string, inode: number): readonly Body[] => [
       ['SYSCALL', syscall('creat', { exe: '"/srv/server"', items: 2 })],

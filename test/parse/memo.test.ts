@@ -71,3 +71,14 @@ test('law: a word stands where its text stands', () => {
     ),
   )
 })
+
+test('a text that begins like one in the same slot is another text', () => {
+  // One slot, so that all share it.
+  const memo = new Memo<{ readonly text: string }>(64, 64)
+  const texts = ['abcdabcdabcd', 'abcdabcd', 'abcdabcdabcdabcd', 'abcd']
+  const many = Array.from(
+    { length: 2000 },
+    (_, index) => `${texts[index % 4] ?? ''}${index % 60 === 0 ? index : ''}`,
+  )
+  expect(readAll(many, memo)).toEqual(many)
+})

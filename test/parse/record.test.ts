@@ -493,3 +493,59 @@ test('the same reader gives the same records, whatever it read before', () => {
     }),
   )
 })
+
+describe('lines one after the other', () => {
+  /** Each line at the very end of a buffer, as the last bytes of a chunk are. */
+  const readOn = (reader: RecordReader, text: string): { record: AuditRecord | undefined; id: EventId } => {
+    const bytes = Buffer.from(text, 'latin1')
+    return { record: reader.read(bytes, 0, bytes.length), id: reader.id }
+  }
+
+  test('one that is cut in its stamp is no record', () => {
+    const whole = `type=EOE ${STAMP}`
+    for (let length = 0; length < whole.length - 2; length++) {
+      const reader = new RecordReader()
+      readOn(reader, `type=CWD ${STAMP}cwd="/"`)
+      expect(readOn(reader, whole.slice(0, length)).record).toBeUndefined()
+    }
+  })
+
+  test('each has its own stamp, however it is written', () => {
+    const reader = new RecordReader()
+    const ids = ['6', `${'0'.repeat(80)}7`, '6'].map(
+      (serial) => readOn(reader, `type=EOE msg=audit(1795210797.987:${serial}): `).id.serial,
+    )
+    expect(ids).toEqual([6, 7, 6])
+  })
+
+  test.each([
+    ['SYSCALL', `${SYSCALL.slice(0, -12)}type=PATH ${STAMP}item=0 name="/x"`],
+    ['PATH', `item=0 name="/srv type=PATH ${STAMP}item=1 name="/x"`],
+    ['CWD', `cwd="/srvtype=PATH ${STAMP}item=1 name="/x"`],
+    ['EXECVE', `argc=2 a0="sh" a1="xtype=PATH ${STAMP}item=1 name="/x"`],
+    ['SOCKADDR', `saddr=0200type=PATH ${STAMP}item=1 name="/x"`],
+    ['AVC', `avc:  denied  { read } for pid=1type=PATH ${STAMP}item=1 name="/x"`],
+  ])('a second record in the line of a %s is found each time', (type, body) => {
+    const text = `type=${type} ${STAMP}${body}`
+    const reader = new RecordReader()
+    for (let time = 0; time < 4; time++) {
+      const { record } = readOn(reader, text)
+      expect(record?.type === 'OTHER' ? record.name : record?.type).toBe(type)
+      expect(text.slice(reader.tear)).toMatch(/^type=PATH msg=/)
+    }
+    readOn(reader, `type=CWD ${STAMP}cwd="/"`)
+    expect(reader.tear).toBe(-1)
+  })
+
+  test.each([
+    ['what a program says', `USER_CMD ${STAMP}pid=1 uid=0 msg='cwd="/" type=PATH ${STAMP}x'`],
+    [
+      'what auditd adds',
+      `SOCKADDR ${STAMP}saddr=0100${GS}SADDR={ saddr_fam=local path=/ type=PATH ${STAMP}x }`,
+    ],
+  ])('but not in %s', (_, text) => {
+    const reader = new RecordReader()
+    readOn(reader, `type=${text}`)
+    expect(reader.tear).toBe(-1)
+  })
+})
