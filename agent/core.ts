@@ -9,7 +9,7 @@ import { RECORD_TYPES } from './interpret/tables/record-types.ts'
 import type { ProcessTable } from './interpret/processes.ts'
 import { ForgedLines } from './parse/forged.ts'
 import { LineCutter } from './parse/lines.ts'
-import { PROCTITLE, RecordReader } from './parse/record.ts'
+import { PROCTITLE, RecordReader, STAMP_BYTES } from './parse/record.ts'
 import { textOfBytes, textOfHex } from './parse/text.ts'
 
 const NUL = 0
@@ -88,9 +88,23 @@ export class Core {
     this.assembler.flush()
   }
 
-  /** The log is at its end. A last line without its newline was torn off in the middle and is not believed. */
+  /**
+   * The log is at its end. A last line without its newline was torn off in the middle and is not believed, but for what
+   * stands before the last record in it. Where there is no newline at all none was torn off: the plugin of audit 4.0.4
+   * wrote none.
+   */
   end(): void {
-    if (this.lines.hasRest) this.unreadableLines++
+    const { rest, offset } = this.lines
+    const last = rest.lastIndexOf('type=', rest.lastIndexOf(STAMP_BYTES))
+    const isWithoutLines = offset === 0 && last > 0
+    if (isWithoutLines) this.line(rest, 0, rest.length, offset)
+    else if (rest.length > 0) {
+      this.unreadableLines++
+      if (last > 0) {
+        this.tornLines++
+        this.line(rest, 0, last, offset)
+      }
+    }
     this.assembler.flush()
   }
 

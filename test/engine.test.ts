@@ -282,6 +282,56 @@ describe('--rebase', () => {
   })
 })
 
+describe('what is remembered of an edge', () => {
+  const HTTPS = ['192.0.2.1', 443] as const
+  const known = (log: LogBuilder): LogBuilder => log.connect(NGINX, ...HTTPS).after(100)
+
+  test('is asked for anew when another program has taken it out of the baseline, or put it in', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const { engine, reports } = start(newBaseline(path), { plan: { kind: 'for', durationMs: 1000 } })
+    const log = new LogBuilder(NOON_MS)
+    let read = 0
+    const ingest = (): void => {
+      engine.ingest({ bytes: log.bytes.subarray(read), at: undefined })
+      read = log.bytes.length
+    }
+    known(known(log)).after(2000)
+    known(log)
+    ingest()
+    known(log).connect(NGINX, '192.0.2.9', 80)
+    ingest()
+    const other = new Database(path)
+    onTestFinished(() => void other.close())
+    // The unknown one takes the place of the known one.
+    other.exec("DELETE FROM edges WHERE kind = 'connect'")
+    other.exec(`INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
+      SELECT a.id, b.id, 'connect', 1, 1, 1, 1 FROM nodes a, nodes b
+       WHERE a.name LIKE 'proc::33:%' AND b.name = 'host:192.0.2.9:80'`)
+    for (let time = 0; time < 3; time++) known(log).connect(NGINX, '192.0.2.9', 80)
+    ingest()
+    engine.end()
+    const counts = new Map(findings(reports).map(({ edge, evidence }) => [edge.to, evidence.count]))
+    expect(counts).toEqual(
+      new Map([
+        ['host:192.0.2.9:80', 1],
+        ['host:192.0.2.1:443', 3],
+      ]),
+    )
+  })
+
+  test('follows a pattern that was learned since', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const baseline = newBaseline(path)
+    const log = new LogBuilder(NOON_MS)
+    for (let round = 0; round < 3; round++)
+      for (const file of ['/q/1', '/q/2', '/q/3', '/q/4']) log.create(NGINX, file)
+    replay(log, {}, baseline)
+    expect([...edgesIn(path)].filter(({ kind }) => kind === 'create')).toMatchObject([
+      { to: 'file:create:/q/\\d+', sightings: 12 },
+    ])
+  })
+})
+
 describe('a restart', () => {
   const nextDay = (): LogBuilder => new LogBuilder(NOON_MS + 86_400_000)
   const live = { trainingMs: TRAINING_MS, onlyTrain: false }

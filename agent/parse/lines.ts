@@ -12,7 +12,7 @@ export type OnLine = (bytes: Buffer, start: number, end: number, offset: number)
  */
 export class LineCutter {
   overlongLines = 0
-  private rest: Buffer = Buffer.alloc(0)
+  private unfinished: Buffer = Buffer.alloc(0)
   /** Bytes of the unfinished line that were thrown away, when it is too long already. */
   private thrownAway = 0
   private restOffset: number
@@ -47,9 +47,9 @@ export class LineCutter {
     return this.restOffset
   }
 
-  /** Whether the stream ended in the middle of a line. One that is too long already has been counted as such. */
-  get hasRest(): boolean {
-    return this.rest.length > 0
+  /** What the stream ended with, if it was in the middle of a line. One that is too long already has been counted as such. */
+  get rest(): Buffer {
+    return this.unfinished
   }
 
   private take(bytes: Buffer, start: number, end: number, offset: number): void {
@@ -59,24 +59,26 @@ export class LineCutter {
 
   private finishRest(chunk: Buffer, newline: number): void {
     const offset = this.restOffset
-    this.restOffset += this.thrownAway + this.rest.length + newline + 1
+    this.restOffset += this.thrownAway + this.unfinished.length + newline + 1
     if (this.thrownAway > 0) this.thrownAway = 0
-    else if (this.rest.length === 0) this.take(chunk, 0, newline, offset)
+    else if (this.unfinished.length === 0) this.take(chunk, 0, newline, offset)
     else {
-      const line = Buffer.concat([this.rest, chunk.subarray(0, newline)])
-      this.rest = Buffer.alloc(0)
+      const line = Buffer.concat([this.unfinished, chunk.subarray(0, newline)])
+      this.unfinished = Buffer.alloc(0)
       this.take(line, 0, line.length, offset)
     }
   }
 
   private keep(tail: Buffer): void {
     if (tail.length === 0) return
-    const length = this.rest.length + tail.length
+    const length = this.unfinished.length + tail.length
     if (this.thrownAway > 0) this.thrownAway += length
     else if (length > LONGEST_LINE) {
       this.overlongLines++
       this.thrownAway = length
-      this.rest = Buffer.alloc(0)
-    } else this.rest = this.rest.length === 0 ? Buffer.from(tail) : Buffer.concat([this.rest, tail])
+      this.unfinished = Buffer.alloc(0)
+    } else
+      this.unfinished =
+        this.unfinished.length === 0 ? Buffer.from(tail) : Buffer.concat([this.unfinished, tail])
   }
 }

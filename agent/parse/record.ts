@@ -69,7 +69,8 @@ const BODIES: ReadonlySet<string> = new Set(['URINGOP'])
 const KEY_SEPARATOR = '\u0001'
 /** A longer value of argc or of an index is not believed: real lists end far below (MAX_ARG_STRINGS aside). */
 const MOST_ARGUMENTS = 65_536
-const STAMP_BYTES = Buffer.from(' msg=audit(')
+/** Stands in every record, and behind its type. */
+export const STAMP_BYTES = Buffer.from(' msg=audit(')
 const NO_TEAR = -1
 const WORDS_OF_USER_SPACE = Buffer.from("msg='")
 /** ` proctitle=` and 128 bytes in hex (kernel/auditsc.c, MAX_PROCTITLE_AUDIT_LEN): shorter ones are not looked through. */

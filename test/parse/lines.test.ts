@@ -13,7 +13,7 @@ interface Cut {
   readonly overlong: number
   /** Where the first byte is that belongs to no finished line. */
   readonly offset: number
-  readonly hasRest: boolean
+  readonly rest: string
 }
 
 const short = (text: string): string => (text.length < 100 ? text : `${text.length} bytes`)
@@ -24,7 +24,12 @@ function cut(chunks: readonly Buffer[], start = 0): Cut {
     lines.push({ text: short(bytes.toString('latin1', from, end)), offset })
   }, start)
   for (const chunk of chunks) cutter.push(chunk)
-  return { lines, overlong: cutter.overlongLines, offset: cutter.offset, hasRest: cutter.hasRest }
+  return {
+    lines,
+    overlong: cutter.overlongLines,
+    offset: cutter.offset,
+    rest: cutter.rest.toString('latin1'),
+  }
 }
 
 /** The whole stream at once, as one would do it by hand. */
@@ -44,7 +49,7 @@ function obvious(stream: string, start: number): Cut {
     lines,
     overlong: isRestOverlong ? overlong + 1 : overlong,
     offset,
-    hasRest: rest !== '' && !isRestOverlong,
+    rest: isRestOverlong ? '' : rest,
   }
 }
 
