@@ -111,11 +111,11 @@ export class RecordReader {
   /** Id of the line read last. Lines of one event that stand together share one object, which makes joining them cheap. */
   id: EventId = { node: '', timeMs: -1, serial: -1 }
   private readonly texts = new TextReader()
-  private readonly tasks = new Memo<TaskFields>(2048, 768)
-  private readonly paths = new Memo<PathRecord>(8192, 384)
+  private readonly tasks = new Memo<TaskFields>(1024, 768)
+  private readonly paths = new Memo<PathRecord>(4096, 384)
   private readonly cwds = new Memo<CwdRecord>(512, 256)
-  private readonly sockaddrs = new Memo<SockaddrRecord>(4096, 384)
-  private readonly execves = new Memo<ExecveRecord>(1024, 512)
+  private readonly sockaddrs = new Memo<SockaddrRecord>(2048, 384)
+  private readonly execves = new Memo<ExecveRecord>(512, 512)
   private readonly spans = new Int32Array(MOST_FIELDS * 2)
   /** The stamp of the line read last, as it stood there. */
   private readonly stamp = new DataView(new ArrayBuffer(64))

@@ -1,6 +1,6 @@
 import { hexDigit, QUOTE, standsAt } from './bytes.ts'
 
-const SLOTS = 1 << 14
+const SLOTS = 1 << 12
 /** Longer texts are made anew each time: who chooses names may not choose our memory. */
 const LONGEST_KEPT = 256
 
