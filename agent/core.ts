@@ -95,7 +95,8 @@ export class Core {
    */
   end(): void {
     const { rest, offset } = this.lines
-    const last = rest.lastIndexOf('type=', rest.lastIndexOf(STAMP_BYTES))
+    const stamp = rest.lastIndexOf(STAMP_BYTES)
+    const last = stamp < 0 ? -1 : rest.lastIndexOf('type=', stamp)
     const isWithoutLines = offset === 0 && last > 0
     if (isWithoutLines) this.line(rest, 0, rest.length, offset)
     else if (rest.length > 0) {

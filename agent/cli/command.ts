@@ -41,6 +41,17 @@ export const CONFIG_OPTION = {
 
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
 
+/** Saved logs, as the only words without an option. */
+export const LOGS_POSITIONAL = {
+  type: 'string',
+  array: true,
+  demandOption: true,
+  describe: 'logs, oldest first; .gz, .xz and - too',
+} as const
+
+/** Exit code, as a shell has it for a program that Ctrl-C ended. */
+export const INTERRUPTED = 130
+
 const STDIN = '-'
 const STDIN_PATH = '/dev/stdin'
 

@@ -5,22 +5,14 @@ import type { ShownEvent, ShownSummary } from '../show/event.ts'
 import { EventReader } from '../show/reader.ts'
 import { eventText, summaryText } from '../show/text.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
-import { command, fileFromYargs, JSON_OPTION } from './command.ts'
+import { command, fileFromYargs, INTERRUPTED, JSON_OPTION, LOGS_POSITIONAL } from './command.ts'
 import { Progress } from './progress.ts'
-
-/** As a shell has it for a program that Ctrl-C ended. */
-const INTERRUPTED = 130
 
 export const eventsCommand = command({
   lists: ['log'],
   options: (yargs) =>
     yargs
-      .positional('log', {
-        type: 'string',
-        array: true,
-        demandOption: true,
-        describe: 'logs, oldest first; .gz, .xz and - too',
-      })
+      .positional('log', LOGS_POSITIONAL)
       .options({ json: JSON_OPTION } as const)
       .example('$0 events audit.log.1 audit.log | less', 'what the log says, one event a line')
       .example('$0 events --json audit.log.gz | jq .exe', 'the same for programs'),

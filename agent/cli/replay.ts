@@ -5,7 +5,7 @@ import { UsageError } from '../domain/result.ts'
 import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
-import { command, fileFromYargs, JSON_OPTION } from './command.ts'
+import { command, fileFromYargs, INTERRUPTED, JSON_OPTION, LOGS_POSITIONAL } from './command.ts'
 import { Progress } from './progress.ts'
 import { milliseconds, timeOf } from './values.ts'
 
@@ -15,12 +15,7 @@ export const replayCommand = command({
   lists: ['log'],
   options: (yargs) =>
     yargs
-      .positional('log', {
-        type: 'string',
-        array: true,
-        demandOption: true,
-        describe: 'logs, oldest first; .gz, .xz and - too',
-      })
+      .positional('log', LOGS_POSITIONAL)
       .options({
         db: {
           type: 'string',
@@ -72,9 +67,6 @@ function planOf(
   const durationMs = milliseconds(words.train ?? DEFAULT_TRAINING_S, 'train', 0)
   return durationMs === 0 ? { kind: 'none' } : { kind: 'for', durationMs }
 }
-
-/** As a shell has it for a program that Ctrl-C ended. */
-const INTERRUPTED = 130
 
 interface Reading {
   readonly plan: (baseline: Baseline) => TrainingPlan

@@ -26,14 +26,6 @@ export function decimalAt(bytes: Uint8Array, at: number, end: number): number {
   return position === at ? -1 : value
 }
 
-/** Like `decimalAt`, with an optional minus sign; 0 when there is no number. */
-export function signedAt(bytes: Uint8Array, at: number, end: number): number {
-  const isNegative = bytes[at] === MINUS
-  const value = decimalAt(bytes, isNegative ? at + 1 : at, end)
-  if (value <= 0) return 0
-  return isNegative ? -value : value
-}
-
 /** An octal number, as of permissions: `0100644`; 0 when there is none. */
 export function octalAt(bytes: Uint8Array, at: number, end: number): number {
   let value = 0
@@ -41,17 +33,6 @@ export function octalAt(bytes: Uint8Array, at: number, end: number): number {
     const digit = (bytes[position] ?? 0) - ZERO
     if (digit < 0 || digit > 7) break
     value = value * 8 + digit
-  }
-  return value
-}
-
-/** The low 32 bits, signed, of a hex number without `0x`: `ffffff9c` and `ffffffffffffff9c` are both -100. */
-export function hexLow32At(bytes: Uint8Array, at: number, end: number): number {
-  let value = 0
-  for (let position = at; position < end; position++) {
-    const digit = hexDigit(bytes[position] ?? 0)
-    if (digit < 0) break
-    value = (value << 4) | digit
   }
   return value
 }

@@ -21,13 +21,11 @@ import {
   EQUALS,
   GS,
   hexDigit,
-  hexLow32At,
   LETTER_Y,
   MINUS,
   octalAt,
   POINT,
   QUOTE,
-  signedAt,
   SPACE,
   standsAt,
   TAB,
@@ -288,7 +286,8 @@ export class RecordReader {
     return at === start ? -1 : value
   }
 
-  private signedDigits(): number {
+  private signedDigits(at = this.cursor): number {
+    this.cursor = at
     const isNegative = this.bytes[this.cursor] === MINUS
     if (isNegative) this.cursor++
     const value = Math.max(0, this.digits())
@@ -296,9 +295,9 @@ export class RecordReader {
   }
 
   /** The low 32 bits, signed, of the hex number at the cursor. */
-  private hexDigits(): number {
+  private hexDigits(from = this.cursor): number {
     const { bytes } = this
-    let at = this.cursor
+    let at = from
     let value = 0
     for (;;) {
       const digit = hexDigit(bytes[at] ?? 0)
@@ -513,12 +512,12 @@ export class RecordReader {
 
   private signed(index: number): number {
     const start = this.start(index)
-    return start < 0 ? 0 : signedAt(this.bytes, start, this.end(index))
+    return start < 0 ? 0 : this.signedDigits(start)
   }
 
   private hex(index: number): number {
     const start = this.start(index)
-    return start < 0 ? 0 : hexLow32At(this.bytes, start, this.end(index))
+    return start < 0 ? 0 : this.hexDigits(start)
   }
 
   private octal(index: number): number {

@@ -354,6 +354,7 @@ describe('what is no record is counted, and costs nothing else', () => {
 
   test.each([
     ['a line torn off at the end', [LINES, 'type=SYSCALL msg=audit(1.000:1): arch=c00'], 1],
+    ['a word and half a type at the end', [LINES, 'hello type='], 1],
     ['an overlong line', [`${'x'.repeat(100_000)}\n`, LINES], 1],
     ['an overlong line torn off', [LINES, 'x'.repeat(100_000)], 1],
     ['nonsense between lines', ['hello\n', LINES, 'type=\nnode=x\n'], 3],
