@@ -3,6 +3,7 @@ import type { LogPosition } from '../domain/chunk.ts'
 import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
 import type { Evidence } from '../domain/report.ts'
+import type { StateEntry, StateKind, StateWriter } from '../domain/state.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase } from './open.ts'
@@ -162,6 +163,22 @@ export class Baseline {
   writeCheckpoint(log: string, { position, finished, clockMs }: Checkpoint): void {
     const ids = JSON.stringify(finished.map(({ node, timeMs, serial }) => [node, timeMs, serial]))
     this.statements.writeCheckpoint.run({ log, ...position, finished: ids, clockMs })
+  }
+
+  /** What was remembered of one kind, in the order of the keys. */
+  *state(kind: StateKind): Iterable<StateEntry> {
+    for (const { key, value } of this.statements.readState.all(kind))
+      yield { key, value: JSON.parse(value) as unknown }
+  }
+
+  /** Takes what is to be remembered. Belongs into the batch that changed it. */
+  readonly stateWriter: StateWriter = {
+    put: (kind, key, value) => {
+      this.statements.writeState.run(kind, key, JSON.stringify(value))
+    },
+    remove: (kind, key) => {
+      this.statements.removeState.run(kind, key)
+    },
   }
 
   /** Unseen edges that have not been reported yet, in the order of time: a portion, the first of them. */
@@ -434,6 +451,13 @@ const prepare = (database: Database.Database) => ({
     `INSERT INTO patterns (process, action, path, printed, examples, learned_ms)
      VALUES (@process, @action, @path, @printed, @examples, @learnedMs) ON CONFLICT DO NOTHING`,
   ),
+  readState: database.prepare<[string], { key: string; value: string }>(
+    'SELECT key, value FROM state WHERE kind = ? ORDER BY key',
+  ),
+  writeState: database.prepare<[string, string, string]>(
+    'INSERT INTO state (kind, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  ),
+  removeState: database.prepare<[string, string]>('DELETE FROM state WHERE kind = ? AND key = ?'),
   trainings: database.prepare<[], TrainingRow>('SELECT * FROM trainings ORDER BY id'),
   beginTraining: database.prepare<[number, number, number | null]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms) VALUES (?, ?, ?)',

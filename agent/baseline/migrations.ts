@@ -73,6 +73,44 @@ export const MIGRATIONS: readonly string[] = [
     clock_ms    INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  -- What the agent remembers from one start to the next: see domain/state.ts. Values are JSON.
+  CREATE TABLE state (
+    kind  TEXT NOT NULL,
+    key   TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Reports that were decided on and perhaps not printed yet, as JSON.
+  CREATE TABLE outbox (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    report TEXT NOT NULL
+  ) STRICT;
+
+  -- Edges that were learned in the window of the training that goes on: normal only if that window was seen whole.
+  CREATE TABLE fresh (
+    from_id INTEGER NOT NULL,
+    to_id   INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    PRIMARY KEY (from_id, to_id, kind)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Who changed what is normal. hash covers this row and the hash of the one before; content is the digest of everything
+  -- that was normal afterwards. See journal.ts.
+  CREATE TABLE journal (
+    id       INTEGER PRIMARY KEY,
+    time_ms  INTEGER NOT NULL,
+    action   TEXT NOT NULL,
+    author   TEXT NOT NULL,
+    detail   TEXT NOT NULL,
+    content  TEXT NOT NULL,
+    hash     TEXT NOT NULL
+  ) STRICT;
+
+  -- Reported in a window that was not seen whole: not merged by --rebase until seen again in one that was.
+  ALTER TABLE findings ADD COLUMN degraded INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
 
 /**

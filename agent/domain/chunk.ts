@@ -14,4 +14,6 @@ export interface Chunk {
   readonly bytes: Buffer
   /** Position of the first byte; undefined for a stream that cannot be read again (standard input). */
   readonly at: LogPosition | undefined
+  /** Bytes of the logs behind this chunk that are still unread; undefined when nobody can tell. */
+  readonly behindBytes?: number
 }

@@ -11,6 +11,8 @@ export interface Finding {
   /** The chain as it is printed: joined with `->`. */
   readonly path: string
   readonly evidence: Evidence
+  /** Head of the baseline's journal when this was reported: SHA-256 in hex. */
+  readonly head?: string
 }
 
 /** What to look up in the log: `ausearch --event SERIAL`. */
@@ -27,18 +29,45 @@ export interface Evidence {
   readonly count: number
 }
 
-/** Somebody worked against the agent itself. Reported at once, not at the end of a window. */
+/** Somebody worked against the agent itself, or may have. Reported at once, not at the end of a window. */
 export interface Tamper {
   readonly kind: 'tamper'
-  /** `forged-lines`: an address of a socket held newlines, which auditd writes into an ENRICHED log as they are. */
-  readonly reason: 'forged-lines'
+  readonly reason: TamperReason
   readonly timeMs: number
-  /** Printed name of the process that did it. */
+  /** Printed name of the process that did it; empty when nobody tells. */
   readonly process: string
   readonly chain: readonly string[]
   readonly detail: string
-  readonly evidence: Evidence
+  /** Undefined when no event of the log shows it. */
+  readonly evidence?: Evidence
+  /** See `Finding`. */
+  readonly head?: string
 }
+
+export type TamperReason =
+  /** An address of a socket held newlines, which auditd writes into an ENRICHED log as they are. */
+  | 'forged-lines'
+  /** Rules of the kernel were added, removed or replaced. */
+  | 'rules-changed'
+  /** The kernel was told to record no more. */
+  | 'audit-disabled'
+  /** Another setting of the kernel's audit was changed: its receiver, backlog, rate or what it does on failure. */
+  | 'audit-changed'
+  /** auditd ended, was aborted, or its unit was stopped. */
+  | 'auditd-stopped'
+  /** The log holds less than was read of it. */
+  | 'log-truncated'
+  /** Another program than auditd wrote, renamed, removed or made a file of the log. */
+  | 'log-touched'
+  /** The live log is another file, and the old one is not among the saved ones. */
+  | 'log-replaced'
+  | 'agent-stopped'
+  | 'agent-signalled'
+  | 'clock-jump'
+  /** Another process changed what the agent keeps: baseline, log file, configuration, program. */
+  | 'own-files'
+  /** The journal of the baseline, or what it vouches for, does not fit. */
+  | 'journal-broken'
 
 /** Something the agent could not see, and for how long. */
 export interface BlindSpot {
@@ -46,20 +75,55 @@ export interface BlindSpot {
   readonly reason: BlindReason
   readonly fromMs: number
   readonly toMs: number
-  /** How much: lines, records, bytes or files, as `detail` says. */
+  /** How much: lines, records, bytes, rules or files, as `detail` says; 0 when that is not known. */
   readonly count: number
   readonly detail: string
+  /**
+   * True while it lasts: `toMs` is when it was noticed. The next one with the same reason and without this ends it, and
+   * has the whole interval.
+   */
+  readonly isOngoing?: true
+  /** See `Finding`. */
+  readonly head?: string
 }
 
 export type BlindReason =
+  // The log itself tells.
   | 'unreadable-line'
   | 'incomplete-event'
   | 'late-record'
   | 'serial-gap'
-  | 'clock-set-back'
+  // Where the log comes from.
   | 'log-missing'
+  | 'log-unreadable'
   | 'log-truncated'
   | 'log-rotated-unread'
+  /** The log grows faster than it is read. Nothing is lost yet. */
+  | 'behind'
+  // The kernel's audit and auditd.
+  | 'kernel-lost'
+  | 'kernel-backlog'
+  | 'rules-missing'
+  | 'never-task'
+  | 'audit-disabled'
+  | 'auditd-stopped'
+  | 'auditd-replaced'
+  | 'nothing-arrives'
+  // The agent itself.
+  | 'clock-set-back'
+  | 'baseline-unwritable'
+  /** What was too much to be remembered, and was forgotten or only counted. */
+  | 'shed'
+
+/** How well the agent sees: kept in the baseline for `status`. */
+export interface Coverage {
+  /** What keeps it from seeing now, each with `isOngoing`. */
+  readonly ongoing: readonly BlindSpot[]
+  /** What it has not seen lately, newest last. */
+  readonly recent: readonly BlindSpot[]
+  /** When this was written. Unix time in milliseconds. */
+  readonly timeMs: number
+}
 
 /** A pattern that the baseline has just learned. */
 export interface PatternLearned {
@@ -69,6 +133,8 @@ export interface PatternLearned {
   readonly process: string
   readonly action: string
   readonly examples: readonly string[]
+  /** See `Finding`. */
+  readonly head?: string
 }
 
 /** Last object of every run. */
@@ -88,6 +154,8 @@ export interface Summary {
   readonly forged: number
   /** Time that the log covers, last stamp less first, so that a replay prints the same again. */
   readonly elapsedMs: number
+  /** See `Finding`. */
+  readonly head?: string
 }
 
 export type Report = Finding | Tamper | BlindSpot | PatternLearned | Summary

@@ -1,4 +1,4 @@
-import type { BlindSpot, Finding, Report, Summary, Tamper } from '../domain/report.ts'
+import type { BlindSpot, Evidence, Finding, Report, Summary, Tamper } from '../domain/report.ts'
 
 /** Escape sequences for a terminal; empty strings elsewhere. */
 export interface Colours {
@@ -29,23 +29,26 @@ export function textOf(report: Report, colours: Colours = PLAIN): string {
 }
 
 function findingText({ timeMs, edge, path, evidence }: Finding, { bad, dim, off }: Colours): string {
-  const { serial, pid, auid, count } = evidence
-  const who = auid === 0xffffffff ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
+  const { serial, count } = evidence
   const often = count === 1 ? '' : `, ${count} times`
   const kind = edge.kind.padEnd(WIDEST_KIND)
-  return `${timeText(timeMs)} ${bad}unseen ${kind}${off} ${onOneLine(path)} ${dim}[event ${serial}, ${who}${often}]${off}`
+  return `${timeText(timeMs)} ${bad}unseen ${kind}${off} ${onOneLine(path)} ${dim}[event ${serial}, ${whoOf(evidence)}${often}]${off}`
 }
 
 function tamperText({ timeMs, reason, chain, detail, evidence }: Tamper, { bad, dim, off }: Colours): string {
-  const { serial, pid, auid } = evidence
-  const who = auid === 0xffffffff ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
-  const path = onOneLine(chain.join('->'))
-  return `${timeText(timeMs)} ${bad}tamper ${reason}${off} ${path}: ${onOneLine(detail)} ${dim}[event ${serial}, ${who}]${off}`
+  const path = chain.length === 0 ? '' : `${onOneLine(chain.join('->'))}: `
+  const where = evidence === undefined ? '' : ` ${dim}[event ${evidence.serial}, ${whoOf(evidence)}]${off}`
+  return `${timeText(timeMs)} ${bad}tamper ${reason}${off} ${path}${onOneLine(detail)}${where}`
 }
 
-function blindSpotText({ fromMs, toMs, reason, count, detail }: BlindSpot, { dim, off }: Colours): string {
+const whoOf = ({ pid, auid }: Evidence): string =>
+  auid === 0xffffffff ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
+
+function blindSpotText(spot: BlindSpot, { dim, off }: Colours): string {
+  const { fromMs, toMs, reason, count, detail, isOngoing } = spot
   const amount = count === 0 ? '' : ` ${count}`
-  return `${timeText(toMs)} blind  ${reason}:${amount} ${onOneLine(detail)} ${dim}[since ${timeText(fromMs)}]${off}`
+  const since = `since ${timeText(fromMs)}${isOngoing === true ? ', and it lasts' : ''}`
+  return `${timeText(toMs)} blind  ${reason}:${amount} ${onOneLine(detail)} ${dim}[${since}]${off}`
 }
 
 function summaryText(summary: Summary): string {
