@@ -1,12 +1,11 @@
 import type { FileAction } from '../domain/edge.ts'
+import type { StateEntry, StateWriter } from '../domain/state.ts'
 import { fileName } from './edges.ts'
 import { type Shape, shapesOf, type Token } from './shapes.ts'
+import { WaitingShapes } from './waiting.ts'
 
 /** Siblings that must have been seen before their common shape is believed. */
 const ENOUGH_SIBLINGS = 3
-const MOST_SAMPLES = 8
-/** Shapes waiting for siblings, of all processes together: twice as many at most, then the older half is forgotten. */
-const MOST_WAITING = 16_384
 /** Names longer than this, process and path together, teach nothing: who may choose names may not choose our memory. */
 const LONGEST_TEACHER = 1024
 /** Of the random parts of siblings at least this share must look random, else they are words. */
@@ -14,7 +13,8 @@ const RANDOM_SHARE = 2 / 3
 /** Random parts look odd once in so many characters at least. */
 const MOST_ORDERLY = 8
 const SHORTEST_RANDOM = 5
-const SEPARATOR = '\u0000'
+/** A control character: printed names have none. */
+const SEPARATOR = '\u001f'
 
 /** A pattern as it is stored. */
 export interface PathPattern {
@@ -36,11 +36,27 @@ export interface PathPattern {
 export class PathPatterns {
   /** By owner, then by the directory that holds all the files of a pattern. */
   private readonly learned = new Map<string, Map<string, LearnedPattern[]>>()
-  private waiting = new Map<string, string[]>()
-  private waitingLonger = new Map<string, string[]>()
+  private readonly waiting: WaitingShapes
 
-  constructor(known: Iterable<PathPattern> = []) {
+  /** @param tracksChanges whether `drain` will be called */
+  constructor(known: Iterable<PathPattern> = [], tracksChanges = false) {
+    this.waiting = new WaitingShapes(tracksChanges)
     for (const pattern of known) this.add(pattern)
+  }
+
+  /** Files wait for siblings again as they did when this was drained. Belongs before the first file. */
+  restore(entries: Iterable<StateEntry>): void {
+    this.waiting.restore(entries)
+  }
+
+  /** Hands out which files wait for siblings, as far as that has changed since the last time. */
+  drain(writer: StateWriter): void {
+    this.waiting.drain(writer)
+  }
+
+  /** How often a shape that waited for siblings was forgotten, because there were too many. Only grows. */
+  get forgottenShapes(): number {
+    return this.waiting.forgotten
   }
 
   /** The name under which the graph knows the file: its path, or the pattern that covers it. */
@@ -80,16 +96,16 @@ export class PathPatterns {
   }
 
   /** The shapes of the path, each with the changing parts of the siblings that share it, its own among them. */
-  private gather(process: string, action: FileAction, path: string): { shape: Shape; samples: string[] }[] {
+  private gather(
+    process: string,
+    action: FileAction,
+    path: string,
+  ): { shape: Shape; samples: readonly string[] }[] {
     if (process.length + path.length > LONGEST_TEACHER) return []
+    const owner = ownerKey(process, action)
     return shapesOf(path).map((shape) => {
-      const samples = this.samplesOf(`${ownerKey(process, action)}${SEPARATOR}${shape.key}`)
       const sample = shape.tokens.map(({ text }) => text).join(SEPARATOR)
-      if (!samples.includes(sample)) {
-        if (samples.length >= MOST_SAMPLES) samples.shift()
-        samples.push(sample)
-      }
-      return { shape, samples }
+      return { shape, samples: this.waiting.add(`${owner}${SEPARATOR}${shape.key}`, sample) }
     })
   }
 
@@ -100,18 +116,6 @@ export class PathPatterns {
     const patterns = directories.get(directory) ?? []
     patterns.push({ regex: new RegExp(`^${pattern.path}$`), path: pattern.path })
     this.learned.set(key, directories.set(directory, patterns))
-  }
-
-  private samplesOf(key: string): string[] {
-    const known = this.waiting.get(key)
-    if (known !== undefined) return known
-    const samples = this.waitingLonger.get(key) ?? []
-    if (this.waiting.size >= MOST_WAITING) {
-      this.waitingLonger = this.waiting
-      this.waiting = new Map()
-    }
-    this.waiting.set(key, samples)
-    return samples
   }
 }
 

@@ -32,6 +32,8 @@ const TYPED = new RegExp(
 const RUN = /[A-Za-z0-9_]+/g
 const HAS_DIGIT = /\d/
 const HAS_LETTER = /[a-zA-Z]/
+/** A control character: printed paths have none. */
+const SEPARATOR = '\u001f'
 
 /**
  * The shapes that a path may share with its siblings: one with its typed parts (uuid, date, hash, number) taken out, and
@@ -82,7 +84,7 @@ function shape(path: string, unsorted: readonly PlacedToken[]): Shape {
   for (const { type, text, start, end } of tokens) {
     const literal = path.slice(at, start)
     literals.push(literal)
-    key += `${literal}\u0000${type}${type === 'run' || type === 'hash' ? text.length : ''}\u0000`
+    key += `${literal}${SEPARATOR}${type}${type === 'run' || type === 'hash' ? text.length : ''}${SEPARATOR}`
     at = end
   }
   literals.push(path.slice(at))

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type PathPattern, PathPatterns, printedPattern } from '../../agent/graph/patterns.ts'
+import { StateTable } from '../support/state.ts'
 
 const PROCESS = 'proc::www-data:/usr/bin/php8.2</srv/shop/index.php'
 
@@ -10,6 +11,8 @@ interface Taught {
   readonly patterns: PathPatterns
   readonly learned: readonly PathPattern[]
 }
+
+const random = { numRuns: 500 }
 
 /** What a process teaches that creates these files one after the other, as the engine does it. */
 function teach(paths: readonly string[], patterns = new PathPatterns(), process = PROCESS): Taught {
@@ -314,6 +317,47 @@ describe('patterns that are kept', () => {
   })
 })
 
+describe('law: files that wait for siblings', () => {
+  test('wait as before, wherever the agent was started again', () => {
+    const steps = fc.array(
+      fc.record({
+        path: fc.oneof(
+          fc.nat({ max: 30 }).map((number) => `/q/${number}.msg`),
+          fc
+            .nat({ max: 30 })
+            .map((number) => `/log/2026-01-${String(number % 28).padStart(2, '0')}/${number}`),
+          fc.stringMatching(/^\/tmp\/x[a-z0-9]{6}$/),
+        ),
+        process: fc.constantFrom(PROCESS, 'proc::root:/bin/é'),
+        then: fc.constantFrom('go on', 'go on', 'drain', 'restart'),
+      }),
+      { maxLength: 40 },
+    )
+    let learnedSome = 0
+    fc.assert(
+      fc.property(steps, (files) => {
+        const whole = new PathPatterns()
+        const learned: PathPattern[] = []
+        const table = new StateTable('sample')
+        let cut = new PathPatterns([], true)
+        for (const { path, process, then } of files) {
+          const pattern = whole.learn(process, 'create', path)
+          expect(cut.learn(process, 'create', path)).toEqual(pattern)
+          if (pattern !== undefined) learned.push(pattern)
+          if (then === 'go on') continue
+          cut.drain(table)
+          if (then === 'drain') continue
+          cut = new PathPatterns(learned, true)
+          cut.restore(table.entries())
+        }
+        learnedSome += learned.length
+      }),
+      random,
+    )
+    expect(learnedSome).toBeGreaterThan(100)
+  })
+})
+
 /** Words, and everything that means something in a regular expression. */
 const WORD = fc.constantFrom(
   ...['/', '.', '-', '+', '(', ')', '[', ']', '\\', '*', '^', '$', '|', '{2}', '?', '\\d', ' '],
@@ -342,7 +386,6 @@ const GRAMMAR = new RegExp(
   'u',
 )
 const onlyPunctuation = (path: string): string => path.replace(/[A-Za-z0-9_]/g, '')
-const random = { numRuns: 500 }
 
 describe('law: whatever is learned', () => {
   test('covers those who taught it, and consists of escaped literals and classes without a slash', () => {
