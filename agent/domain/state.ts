@@ -1,6 +1,16 @@
 /** What the agent remembers from one start to the next, by what it is. Each kind has keys of its own. */
 export type StateKind =
-  'clock' | 'coverage' | 'image' | 'inode' | 'machine' | 'move' | 'sample' | 'schedule' | 'serial' | 'task'
+  | 'clock'
+  | 'coverage'
+  | 'image'
+  | 'inode'
+  | 'machine'
+  | 'move'
+  | 'quota'
+  | 'sample'
+  | 'schedule'
+  | 'serial'
+  | 'task'
 
 /** One thing that is remembered; `value` is any JSON. */
 export interface StateEntry {
