@@ -4,6 +4,7 @@ import { NO_WORLD } from '../domain/activity.ts'
 import { UsageError } from '../domain/result.ts'
 import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
+import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
 import { command, fileFromYargs, INTERRUPTED, JSON_OPTION, LOGS_POSITIONAL } from './command.ts'
 import { Progress } from './progress.ts'
@@ -90,6 +91,7 @@ export async function readInto(
   try {
     const chosen = plan(baseline)
     const progress = new Progress('reading', sizeOf(logs), process.stderr)
+    const output = standardOutput()
     const engine = new Engine({
       baseline,
       world: NO_WORLD,
@@ -98,12 +100,14 @@ export async function readInto(
       rebase,
       emit: printer({
         json,
-        isTerminal: process.stdout.isTTY,
-        write: (text) => {
-          progress.clear()
-          process.stdout.write(text)
+        output: {
+          ...output,
+          write: (text) => {
+            progress.clear()
+            output.write(text)
+          },
         },
-      }),
+      }).print,
       latestMs: () => Number.POSITIVE_INFINITY,
     })
     await ingest(engine, logs, signal, progress)

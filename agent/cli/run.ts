@@ -8,6 +8,7 @@ import { timeText } from '../report/text.ts'
 import { findCommand } from '../support/command.ts'
 import { loadRulesWhereNone } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
+import { standardOutput } from '../support/standard-output.ts'
 import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 import { inMs } from './values.ts'
 
@@ -88,10 +89,9 @@ export async function live(
         onlyTrain,
         emit: printer({
           json,
-          isTerminal: process.stdout.isTTY,
-          write: (text) => void process.stdout.write(text),
+          output: standardOutput(),
           ...(log === undefined ? {} : { log }),
-        }),
+        }).print,
         onPhase: (phase) => say(phaseText(phase)),
       },
       signal,

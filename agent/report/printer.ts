@@ -1,21 +1,39 @@
 import type { Report } from '../domain/report.ts'
 import type { Log } from '../support/log.ts'
+import type { Output } from '../support/standard-output.ts'
 import { ANSI, PLAIN, textOf } from './text.ts'
 
 export interface PrinterOptions {
   /** One JSON object a line instead of text. */
   readonly json: boolean
-  readonly isTerminal: boolean
-  readonly write: (text: string) => void
+  readonly output: Output
   readonly log?: Log
 }
 
+export interface Printer {
+  readonly print: (report: Report) => void
+  /**
+   * Prints what an earlier run may have printed before it was killed: only where it does not stand already. On a pipe or
+   * a terminal that cannot be known, so there it is printed.
+   */
+  readonly again: (report: Report) => void
+}
+
 /** Sends reports where people and programs read them: standard output, and the log file when there is one. */
-export function printer({ json, isTerminal, write, log }: PrinterOptions): (report: Report) => void {
-  const colours = isTerminal && !json ? ANSI : PLAIN
-  return (report) => {
-    write(`${json ? jsonOf(report) : textOf(report, colours)}\n`)
-    log?.line(textOf(report))
+export function printer({ json, output, log }: PrinterOptions): Printer {
+  const colours = output.isTerminal && !json ? ANSI : PLAIN
+  const lineOf = (report: Report): string => (json ? jsonOf(report) : textOf(report, colours))
+  return {
+    print: (report) => {
+      output.write(`${lineOf(report)}\n`)
+      log?.line(textOf(report))
+    },
+    again: (report) => {
+      const line = lineOf(report)
+      if (!output.holds(line)) output.write(`${line}\n`)
+      const text = textOf(report)
+      if (log?.holds(text) === false) log.line(text)
+    },
   }
 }
 

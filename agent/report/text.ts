@@ -11,6 +11,8 @@ export const PLAIN: Colours = { bad: '', dim: '', off: '' }
 export const ANSI: Colours = { bad: '\u001b[1;31m', dim: '\u001b[2m', off: '\u001b[0m' }
 
 const WIDEST_KIND = 11
+/** As much of the journal's head as a person compares. */
+const HEAD_DIGITS = 12
 
 /** A report as one line for a person, whatever the names in it are. */
 export function textOf(report: Report, colours: Colours = PLAIN): string {
@@ -52,11 +54,12 @@ function blindSpotText(spot: BlindSpot, { dim, off }: Colours): string {
 }
 
 function summaryText(summary: Summary): string {
-  const { records, events, edges, unseen, unreadable, lost, forged } = summary
+  const { records, events, edges, unseen, unreadable, lost, forged, head } = summary
   return (
     `${records} records, ${events} events in ${(summary.elapsedMs / 1000).toFixed(0)} s of log; ` +
     `${edges} edges in the baseline, ${unseen} unseen; ${unreadable} lines unreadable, ${lost} events lost` +
-    (forged === 0 ? '' : `, ${forged} lines forged`)
+    (forged === 0 ? '' : `, ${forged} lines forged`) +
+    (head === undefined ? '' : `; journal ${head.slice(0, HEAD_DIGITS)}`)
   )
 }
 

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from 
 import { Writable } from 'node:stream'
 import { createLogger, format, transports } from 'winston'
 import { UsageError } from '../domain/result.ts'
+import { lastLines } from './last-lines.ts'
 
 const MOST_BYTES = 10 * 1024 * 1024
 const MOST_FILES = 5
@@ -10,6 +11,8 @@ const OWNER_AND_GROUP = 0o640
 /** Where the agent writes for people. */
 export interface Log {
   readonly line: (text: string) => void
+  /** Whether it is among the last lines already. */
+  readonly holds: (text: string) => boolean
   /** Resolves when everything is on disk. */
   readonly close: () => Promise<void>
 }
@@ -30,6 +33,8 @@ export function openLog(file: string): Log {
   })
   return {
     line: (text) => logger.info(text),
+    holds: (text) =>
+      [file, `${file}.1`].some((path) => lastLines(path).lines.some((line) => textOfLine(line) === text)),
     close: () =>
       new Promise((resolve) => {
         logger.on('finish', () => rotating.end(() => resolve()))
@@ -37,6 +42,9 @@ export function openLog(file: string): Log {
       }),
   }
 }
+
+/** Without the time before it. */
+const textOfLine = (line: string): string => line.slice(line.indexOf(' ') + 1)
 
 /**
  * winston's own file ends the program when the disk is full or lines come faster than it rotates (3.19.0: "write after
@@ -46,6 +54,8 @@ class RotatingFile extends Writable {
   private readonly file: string
   private fd: number
   private unwritten = 0
+  /** The last write was cut short by a full disk, or by the end of an earlier run. */
+  private mayBeCut = true
 
   constructor(file: string) {
     super({ decodeStrings: false })
@@ -61,8 +71,10 @@ class RotatingFile extends Writable {
     try {
       this.append(line)
       this.unwritten = 0
+      this.mayBeCut = false
     } catch {
       this.unwritten++
+      this.mayBeCut = true
     }
     done()
   }
@@ -78,6 +90,7 @@ class RotatingFile extends Writable {
     if (isFull) this.rotate()
     // Somebody else has moved the file away, or removed it.
     else if (statSync(this.file, { throwIfNoEntry: false })?.ino !== ino) this.reopen()
+    if (this.mayBeCut && lastLines(this.file).isCut) writeAll(this.fd, '\n')
     if (this.unwritten > 0)
       writeAll(this.fd, `${this.unwritten} lines could not be written before this one\n`)
     writeAll(this.fd, line)

@@ -66,6 +66,12 @@ describe('a line for a person', () => {
     )
   })
 
+  test('of a summary names the head of the journal, as much as a person compares', () => {
+    expect(textOf({ ...SUMMARY, head: 'a1b2c3d4e5f6'.padEnd(64, '0') })).toMatch(
+      /1 events lost; journal a1b2c3d4e5f6$/,
+    )
+  })
+
   test('has colours on a terminal only', () => {
     expect(textOf(FINDING)).not.toContain('\u001b')
     expect(textOf(FINDING, ANSI)).toContain('\u001b[')
@@ -120,7 +126,8 @@ describe('law: whatever the names are', () => {
     fc.assert(
       fc.property(REPORT, (report) => {
         let written = ''
-        printer({ json: true, isTerminal: true, write: (text) => (written += text) })(report)
+        const output = { isTerminal: true, write: (text: string) => (written += text), holds: () => false }
+        printer({ json: true, output }).print(report)
         expect(written.endsWith('\n')).toBe(true)
         const line = written.slice(0, -1)
         expect(line).not.toMatch(LIVELY)
@@ -128,32 +135,5 @@ describe('law: whatever the names are', () => {
         expect(JSON.parse(line)).toEqual(report)
       }),
     )
-  })
-})
-
-describe('the printer', () => {
-  const written = (json: boolean, isTerminal: boolean): { out: string; log: string[] } => {
-    let out = ''
-    const log: string[] = []
-    const print = printer({
-      ...{ json, isTerminal, write: (text) => (out += text) },
-      log: { line: (text) => log.push(text), close: () => Promise.resolve() },
-    })
-    for (const report of [FINDING, BLIND, PATTERN, SUMMARY]) print(report)
-    return { out, log }
-  }
-
-  test('writes a line for each report, and text without colours into the log', () => {
-    for (const json of [false, true]) {
-      const { out, log } = written(json, true)
-      expect(out.split('\n')).toHaveLength(5)
-      expect(log).toEqual([FINDING, BLIND, PATTERN, SUMMARY].map((report) => textOf(report)))
-    }
-  })
-
-  test('colours nothing that is no terminal, and no JSON', () => {
-    expect(written(false, true).out).toContain('\u001b[')
-    expect(written(false, false).out).not.toContain('\u001b')
-    expect(written(true, true).out).not.toContain('\u001b')
   })
 })

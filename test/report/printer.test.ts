@@ -1,0 +1,119 @@
+import { spawnSync } from 'node:child_process'
+import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { BlindSpot, Report } from '../../agent/domain/report.ts'
+import { printer } from '../../agent/report/printer.ts'
+import { textOf } from '../../agent/report/text.ts'
+import { folderForTest } from '../support/folder.ts'
+
+const AGENT = join(import.meta.dirname, '../../agent')
+
+const REPORTS: readonly BlindSpot[] = [1, 2, 3].map((count) => ({
+  kind: 'blind-spot',
+  ...{ reason: 'serial-gap', fromMs: 1_795_000_000_000, toMs: 1_795_000_001_000 + count, count },
+  detail: 'events that never came, “as it is”',
+  head: 'f'.repeat(64),
+}))
+
+/** Prints like a process that was started with its output in a file, a pipe and so on. Returns what a pipe got. */
+function inProcess(
+  how: 'print' | 'again',
+  reports: readonly Report[],
+  {
+    json = false,
+    log = '',
+    stdout = 'pipe',
+  }: { json?: boolean; log?: string; stdout?: number | 'pipe' } = {},
+): string {
+  const program = `
+    import { printer } from '${AGENT}/report/printer.ts'
+    import { openLog } from '${AGENT}/support/log.ts'
+    import { standardOutput } from '${AGENT}/support/standard-output.ts'
+    const log = ${log === '' ? 'undefined' : `openLog('${log}')`}
+    const { ${how} } = printer({ json: ${json}, output: standardOutput(), log })
+    for (const report of ${JSON.stringify(reports)}) ${how}(report)
+    await log?.close()`
+  const done = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+    stdio: ['ignore', stdout, 'pipe'],
+  })
+  expect(done.stderr).toBe('')
+  return stdout === 'pipe' ? done.stdout : ''
+}
+
+function toFile(file: string, ...[how, reports, options]: Parameters<typeof inProcess>): void {
+  const stdout = openSync(file, 'a')
+  inProcess(how, reports, { ...options, stdout })
+  closeSync(stdout)
+}
+
+const linesOf = (file: string): string[] => readFileSync(file, 'utf8').split('\n')
+const logTexts = (file: string): string[] => linesOf(file).map((line) => line.slice(25))
+
+test('a line for each report, and text without colours in the log', () => {
+  for (const json of [false, true]) {
+    const written: string[] = []
+    const logged: string[] = []
+    const { print } = printer({
+      json,
+      output: { isTerminal: true, write: (text) => written.push(text), holds: () => false },
+      log: { line: (text) => logged.push(text), holds: () => false, close: () => Promise.resolve() },
+    })
+    for (const report of REPORTS) print(report)
+    expect(written.map((text) => text.indexOf('\n') === text.length - 1)).toEqual([true, true, true])
+    expect(written.join('').includes('\u001b')).toBe(!json)
+    expect(logged).toEqual(REPORTS.map((report) => textOf(report)))
+  }
+})
+
+test('what stands in a file already is not printed again; what does not, is', () => {
+  for (const json of [false, true]) {
+    const folder = folderForTest()
+    const [out, log] = [join(folder, 'out'), join(folder, 'log')]
+    toFile(out, 'print', REPORTS.slice(0, 2), { json, log })
+    // The kill came between the two outputs.
+    truncateSync(log, readFileSync(log).indexOf('\n') + 1)
+    toFile(out, 'again', REPORTS, { json, log })
+    const texts = REPORTS.map((report) => textOf(report))
+    expect(linesOf(out)).toEqual([...(json ? REPORTS.map((report) => JSON.stringify(report)) : texts), ''])
+    expect(logTexts(log)).toEqual([...texts, ''])
+  }
+})
+
+test('a line that was cut is ended, and printed whole', () => {
+  const folder = folderForTest()
+  const [out, log] = [join(folder, 'out'), join(folder, 'log')]
+  toFile(out, 'print', REPORTS.slice(0, 2), { log })
+  for (const file of [out, log]) truncateSync(file, readFileSync(file).length - 5)
+  toFile(out, 'again', REPORTS.slice(0, 2), { log })
+  const [first = '', second = ''] = REPORTS.map((report) => textOf(report))
+  expect(linesOf(out)).toEqual([first, second.slice(0, -4), second, ''])
+  expect(logTexts(log)).toEqual([first, second.slice(0, -4), second, ''])
+})
+
+test('a line that only ends with the same words is another line', () => {
+  const out = join(folderForTest(), 'out')
+  const [first = ''] = REPORTS.map((report) => textOf(report))
+  writeFileSync(out, `not ${first}\n${first} not\n`)
+  toFile(out, 'again', REPORTS.slice(0, 1))
+  expect(linesOf(out)).toEqual([`not ${first}`, `${first} not`, first, ''])
+})
+
+test('it is looked for in the last mebibyte, and in the log that was rotated away last', () => {
+  const folder = folderForTest()
+  const [out, log] = [join(folder, 'out'), join(folder, 'log')]
+  toFile(out, 'print', REPORTS.slice(0, 1), { log })
+  writeFileSync(`${log}.1`, readFileSync(log))
+  writeFileSync(log, '')
+  const line = readFileSync(out, 'utf8')
+  appendFileSync(out, 'x\n'.repeat((1024 * 1024 - Buffer.byteLength(line)) >> 1))
+  toFile(out, 'again', REPORTS.slice(0, 1), { log })
+  expect(readFileSync(out, 'utf8').split(line)).toHaveLength(2)
+  expect(readFileSync(log, 'utf8')).toBe('')
+})
+
+test('nobody knows what a pipe has carried: it is printed there', () => {
+  const expected = REPORTS.map((report) => `${textOf(report)}\n`).join('')
+  expect(inProcess('again', REPORTS)).toBe(expected)
+})
