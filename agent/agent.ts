@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { Baseline, type Checkpoint } from './baseline/baseline.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
-import type { BlindSpot, Report } from './domain/report.ts'
+import type { BlindSpot, Report, Tamper } from './domain/report.ts'
 import { Engine } from './engine.ts'
 import { snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
@@ -53,7 +53,8 @@ export async function runLive(options: LiveOptions, signal: AbortSignal): Promis
     if (trainingEndMs !== undefined) options.onPhase({ name: 'training', untilMs: trainingEndMs })
     const checkpoint = baseline.checkpoint(logName(options.auditd))
     const ended = AbortSignal.any([signal, trained.signal])
-    await pump(inputOf(options, checkpoint, ended), engine, Math.max(LEAST_QUIET_MS, 2 * options.pollMs))
+    const quietMs = Math.max(LEAST_QUIET_MS, 2 * options.pollMs)
+    await pump(inputOf(options, checkpoint, ended), engine, quietMs, options.emit)
     if (ended.aborted) engine.stop()
     else engine.end()
   } finally {
@@ -99,14 +100,19 @@ function inputOf(
   { auditd, pollMs }: LiveOptions,
   checkpoint: Checkpoint | undefined,
   signal: AbortSignal,
-): AsyncIterable<Chunk | BlindSpot> {
+): AsyncIterable<Chunk | BlindSpot | Tamper> {
   if (auditd === STDIN) return readStdin(signal)
   const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
   return follow(auditd, { ...from, startAt: 'end', pollMs, signal })
 }
 
 /** Until the input ends. Between two chunks only the ticking can run. */
-async function pump(input: AsyncIterable<Chunk | BlindSpot>, engine: Engine, quietMs: number): Promise<void> {
+async function pump(
+  input: AsyncIterable<Chunk | BlindSpot | Tamper>,
+  engine: Engine,
+  quietMs: number,
+  emit: (report: Report) => void,
+): Promise<void> {
   let arrivedMs = Date.now()
   const ticking = setInterval(() => {
     const nowMs = Date.now()
@@ -114,8 +120,9 @@ async function pump(input: AsyncIterable<Chunk | BlindSpot>, engine: Engine, qui
   }, TICK_MS)
   try {
     for await (const news of input) {
-      if ('kind' in news) engine.wentBlind(news)
-      else engine.ingest(news)
+      if (!('kind' in news)) engine.ingest(news)
+      else if (news.kind === 'blind-spot') engine.wentBlind(news)
+      else emit(news)
       arrivedMs = Date.now()
     }
   } finally {

@@ -1,13 +1,22 @@
-import { existsSync } from 'node:fs'
 import type { Chunk, LogPosition } from '../domain/chunk.ts'
-import type { BlindReason, BlindSpot } from '../domain/report.ts'
+import type { BlindSpot, Tamper } from '../domain/report.ts'
+import { UsageError } from '../domain/result.ts'
+import { Backlog } from './backlog.ts'
+import { Lasting } from './lasting.ts'
 import { LogFile } from './log-file.ts'
-import { openAt, openOldest, openSuccessor, type Successor } from './rotation.ts'
+import { resume } from './resume.ts'
+import { openSavedThat } from './rotation.ts'
+import { lossOf, tamperOf } from './spots.ts'
+import { openSuccessor } from './successor.ts'
+import { statOf, unreadable } from './unreadable.ts'
 
 export interface FollowOptions {
   /** Where an earlier run stopped. Wins over `startAt`. */
   readonly from?: LogPosition
-  /** When that was, for a blind spot that began then. Unix time in milliseconds. */
+  /**
+   * When that was: stamp of the newest event read, Unix time in milliseconds. Logs that were written last before it are
+   * not read again. Without it, all saved logs are when the one of `from` is gone.
+   */
   readonly fromMs?: number
   /** Where to begin in the live log; one that appears later is always read from its beginning. */
   readonly startAt: 'end' | 'beginning'
@@ -17,123 +26,173 @@ export interface FollowOptions {
   readonly signal: AbortSignal
 }
 
+type News = Chunk | BlindSpot | Tamper
+
 /** A rotation leaves the log without its name for a moment, which is not worth a word. */
 const PATIENCE_POLLS = 10
 
 /**
- * The live log of auditd, for ever: every byte once and in order, over rotations, and a blind spot for each gap.
+ * The live log of auditd, for ever: every byte once and in order, over rotations; a blind spot for each gap, and for as
+ * long as there is no log or it cannot be read; tampering when the log was truncated or replaced.
  *
  * Reads only what is asked for, in chunks of at most 1 MiB, so a slow consumer costs no memory; chunks stay valid.
  * When the log that `from` is in has been rotated away, goes on with the oldest saved log there is.
  *
  * @param path of the live log; the saved ones are `path.1` (newest), `path.2` …
- * @throws UsageError when a log cannot be opened or is not a regular file
+ * @throws UsageError when, at the start, a log cannot be read or is not a regular file
  */
-export async function* follow(
-  path: string,
-  { from, fromMs = Date.now(), startAt, pollMs, signal }: FollowOptions,
-): AsyncGenerator<Chunk | BlindSpot, void, undefined> {
-  const absence = new Absence(path, PATIENCE_POLLS * pollMs)
-  let file: LogFile | undefined
-  let next: Successor | undefined
+export async function* follow(path: string, options: FollowOptions): AsyncGenerator<News, void, undefined> {
+  const { signal } = options
+  const log = new FollowedLog(path, options)
   try {
-    if (from === undefined) {
-      file = LogFile.open(path, pollMs)
-      if (startAt === 'end') file?.seekToEnd()
-    } else {
-      file = openAt(path, from, pollMs) ?? openOldest(path, pollMs)
-      if (file?.holds(from) !== true) yield rotatedUnread(fromMs, unreadSince(from, file))
-    }
+    log.start()
     while (!signal.aborted) {
-      // First look, then read: once there is a newer log, nobody writes to this one and its end is the end.
-      next ??= openSuccessor(path, file, pollMs)
-      if (file?.wasCut() === true) {
-        yield blindSpot(
-          'log-truncated',
-          file.readMs,
-          `${file.path} was truncated: what it held unread is lost`,
-        )
-        file.restart()
-      }
-      const chunk = await file?.read(next !== undefined)
-      if (chunk !== undefined) yield chunk
-      else if (next !== undefined) {
-        if (next.gap !== undefined) yield rotatedUnread(file?.modifiedMs ?? Date.now(), next.gap)
-        file?.close()
-        file = next.file
-        next = undefined
-        absence.end()
-      } else {
-        const missing = absence.look()
-        if (missing !== undefined) yield missing
-        await pause(file, pollMs, signal)
-      }
+      const isIdle = await log.step()
+      const news = log.takeNews()
+      yield* news
+      if (isIdle && news.length === 0) await log.pause(signal)
     }
   } finally {
-    file?.close()
-    next?.file.close()
+    log.close()
   }
 }
 
-/** Tells once each time that there is no log, and nothing else to go on with, for longer than a rotation takes. */
-class Absence {
+/** The log that is being read, the one after it, and what is to be told. */
+class FollowedLog {
   readonly #path: string
-  readonly #patienceMs: number
-  #sinceMs: number | undefined
-  #isTold = false
+  readonly #options: FollowOptions
+  readonly #backlog: Backlog
+  readonly #missing: Lasting
+  readonly #unreadable: Lasting
+  #file: LogFile | undefined
+  #next: LogFile | undefined
+  #news: News[] = []
 
-  constructor(path: string, patienceMs: number) {
+  constructor(path: string, options: FollowOptions) {
     this.#path = path
-    this.#patienceMs = patienceMs
+    this.#options = options
+    this.#backlog = new Backlog(path)
+    this.#missing = new Lasting('log-missing', PATIENCE_POLLS * options.pollMs)
+    this.#unreadable = new Lasting('log-unreadable', PATIENCE_POLLS * options.pollMs)
   }
 
-  end(): void {
-    this.#sinceMs = undefined
-    this.#isTold = false
-  }
-
-  look(): BlindSpot | undefined {
-    if (existsSync(this.#path)) {
-      this.end()
-      return undefined
+  /** @throws UsageError when a log cannot be read */
+  start(): void {
+    const { from, fromMs = 0, startAt, pollMs } = this.#options
+    if (from === undefined) {
+      this.#file = LogFile.open(this.#path, pollMs)
+      if (startAt === 'end') this.#file?.seekToEnd()
+    } else {
+      const { file, news } = resume(this.#path, from, fromMs, pollMs)
+      this.#file = file
+      this.#tell(...news)
     }
-    this.#sinceMs ??= Date.now()
-    if (this.#isTold || Date.now() - this.#sinceMs < this.#patienceMs) return undefined
-    this.#isTold = true
-    return blindSpot('log-missing', this.#sinceMs, `${this.#path} does not exist; waiting for it`)
+  }
+
+  /** Looks for news, of which at most one is a chunk; true when there is nothing more to do before something happens. */
+  async step(): Promise<boolean> {
+    let trouble: string | undefined
+    const noting = async <T>(act: () => T | Promise<T>): Promise<T | undefined> => {
+      try {
+        return await act()
+      } catch (error) {
+        trouble = troubleOf(this.#path, error)
+        return undefined
+      }
+    }
+    // First look, then read: once the newer log is written to, nobody writes to this one and its end is the end.
+    const isOver = (await noting(() => this.#look())) === true
+    const chunk = await noting(() => this.#file?.read(isOver))
+    const behindBytes = chunk && (await noting(() => this.#behindBytes()))
+    this.#tell(this.#unreadable.look(trouble))
+    if (chunk !== undefined) this.#tell(behindBytes === undefined ? chunk : { ...chunk, behindBytes })
+    else if (isOver && (this.#file?.unreadBytes ?? 0) === 0) return this.#goOnWithNext()
+    return chunk === undefined
+  }
+
+  takeNews(): News[] {
+    const news = this.#news
+    this.#news = []
+    return news
+  }
+
+  /** Until the log changes, the poll interval is over (a rename need not show in the file itself), or the end. */
+  pause(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        this.#file?.onChange(undefined)
+        resolve()
+      }
+      const timer = setTimeout(done, signal.aborted ? 0 : this.#options.pollMs)
+      signal.addEventListener('abort', done)
+      this.#file?.onChange(done)
+    })
+  }
+
+  close(): void {
+    this.#file?.close()
+    this.#next?.close()
+  }
+
+  /**
+   * Looks for the log after this one, and whether both are what they were; true when nobody writes to this one any more.
+   *
+   * An empty new log proves nothing: who rotates with other means than auditd's own makes one while auditd goes on with
+   * the old log, which has only been renamed.
+   */
+  #look(): boolean {
+    this.#lookForCut()
+    if (this.#next === undefined) {
+      const successor = openSuccessor(this.#path, this.#file, this.#backlog, this.#options.pollMs)
+      this.#next = successor?.file
+      this.#tell(...(successor?.news ?? []))
+    }
+    const isThere = statOf(this.#path) !== undefined
+    this.#tell(this.#missing.look(isThere ? undefined : `${this.#path} does not exist`))
+    if (this.#next === undefined) return false
+    return this.#file === undefined || this.#next.sizeBytes > 0 || !this.#next.isAt(this.#path)
+  }
+
+  #lookForCut(): void {
+    const file = this.#file
+    const cut = file?.wasCut()
+    if (file === undefined || cut === undefined) return
+    const { pollMs } = this.#options
+    const isCopied = cut.isAnew && this.#next === undefined
+    const copy = isCopied ? openSavedThat((saved) => saved.isCopyOf(file), this.#path, pollMs) : undefined
+    const lost = copy === undefined ? 'what it held unread is lost' : `the rest of it is in ${copy.path}`
+    const detail = `${file.path} was truncated: ${lost}`
+    const bytes = copy === undefined ? cut.lostBytes : 0
+    this.#tell(lossOf({ reason: 'log-truncated', fromMs: file.readMs, bytes, detail }))
+    this.#tell(tamperOf('log-truncated', detail))
+    copy?.goOnFrom(file)
+    if (cut.isAnew) file.restart()
+    if (copy === undefined) return
+    this.#file = copy
+    this.#next = file
+  }
+
+  #behindBytes(): number {
+    return (this.#file?.unreadBytes ?? 0) + this.#backlog.look(this.#next)
+  }
+
+  #goOnWithNext(): false {
+    this.#file?.close()
+    this.#file = this.#next
+    this.#next = undefined
+    return false
+  }
+
+  #tell(...news: (News | undefined)[]): void {
+    this.#news.push(...news.filter((item) => item !== undefined))
   }
 }
 
-const unreadSince = (from: LogPosition, oldest: LogFile | undefined): string =>
-  `the log read last (inode ${from.inode}, byte ${from.offset}) is no longer among ${from.path} and its saved logs; ` +
-  (oldest === undefined
-    ? 'there is none to go on with'
-    : `going on at the beginning of ${oldest.path}, the oldest there is; logs before it may be lost unread, and what follows may have been read already`)
-
-const rotatedUnread = (fromMs: number, detail: string): BlindSpot =>
-  blindSpot('log-rotated-unread', fromMs, detail)
-
-/** A gap of unknown size until now. */
-const blindSpot = (reason: BlindReason, fromMs: number, detail: string): BlindSpot => ({
-  kind: 'blind-spot',
-  reason,
-  fromMs,
-  toMs: Date.now(),
-  count: 0,
-  detail,
-})
-
-/** Until the log changes, the poll interval is over (a rename need not show in the file itself), or the end. */
-function pause(file: LogFile | undefined, pollMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      file?.onChange(undefined)
-      resolve()
-    }
-    const timer = setTimeout(done, signal.aborted ? 0 : pollMs)
-    signal.addEventListener('abort', done)
-    file?.onChange(done)
-  })
+/** What keeps a log from being read, as a sentence; throws again what is no trouble of the operating system. */
+function troubleOf(path: string, error: unknown): string {
+  const trouble = unreadable(path, error)
+  if (trouble instanceof UsageError) return trouble.message
+  throw trouble
 }

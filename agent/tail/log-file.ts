@@ -1,9 +1,25 @@
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, read } from 'node:fs'
+import { promisify } from 'node:util'
 import type { Chunk, LogPosition } from '../domain/chunk.ts'
 import { UsageError } from '../domain/result.ts'
-import { bytesAt, fingerprintOf, firstLine } from './first-line.ts'
-import { InodeTail } from './inode-tail.ts'
-import { isAbsent, unreadable } from './unreadable.ts'
+import { bytesAt, fingerprintOf, firstLine, stampOf } from './first-line.ts'
+import { isAbsent, statOf, unreadable } from './unreadable.ts'
+import { Watcher } from './watcher.ts'
+
+const MAX_CHUNK_BYTES = 1024 * 1024
+
+/** So many of the bytes that were read last tell whether they are still there. A record begins with a stamp and a serial. */
+const MARK_BYTES = 256
+
+const readAt = promisify(read)
+
+/** That a log holds less than it did. */
+export interface Cut {
+  /** Whether the offset has lost its meaning, so that the log is to be read from its beginning. */
+  readonly isAnew: boolean
+  /** Bytes that were seen in it and never read; there may have been more. */
+  readonly lostBytes: number
+}
 
 /** An open log and how far it has been read. It stays the same log when it is renamed or removed. */
 export class LogFile {
@@ -12,10 +28,14 @@ export class LogFile {
   readonly #device: number
   readonly #fd: number
   readonly #pollMs: number
-  #tail: InodeTail | undefined
+  #watcher: Watcher | undefined
+  #onChange: (() => void) | undefined
   #firstLine: Buffer | undefined
   #fingerprint = ''
   #offset = 0
+  /** What stands before the offset. */
+  #mark: Buffer = Buffer.alloc(0)
+  #seenBytes = 0
   #readMs = Date.now()
 
   /**
@@ -61,45 +81,89 @@ export class LogFile {
     return this.#readMs
   }
 
+  /** Stamp of its first record, Unix time in milliseconds; undefined when there is none. */
+  get firstStampMs(): number | undefined {
+    return stampOf(this.#firstLine)
+  }
+
+  get sizeBytes(): number {
+    return fstatSync(this.#fd).size
+  }
+
+  get unreadBytes(): number {
+    return Math.max(0, this.sizeBytes - this.#offset)
+  }
+
+  /** Whether it has a name anywhere. */
+  get isLinked(): boolean {
+    return fstatSync(this.#fd).nlink > 0
+  }
+
   /** Whether a saved position is one in this log. One from before its first line was complete can say the inode only. */
   holds(position: LogPosition): boolean {
     if (position.inode !== this.inode) return false
     return position.fingerprint === '' || position.fingerprint === this.#fingerprint
   }
 
+  /** Whether this is another file with what a saved position is in, and what came before it: who copied it? */
+  isCopyWith({ inode, fingerprint, offset }: LogPosition): boolean {
+    if (fingerprint === '' || inode === this.inode) return false
+    return fingerprint === this.#fingerprint && this.sizeBytes >= offset
+  }
+
+  /** Whether this is another file with everything that was read of `original`. */
+  isCopyOf(original: LogFile): boolean {
+    const mark = original.#mark
+    return (
+      this.isCopyWith(original.#position) &&
+      bytesAt(this.#fd, original.#offset - mark.length, mark.length).equals(mark)
+    )
+  }
+
+  /** Goes on where `original` was read to. */
+  goOnFrom(original: LogFile): void {
+    this.seek(original.#offset)
+  }
+
   /** Whether that name leads to this log now. */
   isAt(path: string): boolean {
-    const stat = statSync(path, { throwIfNoEntry: false })
+    const stat = statOf(path)
     return stat?.ino === this.inode && stat.dev === this.#device
   }
 
-  /** Whether what was read is no longer there, so that the offset has lost its meaning. */
-  wasCut(): boolean {
-    if (fstatSync(this.#fd).size < this.#offset) return true
-    const known = this.#firstLine
-    return known !== undefined && !bytesAt(this.#fd, 0, known.length).equals(known)
+  /** Whether it holds less than when this was asked last, or what was read is no longer there. */
+  wasCut(): Cut | undefined {
+    const { size } = fstatSync(this.#fd)
+    const seenBytes = this.#seenBytes
+    this.#seenBytes = size
+    if (!this.#isAsRead(size)) return { isAnew: true, lostBytes: Math.max(0, seenBytes - this.#offset) }
+    return size < seenBytes ? { isAnew: false, lostBytes: seenBytes - size } : undefined
   }
 
   /** Goes on at a byte offset. */
   seek(offset: number): void {
+    const start = Math.max(0, offset - MARK_BYTES)
+    const before = bytesAt(this.#fd, start, offset - start)
     this.#offset = offset
+    this.#mark = before.length === offset - start ? before : Buffer.alloc(0)
   }
 
   /** Goes on after what is there now, or at the beginning of the last line when that is not complete. */
   seekToEnd(): void {
-    const start = Math.max(0, fstatSync(this.#fd).size - 16 * 1024)
-    this.#offset = start + bytesAt(this.#fd, start, 16 * 1024).lastIndexOf('\n') + 1
+    const start = Math.max(0, this.sizeBytes - 16 * 1024)
+    this.seek(start + bytesAt(this.#fd, start, 16 * 1024).lastIndexOf('\n') + 1)
   }
 
   /** Starts again with another content. */
   restart(): void {
-    this.#offset = 0
+    this.seek(0)
     this.#firstLine = undefined
     this.#identify()
   }
 
   /**
-   * The next bytes, at most 1 MiB; undefined when there are none now.
+   * The next bytes, at most 1 MiB; undefined when there are none now, or when what came before them has been replaced
+   * since `wasCut` was asked.
    *
    * A log whose first line is not complete yet is left alone, so that every position has a fingerprint, unless
    * nobody will ever complete it (`isFinal`).
@@ -108,22 +172,45 @@ export class LogFile {
     this.#readMs = Date.now()
     this.#identify()
     if (this.#firstLine === undefined && !isFinal) return undefined
-    const at = { path: this.path, inode: this.inode, fingerprint: this.#fingerprint, offset: this.#offset }
-    this.#tail ??= new InodeTail(this.#fd, this.#pollMs)
-    const bytes = await this.#tail.read(this.#offset)
+    const length = Math.min(this.unreadBytes, MAX_CHUNK_BYTES)
+    if (length === 0) return undefined
+    const at = this.#position
+    const marked = this.#mark.length
+    // What was read last is read again: if it is still there, what follows it is what followed it.
+    const block = Buffer.allocUnsafe(marked + length)
+    const { bytesRead } = await readAt(this.#fd, block, 0, block.length, at.offset - marked)
+    const bytes = block.subarray(marked, Math.max(marked, bytesRead))
+    const known = at.offset === 0 ? (this.#firstLine ?? this.#mark) : this.#mark
+    const isKnown = block.subarray(0, Math.min(known.length, bytesRead)).equals(known)
+    if (bytes.length === 0 || !isKnown) return undefined
     this.#offset += bytes.length
-    return bytes.length === 0 ? undefined : { bytes, at }
+    this.#mark = Buffer.from(block.subarray(Math.max(0, bytesRead - MARK_BYTES), bytesRead))
+    return { bytes, at }
   }
 
   /** Calls back when the log may have changed; undefined stops that. */
   onChange(callback: (() => void) | undefined): void {
-    this.#tail ??= new InodeTail(this.#fd, this.#pollMs)
-    this.#tail.onChange = callback
+    this.#onChange = callback
+    this.#watcher ??= new Watcher(this.#fd, this.#pollMs, () => this.#onChange?.())
   }
 
   close(): void {
-    this.#tail?.unwatch()
+    this.#watcher?.unwatch()
     closeSync(this.#fd)
+  }
+
+  get #position(): LogPosition {
+    return { path: this.path, inode: this.inode, fingerprint: this.#fingerprint, offset: this.#offset }
+  }
+
+  /** Whether everything that was read stands there still, as far as its size, its beginning and its end tell. */
+  #isAsRead(sizeBytes: number): boolean {
+    const mark = this.#mark
+    return (
+      sizeBytes >= this.#offset &&
+      isAt(this.#fd, 0, this.#firstLine) &&
+      isAt(this.#fd, this.#offset - mark.length, mark)
+    )
   }
 
   #identify(): void {
@@ -132,3 +219,6 @@ export class LogFile {
     this.#fingerprint = fingerprintOf(this.#firstLine)
   }
 }
+
+const isAt = (fd: number, offset: number, known: Buffer | undefined): boolean =>
+  known === undefined || bytesAt(fd, offset, known.length).equals(known)

@@ -1,8 +1,9 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { LogPosition } from '../domain/chunk.ts'
+import { UsageError } from '../domain/result.ts'
 import { LogFile } from './log-file.ts'
-import { isAbsent, unreadable } from './unreadable.ts'
+import { isAbsent, statOf, unreadable } from './unreadable.ts'
 
 /**
  * auditd rotates by renaming `audit.log.4` to `.5`, … `.1` to `.2`, `audit.log` to `.1`, oldest first, and then makes a
@@ -13,9 +14,6 @@ import { isAbsent, unreadable } from './unreadable.ts'
 
 /** auditd(8) keeps at most 999 logs, and what has a date behind its name is not one of them. */
 const SAVED = /^\.(\d{1,3})(\.gz|\.xz)?$/
-
-/** A hole that is older than so many polls was not made by a rotation under our eyes. */
-const SETTLED_POLLS = 10
 
 /**
  * `audit.log.N … audit.log`, with `.gz` or `.xz` behind the number or without, as far as they exist, oldest first.
@@ -28,13 +26,18 @@ export function savedLogsOf(path: string): string[] {
     if (suffix === '' || !byAge.has(age)) byAge.set(age, nameOf(path, age) + suffix)
   }
   const saved = [...byAge].sort(([a], [b]) => b - a).map(([, name]) => name)
-  return exists(path) ? [...saved, path] : saved
+  return statOf(path) === undefined ? saved : [...saved, path]
 }
 
-/** Opens the log that a position is in, there; undefined when it is gone. */
+/**
+ * Opens the log that a position is in, there; undefined when it is gone.
+ * @throws UsageError when it may be there but cannot be read
+ */
 export function openAt(path: string, position: LogPosition, pollMs: number): LogFile | undefined {
   for (const age of ages(path)) {
-    const file = LogFile.open(nameOf(path, age), pollMs)
+    const name = nameOf(path, age)
+    if (statOf(name)?.ino !== position.inode) continue
+    const file = LogFile.open(name, pollMs)
     if (file?.holds(position) === true) {
       file.seek(position.fingerprint === '' ? 0 : position.offset)
       return file
@@ -44,67 +47,35 @@ export function openAt(path: string, position: LogPosition, pollMs: number): Log
   return undefined
 }
 
-/** Opens the oldest saved log that is not compressed, the live one if there is none, undefined if there is neither. */
-export const openOldest = (path: string, pollMs: number): LogFile | undefined =>
-  openOldestThat(exists, path, pollMs)?.file
-
-/** The log after another one, and what may be missing between the two. */
-export interface Successor {
-  readonly file: LogFile
-  readonly gap: string | undefined
-}
-
 /**
- * Opens the log that auditd began after `file`; undefined while `file` is the live one or there is no newer one yet.
- * After none comes the live log.
+ * Opens the newest saved log that is like that, as far as they can be read and are not compressed.
+ * @throws UsageError when the folder cannot be read
  */
-export function openSuccessor(
+export function openSavedThat(
+  isWanted: (file: LogFile) => boolean,
   path: string,
-  file: LogFile | undefined,
   pollMs: number,
-): Successor | undefined {
-  if (file === undefined) {
-    const first = LogFile.open(path, pollMs)
-    return first && { file: first, gap: undefined }
-  }
-  // Most of the time it is the live one, and then there is no need to list the folder.
-  if (file.isAt(path)) return undefined
+): LogFile | undefined {
   for (const age of ages(path)) {
-    if (file.isAt(nameOf(path, age))) return openNewerThan(age, path, file, pollMs)
-  }
-  const isNewer = (name: string): boolean =>
-    (statSync(name, { throwIfNoEntry: false })?.mtimeMs ?? 0) > file.modifiedMs
-  const oldest = openOldestThat(isNewer, path, pollMs)
-  if (oldest === undefined) return undefined
-  const isLive = oldest.age === 0
-  return {
-    file: oldest.file,
-    gap: isLive
-      ? undefined
-      : `the log followed until now was deleted; logs between it and ${oldest.file.path} may be too`,
-  }
-}
-
-function openNewerThan(age: number, path: string, file: LogFile, pollMs: number): Successor | undefined {
-  const isSettled = Math.abs(Date.now() - file.renamedMs) > SETTLED_POLLS * pollMs
-  for (let newer = age - 1; newer >= 0; newer--) {
-    const next = LogFile.open(nameOf(path, newer), pollMs)
-    if (next !== undefined && file.isAt(nameOf(path, age))) {
-      const gap = newer === age - 1 ? undefined : `${nameOf(path, age - 1)} was removed before it was read`
-      return { file: next, gap }
-    }
-    next?.close()
-    if (next !== undefined || !isSettled) return undefined
+    const file = age === 0 ? undefined : openIfReadable(nameOf(path, age), pollMs)
+    if (file !== undefined && isWanted(file)) return file
+    file?.close()
   }
   return undefined
 }
 
-function openOldestThat(
-  isWanted: (name: string) => boolean,
+/**
+ * Opens the oldest saved log that was written after that time and is not compressed; the live one if there is none;
+ * undefined if there is neither.
+ * @throws UsageError when it cannot be read
+ */
+export function openOldestSince(
+  sinceMs: number,
   path: string,
   pollMs: number,
 ): { readonly file: LogFile; readonly age: number } | undefined {
-  const oldest = (): number => [...ages(path)].findLast((age) => isWanted(nameOf(path, age))) ?? 0
+  const isWanted = (age: number): boolean => (statOf(nameOf(path, age))?.mtimeMs ?? -Infinity) > sinceMs
+  const oldest = (): number => [...ages(path)].findLast(isWanted) ?? 0
   for (;;) {
     const age = oldest()
     const file = LogFile.open(nameOf(path, age), pollMs)
@@ -114,14 +85,30 @@ function openOldestThat(
   }
 }
 
-const nameOf = (path: string, age: number): string => (age === 0 ? path : `${path}.${age}`)
+/** How old an open log is among its names: 0 is the live one, 1 the newest saved; undefined when it has none of them. */
+export function ageOf(path: string, file: LogFile): number | undefined {
+  for (const age of ages(path)) {
+    if (file.isAt(nameOf(path, age))) return age
+  }
+  return undefined
+}
 
-const exists = (name: string): boolean => statSync(name, { throwIfNoEntry: false }) !== undefined
+export const nameOf = (path: string, age: number): string => (age === 0 ? path : `${path}.${age}`)
+
+/** As LogFile.open, but undefined also when it cannot be read. */
+export function openIfReadable(name: string, pollMs: number): LogFile | undefined {
+  try {
+    return LogFile.open(name, pollMs)
+  } catch (error) {
+    if (error instanceof UsageError) return undefined
+    throw error
+  }
+}
 
 /** Ages that a log can have, ascending, also when logs grow older meanwhile: 0 is the live one, 1 the newest saved. */
-function* ages(path: string): Generator<number, void, undefined> {
+export function* ages(path: string): Generator<number, void, undefined> {
   const oldest = Math.max(0, ...savedBeside(path).map(({ age }) => age))
-  for (let age = 0; age <= oldest + 1 || exists(nameOf(path, age)); age++) yield age
+  for (let age = 0; age <= oldest + 1 || statOf(nameOf(path, age)) !== undefined; age++) yield age
 }
 
 function savedBeside(path: string): { readonly age: number; readonly suffix: string }[] {

@@ -1,3 +1,4 @@
+import { type Stats, statSync } from 'node:fs'
 import { getSystemErrorMessage } from 'node:util'
 import { UsageError } from '../domain/result.ts'
 
@@ -10,6 +11,18 @@ export function unreadable(path: string, error: unknown): Error {
     return new UsageError(`cannot read ${path}: ${getSystemErrorMessage(error.errno)}`, { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error))
+}
+
+/**
+ * What the operating system says of the file with that name; undefined when there is none.
+ * @throws UsageError when it may not say it
+ */
+export function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw unreadable(path, error)
+  }
 }
 
 const isSystemError = (error: unknown): error is NodeJS.ErrnoException & { errno: number } =>

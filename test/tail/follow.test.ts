@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
   appendFileSync,
@@ -17,90 +16,12 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Chunk, LogPosition } from '../../agent/domain/chunk.ts'
-import type { BlindReason, BlindSpot } from '../../agent/domain/report.ts'
+import type { LogPosition } from '../../agent/domain/chunk.ts'
 import { UsageError } from '../../agent/domain/result.ts'
-import { follow, type FollowOptions } from '../../agent/tail/follow.ts'
+import { follow } from '../../agent/tail/follow.ts'
 import { folderForTest, openIn } from '../support/folder.ts'
+import { checkpoint, Follower, numbered, POLL_MS, sha256 } from './follower.ts'
 import { RotatingLog } from './writer.ts'
-
-const POLL_MS = 10
-
-/** Somebody who follows a log and writes down what comes. */
-class Follower {
-  readonly chunks: Chunk[] = []
-  readonly blindSpots: BlindSpot[] = []
-  text = ''
-  readonly #stop = new AbortController()
-  readonly #done: Promise<void>
-  #failure: unknown
-
-  constructor(path: string, options: Partial<FollowOptions> = {}) {
-    this.#done = this.#read(
-      follow(path, { startAt: 'beginning', pollMs: POLL_MS, signal: this.#stop.signal, ...options }),
-    ).catch((error: unknown) => {
-      this.#failure = error
-    })
-  }
-
-  /** Waits for so many bytes in all; who loses one waits until the test times out. */
-  async length(length: number): Promise<this> {
-    return this.#until(() => this.text.length >= length)
-  }
-
-  /** Waits for so many blind spots in all. */
-  async blind(count: number): Promise<this> {
-    return this.#until(() => this.blindSpots.length >= count)
-  }
-
-  get reasons(): BlindReason[] {
-    return this.blindSpots.map(({ reason }) => reason)
-  }
-
-  /** Gives what should not come some time to come, then ends. */
-  async end(): Promise<this> {
-    await sleep(5 * POLL_MS)
-    return this.stop()
-  }
-
-  async stop(): Promise<this> {
-    this.#stop.abort()
-    await this.#done
-    return this
-  }
-
-  async #until(isReached: () => boolean): Promise<this> {
-    while (!isReached()) {
-      if (this.#failure !== undefined) throw this.#failure as Error
-      await sleep(1)
-    }
-    return this
-  }
-
-  async #read(items: AsyncIterable<Chunk | BlindSpot>): Promise<void> {
-    for await (const item of items) {
-      if ('kind' in item) this.blindSpots.push(item)
-      else {
-        this.chunks.push(item)
-        this.text += item.bytes.toString('latin1')
-      }
-    }
-  }
-}
-
-const sha256 = (text: string): string => createHash('sha256').update(text, 'latin1').digest('hex')
-
-const numbered = (from: number, to: number): string =>
-  Array.from({ length: to - from }, (_, index) => `line ${from + index}\n`).join('')
-
-/** Position and text up to the last complete line: what an agent that reads lines would have saved. */
-function checkpoint(chunks: readonly Chunk[]): { readonly from: LogPosition; readonly text: string } {
-  const text = chunks.map(({ bytes }) => bytes.toString('latin1')).join('')
-  const chunk = chunks.findLast(({ bytes }) => bytes.includes('\n')) ?? chunks[0]
-  if (chunk?.at === undefined) throw new Error('nothing was read')
-  const from = { ...chunk.at, offset: chunk.at.offset + chunk.bytes.lastIndexOf('\n') + 1 }
-  return { from, text: text.slice(0, text.lastIndexOf('\n') + 1) }
-}
 
 test('from the beginning: everything that is there and everything that comes', async () => {
   const path = join(folderForTest(), 'audit.log')
@@ -126,7 +47,7 @@ test('from the end: only what comes, and a line that has begun is whole', async 
   expect((await follower.end()).text).toBe('half a line\n')
 })
 
-test('a log that is not there yet is told once, and read from its beginning when it comes', async () => {
+test('a log that is not there yet is told, and that it is there again, and read from its beginning when it comes', async () => {
   const path = join(folderForTest(), 'audit.log')
   const follower = new Follower(path, { startAt: 'end' })
   await follower.blind(1)
@@ -134,8 +55,13 @@ test('a log that is not there yet is told once, and read from its beginning when
   writeFileSync(path, 'first\n')
   await follower.length(6)
   expect((await follower.end()).text).toBe('first\n')
-  expect(follower.reasons).toEqual(['log-missing'])
-  expect(follower.blindSpots[0]?.detail).toContain(path)
+  expect(follower.tampers).toEqual([])
+  const [begin, end, ...others] = follower.blindSpots
+  expect(begin).toMatchObject({ reason: 'log-missing', isOngoing: true, detail: `${path} does not exist` })
+  expect(end).toMatchObject({ reason: 'log-missing', fromMs: begin?.fromMs })
+  expect(end).not.toHaveProperty('isOngoing')
+  expect(end?.toMs).toBeGreaterThan(begin?.toMs ?? Infinity)
+  expect(others).toEqual([])
 })
 
 test('a log that vanishes is told once each time, and what is written to it meanwhile is read', async () => {
@@ -149,13 +75,18 @@ test('a log that vanishes is told once each time, and what is written to it mean
   writeFileSync(path, 'three\n')
   await follower.length(14)
   await sleep(20 * POLL_MS)
-  expect(follower.blindSpots).toHaveLength(1)
+  expect(follower.blindSpots.map(({ isOngoing }) => isOngoing)).toEqual([true, undefined])
   unlinkSync(path)
-  await follower.blind(2)
+  await follower.blind(3)
   writeFileSync(path, 'four\n')
   await follower.length(19)
   expect((await follower.end()).text).toBe('one\ntwo\nthree\nfour\n')
-  expect(follower.reasons).toEqual(['log-missing', 'log-missing'])
+  expect(new Set(follower.reasons)).toEqual(new Set(['log-missing']))
+  expect(follower.blindSpots.map(({ isOngoing }) => isOngoing)).toEqual([true, undefined, true, undefined])
+  expect(follower.tampers.map(({ detail }) => detail)).toEqual([
+    expect.stringContaining('renamed to none of its saved logs'),
+    expect.stringContaining('deleted'),
+  ])
 })
 
 test('two rotations that each leave the log without its name for a moment are not a missing log', async () => {
@@ -350,22 +281,24 @@ test('a position in a log of which nothing is left: told, and the next one is wa
   expect((await follower.end()).text).toBe('two\n')
 })
 
-test('the same inode with another first line is another log', async () => {
+test('the same inode with another first line, and no rotation since, was truncated', async () => {
   const path = join(folderForTest(), 'audit.log')
   writeFileSync(path, 'two\nmore\n')
   const from = { path, inode: statSync(path).ino, fingerprint: sha256('one'), offset: 4 }
   const follower = await new Follower(path, { from }).length(9)
   expect((await follower.end()).text).toBe('two\nmore\n')
-  expect(follower.reasons).toEqual(['log-rotated-unread'])
+  expect(follower.reasons).toEqual(['log-truncated'])
+  expect(follower.tamperReasons).toEqual(['log-truncated'])
 })
 
-test('the same first line with another inode is another log', async () => {
+test('the same first line with another inode, and no rotation since, has replaced it', async () => {
   const path = join(folderForTest(), 'audit.log')
   writeFileSync(path, 'one\nmore\n')
   const from = { path, inode: statSync(path).ino + 1, fingerprint: sha256('one'), offset: 4 }
   const follower = await new Follower(path, { from }).length(9)
   expect((await follower.end()).text).toBe('one\nmore\n')
   expect(follower.reasons).toEqual(['log-rotated-unread'])
+  expect(follower.tamperReasons).toEqual(['log-replaced'])
 })
 
 test('a position without a fingerprint is in the first line, which is read again', async () => {
@@ -458,7 +391,7 @@ test('a saved log that is removed before it was read is told', async () => {
   const follower = await new Follower(path, { from }).length(6)
   expect((await follower.end()).text).toBe('three\n')
   expect(follower.blindSpots.map(({ detail }) => detail)).toEqual([
-    `${path}.1 was removed before it was read`,
+    `a saved log between ${path}.2 and ${path} went before it was read (how many bytes is not known)`,
   ])
 })
 
@@ -493,6 +426,7 @@ test('a log that is deleted and made anew is followed; older saved logs are not 
   await follower.length(10)
   expect((await follower.end()).text).toBe('two\nthree\n')
   expect(follower.blindSpots).toEqual([])
+  expect(follower.tamperReasons).toEqual(['log-replaced'])
 })
 
 /** Bytes that this process has read from files and pipes. */
