@@ -97,7 +97,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
 
   -- Who changed what is normal. hash covers this row and the hash of the one before; content is the digest of everything
-  -- that was normal afterwards. See journal.ts.
+  -- that was normal afterwards. detail is a JSON object. See journal.ts.
   CREATE TABLE journal (
     id       INTEGER PRIMARY KEY,
     time_ms  INTEGER NOT NULL,
@@ -107,6 +107,17 @@ export const MIGRATIONS: readonly string[] = [
     content  TEXT NOT NULL,
     hash     TEXT NOT NULL
   ) STRICT;
+
+  -- Everything that is normal, counted and summed up, so that a row of the journal need not go through all of it. The only
+  -- row. See content.ts.
+  CREATE TABLE content (
+    id           INTEGER PRIMARY KEY CHECK (id = 1),
+    edges        INTEGER NOT NULL,
+    edges_sum    TEXT NOT NULL,
+    patterns     INTEGER NOT NULL,
+    patterns_sum TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO content VALUES (1, 0, '0', 0, '0');
 
   -- Reported in a window that was not seen whole: not merged by --rebase until seen again in one that was.
   ALTER TABLE findings ADD COLUMN degraded INTEGER NOT NULL DEFAULT 0;

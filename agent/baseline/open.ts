@@ -1,31 +1,38 @@
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { UsageError } from '../domain/result.ts'
+import { sumUp, writeContent } from './content.ts'
+import { storageFault } from './fault.ts'
+import { Journal } from './journal.ts'
 import { MIGRATIONS } from './migrations.ts'
+import { IN_MEMORY, safePlace } from './place.ts'
 
 const OWNER_ONLY = 0o600
 /** `fulm`: tells our files from other programs' databases (sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x66756c6d
-const IN_MEMORY = ':memory:'
+/** The first schema with a journal. */
+const JOURNALED = 2
 /** How long to wait for another program that writes, such as `baseline import`. */
 const PATIENCE_MS = 30_000
 const NO_DATABASE: ReadonlySet<string> = new Set(['SQLITE_NOTADB', 'SQLITE_CORRUPT'])
 
 /**
  * Opens the database, creating or migrating it.
- * @throws UsageError in words for the administrator when it is not ours or broken; it is not changed then
+ * @throws UsageError in words for the administrator when it is not ours, broken, or others may write it; it is not
+ *   changed then. `storageFault` tells from it, and from an SqliteError, whether the disk is to blame.
  */
 export function openDatabase(path: string): Database.Database {
-  if (path !== IN_MEMORY && !existsSync(path)) create(path)
+  if (path !== IN_MEMORY) {
+    safePlace(path)
+    if (!existsSync(path)) create(path)
+  }
   const database = open(path, false)
   try {
-    const version = schemaOf(database, path)
-    refuseNewer(version, path)
+    refuseNewer(schemaOf(database, path), path)
     refuseBroken(database, path)
     useLog(database, path)
-    migrate(database, version)
-    if (path !== IN_MEMORY) chmodSync(path, OWNER_ONLY)
+    migrate(database, path)
+    if (path !== IN_MEMORY && modeOf(path) !== OWNER_ONLY) chmodSync(path, OWNER_ONLY)
   } catch (error) {
     database.close()
     throw error
@@ -61,18 +68,17 @@ function isMissing(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) === undefined
   } catch (error) {
-    throw new UsageError(`cannot open the baseline ${path}: ${reasonOf(error)}`)
+    throw failedTo('open', path, error)
   }
 }
 
 function create(path: string): void {
   try {
-    // Not recursive: below /proc that never ends (Node 24). A wrong word should not make a tree of directories either.
-    if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 })
     closeSync(openSync(path, 'a', OWNER_ONLY))
+    // The umask is not ours to set.
     chmodSync(path, OWNER_ONLY)
   } catch (error) {
-    throw new UsageError(`cannot create the baseline ${path}: ${reasonOf(error)}`)
+    throw failedTo('create', path, error)
   }
 }
 
@@ -82,7 +88,7 @@ function open(path: string, readonly: boolean): Database.Database {
     database.pragma('foreign_keys = ON')
     return database
   } catch (error) {
-    throw new UsageError(`cannot open the baseline ${path}: ${reasonOf(error)}`)
+    throw failedTo('open', path, error)
   }
 }
 
@@ -92,19 +98,36 @@ function useLog(database: Database.Database, path: string): void {
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = NORMAL')
   } catch (error) {
-    throw new UsageError(`cannot write to the baseline ${path}: ${reasonOf(error)}`)
+    throw failedTo('write to', path, error)
   }
 }
 
-function migrate(database: Database.Database, version: number): void {
-  for (const [index, step] of MIGRATIONS.entries()) {
-    if (index < version) continue
-    database.transaction(() => {
-      database.exec(step)
-      database.pragma(`application_id = ${APPLICATION_ID}`)
-      database.pragma(`user_version = ${index + 1}`)
-    })()
+/** One step is one transaction: the file has either schema, whatever happens. */
+function migrate(database: Database.Database, path: string): void {
+  const before = versionOf(database)
+  const step = database.transaction(() => {
+    // Another program may have taken the step while we waited for it.
+    const version = versionOf(database)
+    const sql = MIGRATIONS[version]
+    if (sql === undefined) return false
+    database.exec(sql)
+    if (before > 0 && version + 1 === JOURNALED) beginJournal(database, version)
+    database.pragma(`application_id = ${APPLICATION_ID}`)
+    database.pragma(`user_version = ${version + 1}`)
+    return true
+  })
+  try {
+    while (step.immediate());
+  } catch (error) {
+    throw failedTo('migrate', path, error)
   }
+}
+
+/** What was learned before there was a journal is what its first row vouches for. */
+function beginJournal(database: Database.Database, version: number): void {
+  writeContent(database, sumUp(database))
+  const detail = { source: `schema ${version}` }
+  new Journal(database).append({ timeMs: Date.now(), action: 'import', author: 'agent', detail })
 }
 
 function refuseNewer(version: number, path: string): void {
@@ -121,6 +144,7 @@ function refuseBroken(database: Database.Database, path: string): void {
   try {
     verdict = database.pragma('quick_check(1)', { simple: true })
   } catch (error) {
+    if (storageFault(error) !== undefined) throw failedTo('read', path, error)
     verdict = reasonOf(error)
   }
   if (verdict !== 'ok') {
@@ -135,21 +159,26 @@ function schemaOf(database: Database.Database, path: string): number {
   let application: number
   let isEmpty: boolean
   try {
-    version = database.pragma('user_version', { simple: true }) as number
+    version = versionOf(database)
     application = database.pragma('application_id', { simple: true }) as number
     isEmpty = database.prepare('SELECT 1 FROM sqlite_schema').get() === undefined
   } catch (error) {
-    const isNoDatabase = error instanceof Database.SqliteError && NO_DATABASE.has(error.code)
-    throw new UsageError(
-      isNoDatabase
-        ? `${path} is no baseline: ${reasonOf(error)}`
-        : `cannot open the baseline ${path}: ${reasonOf(error)}`,
-    )
+    if (error instanceof Database.SqliteError && NO_DATABASE.has(error.code))
+      throw new UsageError(`${path} is no baseline: ${error.message}`)
+    throw failedTo('open', path, error)
   }
   const isNew = isEmpty && application === 0 && version === 0
   if (application !== APPLICATION_ID && !isNew)
     throw new UsageError(`${path} is a database of another program`)
   return version
 }
+
+const versionOf = (database: Database.Database): number =>
+  database.pragma('user_version', { simple: true }) as number
+
+const modeOf = (path: string): number => statSync(path).mode & 0o7777
+
+const failedTo = (what: string, path: string, error: unknown): UsageError =>
+  new UsageError(`cannot ${what} the baseline ${path}: ${reasonOf(error)}`, { cause: error })
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

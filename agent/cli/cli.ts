@@ -35,6 +35,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./baseline.ts')).baselineCommand,
   },
   {
+    name: 'verify',
+    describe: 'Check that nobody but fullmon has changed a baseline',
+    load: async () => (await import('./verify.ts')).verifyCommand,
+  },
+  {
     name: 'status',
     describe: 'Say how far training and reading have come',
     load: async () => (await import('./status.ts')).statusCommand,

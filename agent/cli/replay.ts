@@ -1,4 +1,5 @@
 import { Baseline } from '../baseline/baseline.ts'
+import { acquireLock } from '../baseline/lock.ts'
 import type { TrainingPlan } from '../detect/schedule.ts'
 import { NO_WORLD } from '../domain/activity.ts'
 import { UsageError } from '../domain/result.ts'
@@ -87,8 +88,10 @@ export async function readInto(
   signal: AbortSignal,
 ): Promise<number> {
   if (logs.length === 0) throw new UsageError('there is no log to read')
-  const baseline = new Baseline(db)
+  const lock = acquireLock(db)
+  let baseline: Baseline | undefined
   try {
+    baseline = new Baseline(db)
     const chosen = plan(baseline)
     const progress = new Progress('reading', sizeOf(logs), process.stderr)
     const output = standardOutput()
@@ -115,7 +118,8 @@ export async function readInto(
     else engine.end()
     return signal.aborted ? INTERRUPTED : 0
   } finally {
-    baseline.close()
+    baseline?.close()
+    lock.release()
   }
 }
 

@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { runLive, type Phase } from '../agent.ts'
+import { acquireLock } from '../baseline/lock.ts'
 import { type Config, loadConfig } from '../config/config.ts'
 import { DEFAULT_LOG } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
@@ -72,6 +73,19 @@ export async function live(
   signal: AbortSignal,
 ): Promise<void> {
   checkAuditd(config.auditd)
+  const lock = acquireLock(config.db)
+  try {
+    await liveAlone(config, { json, onlyTrain }, signal)
+  } finally {
+    lock.release()
+  }
+}
+
+async function liveAlone(
+  config: Config,
+  { json, onlyTrain }: { readonly json: boolean; readonly onlyTrain: boolean },
+  signal: AbortSignal,
+): Promise<void> {
   const rules = config.auditd === DEFAULT_LOG ? await loadRulesWhereNone() : undefined
   const log = config.log === undefined ? undefined : openLog(config.log)
   const say = teller(log)
