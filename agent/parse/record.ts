@@ -62,8 +62,12 @@ const OPENAT2 = new Layout(['oflag'])
 const MOST_FIELDS = 31
 /** auditd writes the number where it has no name. Anything else is two lines torn into one. */
 const TYPE_NAME = /^(?:[A-Z0-9_]+|UNKNOWN\[\d+\])$/
-/** Other records whose bodies mean something to the graph. */
-const BODIES: ReadonlySet<string> = new Set(['URINGOP'])
+/** Other records whose bodies mean something: to the graph, or as signs of tampering. */
+const BODIES: ReadonlySet<string> = new Set([
+  'URINGOP',
+  ...['CONFIG_CHANGE', 'FEATURE_CHANGE', 'EVENT_LISTENER', 'SERVICE_STOP', 'SYSTEM_SHUTDOWN'],
+  ...['DAEMON_START', 'DAEMON_END', 'DAEMON_ABORT', 'DAEMON_CONFIG', 'DAEMON_RESUME', 'DAEMON_ERR'],
+])
 const KEY_SEPARATOR = '\u0001'
 /** A longer value of argc or of an index is not believed: real lists end far below (MAX_ARG_STRINGS aside). */
 const MOST_ARGUMENTS = 65_536

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { attackOn } from '../../agent/interpret/signals.ts'
+import { runCore } from '../support/edges.ts'
+import { event, syscall } from '../support/log.ts'
+
+const LOG = readFileSync(join(import.meta.dirname, '../fixtures/tamper/kernel.log'))
+const recorded = runCore(LOG).events
+
+const attacksOn = (...pids: readonly number[]): string[] =>
+  recorded.flatMap((each) => attackOn(each, new Set(pids)) ?? [])
+
+test('signals to a process are seen, as kernel 6.18 recorded them', () => {
+  expect(attacksOn(17199)).toEqual([
+    'kill sent SIGHUP to pid 17199',
+    'kill sent SIGSTOP to pid 17199',
+    'kill sent SIGKILL to pid 17199',
+  ])
+})
+
+test('by a descriptor, with a value, or to a thread', () => {
+  expect(attacksOn(17235)).toEqual([
+    'pidfd_send_signal sent SIGUSR1 to pid 17235',
+    'pidfd_send_signal sent SIGKILL to pid 17235',
+  ])
+  expect(attacksOn(17236)).toEqual(['rt_sigqueueinfo sent SIGTERM to pid 17236'])
+  expect(attacksOn(17237)).toEqual(['tgkill sent SIGQUIT to pid 17237'])
+})
+
+test('to a group, whose number is no pid of the target', () => {
+  expect(attacksOn(17241)).toEqual(['kill sent SIGTERM to pid 17241'])
+})
+
+test('a question whether it is there, and what it does to itself, are none', () => {
+  expect(attacksOn(1)).toEqual([])
+  // 17239 sent the signal to its own group.
+  expect(attacksOn(17239)).toEqual([])
+  expect(attacksOn(4)).toEqual([])
+})
+
+test('taking hold of a process is one, a failed try is none', () => {
+  const trace = (success: string): string =>
+    event(1, [
+      ['SYSCALL', syscall('ptrace', { a0: '10', a1: '1092', success })],
+      ['OBJ_PID', 'opid=4242 oauid=0 ouid=0 oses=1 ocomm="node"'],
+    ])
+  const seen = (log: string): (string | undefined)[] =>
+    runCore(log).events.map((each) => attackOn(each, new Set([4242])))
+  expect(seen(trace('yes'))).toEqual(['ptrace took hold of pid 4242'])
+  expect(seen(trace('no'))).toEqual([undefined])
+})
