@@ -1,9 +1,9 @@
-import { basename } from 'node:path'
 import type { BaselineStatus } from '../baseline/status.ts'
 import type { Result } from '../domain/result.ts'
-import { type AuditRule, hidesTasks, missingRules } from './audit-rules.ts'
-import type { AuditStatus } from './audit-status.ts'
-import type { AuditdConf } from './auditd-conf.ts'
+import { type AuditRule, hidesTasks, missingRules } from '../watch/audit-rules.ts'
+import type { AuditStatus } from '../watch/audit-status.ts'
+import type { AuditdConf } from '../watch/auditd-conf.ts'
+import { isAuditd } from '../watch/kernel.ts'
 
 /** One thing that must be right for the agent to see. */
 export interface Check {
@@ -117,9 +117,6 @@ function running({ kernel, receiver }: Facts): Check {
         `kill ${pid} && service auditd start`,
       )
 }
-
-/** A running program that was replaced by an upgrade is marked as deleted. */
-const isAuditd = (exe: string): boolean => basename(exe.replace(/ \(deleted\)$/, '')) === 'auditd'
 
 function enabled({ kernel }: Facts): Check {
   if (!kernel.ok) return unknown('enabled', kernel.error)

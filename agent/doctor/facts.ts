@@ -1,36 +1,27 @@
-import { accessSync, constants, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { accessSync, constants, statfsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { statusOf } from '../baseline/status.ts'
-import { fail, ok, type Result, UsageError } from '../domain/result.ts'
-import { CommandError, findCommand, outputOf } from '../support/command.ts'
+import { type Result, UsageError } from '../domain/result.ts'
+import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
-import { readProcess } from '../support/procfs.ts'
 import { isAbsent } from '../tail/unreadable.ts'
-import { type AuditRule, parseRules } from './audit-rules.ts'
-import { type AuditStatus, parseStatus } from './audit-status.ts'
-import { type AuditdConf, parseAuditdConf } from './auditd-conf.ts'
+import type { AuditdConf } from '../watch/auditd-conf.ts'
+import { isLogOf, readRules, readStatus, receiverOf, wantedRules } from '../watch/kernel.ts'
 import type { BaselineFacts, Facts, LogFacts, Space } from './checks.ts'
 
 const STDIN = '-'
-const CONF_DIRECTORY = '/etc/audit'
 
 /** Looks at this host, and changes nothing. */
 export async function findFacts(auditd: string, db: string): Promise<Facts> {
-  const kernel = await readKernel()
-  const receiver = kernel.ok ? readProcess(kernel.value.pid) : undefined
-  const confFile = join(confDirectory(receiver?.argv ?? []), 'auditd.conf')
-  const conf = readConf(confFile)
-  const rules = rulesFile()
+  const kernel = await readStatus()
+  const { exe, conf, confFile } = receiverOf(kernel.ok ? kernel.value.pid : 0)
   return {
     auditd: findCommand('auditd'),
     kernel,
-    receiver: receiver?.exe,
+    receiver: exe,
     loaded: await readRules(),
-    wanted: parseRules(readFileSync(rules, 'utf8')).filter(
-      ({ isForX86 }) => !isForX86 || process.arch === 'x64',
-    ),
-    rulesFile: rules,
+    wanted: wantedRules(),
+    rulesFile: rulesFile(),
     conf,
     confFile,
     log: auditd === STDIN ? undefined : lookAtLog(auditd, conf),
@@ -40,48 +31,11 @@ export async function findFacts(auditd: string, db: string): Promise<Facts> {
   }
 }
 
-async function readKernel(): Promise<Result<AuditStatus, string>> {
-  const said = await auditctl('-s')
-  if (!said.ok) return said
-  const status = parseStatus(said.value)
-  return status === undefined ? fail('auditctl does not tell the state of the kernel') : ok(status)
-}
-
-async function readRules(): Promise<Result<readonly AuditRule[], string>> {
-  const said = await auditctl('-l')
-  return said.ok ? ok(parseRules(said.value)) : said
-}
-
-async function auditctl(option: '-s' | '-l'): Promise<Result<string, string>> {
-  try {
-    return ok(await text(outputOf('auditctl', [option])))
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error
-    return fail(
-      process.getuid?.() === 0 ? error.message : 'only root can ask the kernel: run fullmon as root',
-    )
-  }
-}
-
-/** auditd can be told to look elsewhere: `auditd -c DIRECTORY`. */
-function confDirectory(argv: readonly string[]): string {
-  const option = argv.indexOf('-c')
-  return (option === -1 ? undefined : argv[option + 1]) ?? CONF_DIRECTORY
-}
-
-function readConf(file: string): Result<AuditdConf, string> {
-  try {
-    return ok(parseAuditdConf(readFileSync(file, 'utf8')))
-  } catch (error) {
-    return fail(isAbsent(error) ? `there is no ${file}` : `${file} cannot be read: run fullmon as root`)
-  }
-}
-
 function lookAtLog(path: string, conf: Result<AuditdConf, string>): LogFacts {
   return {
     path,
     state: stateOf(path),
-    isAuditds: conf.ok && realPath(conf.value.log_file) === realPath(path),
+    isAuditds: isLogOf(conf, path),
     space: spaceOf(path),
   }
 }
@@ -93,15 +47,6 @@ function stateOf(path: string): LogFacts['state'] {
     return 'readable'
   } catch (error) {
     return isAbsent(error) ? 'absent' : 'denied'
-  }
-}
-
-/** With symbolic links followed, as far as that can be seen. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return resolve(path)
   }
 }
 

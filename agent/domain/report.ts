@@ -109,6 +109,8 @@ export type BlindReason =
   | 'auditd-stopped'
   | 'auditd-replaced'
   | 'nothing-arrives'
+  /** The kernel does not say any more how it is. */
+  | 'kernel-unknown'
   // The agent itself.
   | 'clock-set-back'
   | 'baseline-unwritable'

@@ -23,17 +23,25 @@ export function findCommand(name: string): string | undefined {
   })
 }
 
+interface Limits {
+  /** When the command is killed. Milliseconds; never when it is left out. */
+  readonly timeoutMs?: number
+  /** Told the pid of the command when it starts. */
+  readonly onStart?: (pid: number) => void
+}
+
 /**
  * Standard output of a command, as it comes. No shell, and an empty environment but for the C locale.
  * Leaving the iteration early kills the command.
  *
  * @param stdin file descriptor that the command reads; the caller keeps and closes its own
- * @throws CommandError when the command is missing or does not end with exit code 0
+ * @throws CommandError when the command is missing, takes too long or does not end with exit code 0
  */
 export async function* outputOf(
   name: string,
   args: readonly string[],
   stdin: number | 'ignore' = 'ignore',
+  { timeoutMs, onStart }: Limits = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   const path = findCommand(name)
   if (path === undefined) throw new CommandError(`${name} is not installed`)
@@ -41,7 +49,10 @@ export async function* outputOf(
     argv0: name,
     stdio: [stdin, 'pipe', 'pipe'],
     env: { LC_ALL: 'C' },
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
   }) as ChildProcessByStdio<null, Readable, Readable>
+  if (child.pid !== undefined) onStart?.(child.pid)
   const ended = once(child, 'close')
   let complaint = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -57,17 +57,25 @@ function fieldOf(word: string): string {
 export const missingRules = (wanted: readonly AuditRule[], loaded: readonly AuditRule[]): AuditRule[] =>
   wanted.filter((rule) => !loaded.some((other) => isSame(rule, other)))
 
-/** Whether a listed rule is a rule of the file, where a call may be a number that a younger auditctl has a name for. */
-function isSame(wanted: AuditRule, listed: AuditRule): boolean {
-  const named = [...wanted.syscalls].filter((call) => !/^\d+$/.test(call))
-  return (
-    wanted.list === listed.list &&
-    wanted.syscalls.size === listed.syscalls.size &&
-    named.every((call) => listed.syscalls.has(call)) &&
-    wanted.fields.size === listed.fields.size &&
-    [...wanted.fields].every((field) => listed.fields.has(field))
-  )
-}
+/** Whether a listed rule is a rule of the file. */
+export const isSame = (wanted: AuditRule, listed: AuditRule): boolean =>
+  wanted.syscalls.size === listed.syscalls.size &&
+  wanted.fields.size === listed.fields.size &&
+  isNarrower(wanted, listed)
+
+/**
+ * Whether a listed rule is a rule of the file, perhaps for more calls, or with further fields that let less through. A
+ * call may be a number in the file that a younger auditctl has a name for.
+ */
+export const isNarrower = (wanted: AuditRule, listed: AuditRule): boolean =>
+  wanted.list === listed.list &&
+  [...wanted.syscalls].every((call) => /^\d+$/.test(call) || listed.syscalls.has(call)) &&
+  [...wanted.fields].every((field) => listed.fields.has(field))
 
 /** `-a never,task` keeps each process that is born after it out of audit for as long as it lives. */
 export const hidesTasks = (rule: AuditRule): boolean => rule.list === 'never,task'
+
+/** Whether a rule records something, and whether it keeps something from being recorded. */
+export const records = (rule: AuditRule): boolean => rule.list === 'always,exit'
+export const hides = (rule: AuditRule): boolean =>
+  !hidesTasks(rule) && (rule.list.startsWith('never,') || rule.list.endsWith(',exclude'))
