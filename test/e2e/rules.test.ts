@@ -118,7 +118,7 @@ describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
       listed = auditctl('-l')
       target = lab.start([at('target')]).pid
       const shows = always.flatMap((rule) => rule.syscalls.map((syscall) => prepare(sceneOf(rule, syscall))))
-      const programs = [...shows, ...hot.map(writeHotCalls), ...writeStateWork()]
+      const programs = [...shows, ...hot.map(writeHotCalls), ...writeStateWork(), writeNudges()]
       const { stderr } = await lab.run(programs.join('\n'), { addresses: ADDRESSES })
       expect(stderr).toBe('')
       await lab.settle()
@@ -190,6 +190,17 @@ describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
     ]
   }
 
+  /** Signals that end nothing, and of which runtimes are full: a question, SIGURG, SIGWINCH; and one that counts. */
+  function writeNudges(): string {
+    const call = (name: string, ...args: readonly number[]): Call => [
+      syscallNumber('b64', name),
+      target,
+      ...args,
+    ]
+    const quiet = [0, 23, 28].flatMap((signal) => [call('kill', signal), call('tgkill', target, signal)])
+    return writeProgram(at('nudges'), 'b64', [...quiet, call('kill', 18)])
+  }
+
   const callsOf = (exe: string): string[] =>
     events
       .filter((event) => event.exe === exe && !event.keys.includes('fullmon-exec'))
@@ -211,6 +222,10 @@ describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
         syscall,
       ).toContainEqual([keyOf(rule), tagOf(rule)])
     }
+  })
+
+  test('signals that mean nothing are not recorded', () => {
+    expect(callsOf(at('nudges'))).toEqual([`b64 ${syscallNumber('b64', 'kill')}`])
   })
 
   test('every call that has a workload is recorded on each architecture that has it', () => {

@@ -48,6 +48,9 @@ const S_IFREG = 0o100000
 const WWW_DATA = 33
 const ANY_CHILD = 0x40000000
 const XATTR = 'trusted.fullmon'
+const SIGCONT = 18
+/** siginfo_t with SI_QUEUE (-1), which is all that may be sent to others: signal, errno, code, and no more. */
+const QUEUED = Buffer.concat([Buffer.from(Int32Array.of(SIGCONT, 0, -1).buffer), Buffer.alloc(116)])
 const PTRACE = { POKETEXT: 4, POKEDATA: 5, ATTACH: 0x10, SEIZE: 0x4206 }
 const SOCKETCALL = { socket: 1, bind: 2, connect: 3, listen: 4, accept: 5, accept4: 18 }
 
@@ -188,6 +191,13 @@ const becomesRoot = (...args: readonly Argument[]): Maker =>
 const traces = (calls: (scene: Scene) => readonly Call[]): Maker =>
   nothing(calls, (scene) => [{ kind: 'trace', from: self(scene), to: `proc::root:${scene.target}` }])
 
+/** To the target, which it does not end: others need it. */
+const signals = (args: (pid: number) => readonly Argument[]): Maker =>
+  nothing(
+    (scene) => [sys(scene, scene.syscall, ...args(scene.targetPid))],
+    () => [],
+  )
+
 const ptrace = traces((scene) => {
   const request = (number: number, ...args: readonly number[]): Call =>
     sys(scene, 'ptrace', number, scene.targetPid, ...args)
@@ -261,6 +271,19 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   pidfd_getfd: nothing(
     (scene) => [sys(scene, 'pidfd_open', scene.targetPid, 0), sys(scene, scene.syscall, 3, 0, 0)],
     (scene) => [{ kind: 'trace', from: self(scene) }],
+  ),
+
+  kill: signals((pid) => [pid, SIGCONT]),
+  tkill: signals((pid) => [pid, SIGCONT]),
+  tgkill: signals((pid) => [pid, pid, SIGCONT]),
+  rt_sigqueueinfo: signals((pid) => [pid, SIGCONT, QUEUED]),
+  rt_tgsigqueueinfo: signals((pid) => [pid, pid, SIGCONT, QUEUED]),
+  pidfd_send_signal: nothing(
+    (scene) => [
+      sys(scene, 'pidfd_open', scene.targetPid, 0),
+      sys(scene, 'pidfd_send_signal', 3, SIGCONT, 0, 0),
+    ],
+    () => [],
   ),
 
   memfd_create: noEdge('fullmon', 0),
