@@ -2,8 +2,9 @@ import type { Activity, Address, ProcessImage } from '../domain/activity.ts'
 import type { Edge, EdgeKind } from '../domain/edge.ts'
 import { callerName, hostName, printable, processName } from './names.ts'
 
-/** Edges remembered at once; all are forgotten together when there are more. */
+/** Edges remembered at once, and the characters of their names; all are forgotten together when there are more. */
 const MOST_REMEMBERED = 8192
+const MOST_CHARACTERS = 6_000_000
 
 /** An edge as one process image makes it: the same object every time it does. */
 export interface SeenEdge {
@@ -32,6 +33,7 @@ export class EdgeNamer {
   private lastSource: ProcessImage | undefined
   private lastEdges: EdgesOfImage | undefined
   private remembered = 0
+  private characters = 0
 
   /** Calls `emit` for each edge of the activity. */
   edgesOf(activity: Activity, emit: (seen: SeenEdge) => void): void {
@@ -103,10 +105,14 @@ export class EdgeNamer {
   }
 
   private remember(edge: Edge, source: ProcessImage, filePath: string | undefined): SeenEdge {
-    if (++this.remembered > MOST_REMEMBERED) {
+    this.remembered++
+    // The target is there three times: as it was, made safe to print, and in the name.
+    this.characters += 3 * edge.to.length
+    if (this.remembered > MOST_REMEMBERED || this.characters > MOST_CHARACTERS) {
       this.images = new WeakMap()
       this.lastSource = undefined
       this.remembered = 1
+      this.characters = 3 * edge.to.length
     }
     return { edge, source, filePath }
   }

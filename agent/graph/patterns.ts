@@ -6,6 +6,12 @@ import { WaitingShapes } from './waiting.ts'
 
 /** Siblings that must have been seen before their common shape is believed. */
 const ENOUGH_SIBLINGS = 3
+/** Every new file is tried on all patterns of its directory. */
+const MOST_IN_DIRECTORY = 256
+/** Characters of all patterns, whose names are part of them: 10,000 of usual length. */
+const MOST_CHARACTERS = 10_000_000
+/** What a regular expression costs besides its text. */
+const CHARACTERS_OF_PATTERN = 800
 /** Names longer than this, process and path together, teach nothing: who may choose names may not choose our memory. */
 const LONGEST_TEACHER = 1024
 /** Of the random parts of siblings at least this share must look random, else they are words. */
@@ -37,6 +43,9 @@ export class PathPatterns {
   /** By owner, then by the directory that holds all the files of a pattern. */
   private readonly learned = new Map<string, Map<string, LearnedPattern[]>>()
   private readonly waiting: WaitingShapes
+  private characters = 0
+  /** How often a pattern was not learned because there were too many. Only grows. */
+  refusedPatterns = 0
 
   /** @param tracksChanges whether `drain` will be called */
   constructor(known: Iterable<PathPattern> = [], tracksChanges = false) {
@@ -74,8 +83,12 @@ export class PathPatterns {
       if (expression === undefined) continue
       const examples = siblings.map((texts) => pathOf(shape, texts))
       const pattern = { process, action, path: expression, examples }
-      this.add(pattern)
-      return pattern
+      if (this.hasRoom(pattern)) {
+        this.add(pattern)
+        return pattern
+      }
+      this.refusedPatterns++
+      return undefined
     }
     return undefined
   }
@@ -109,13 +122,20 @@ export class PathPatterns {
     })
   }
 
-  private add(pattern: PathPattern): void {
-    const key = ownerKey(pattern.process, pattern.action)
+  private hasRoom({ process, action, path }: PathPattern): boolean {
+    if (this.characters >= MOST_CHARACTERS) return false
+    const siblings = this.learned.get(ownerKey(process, action))?.get(directoryOf(path))
+    return siblings === undefined || siblings.length < MOST_IN_DIRECTORY
+  }
+
+  private add({ process, action, path }: PathPattern): void {
+    const key = ownerKey(process, action)
     const directories = this.learned.get(key) ?? new Map<string, LearnedPattern[]>()
-    const directory = directoryOf(pattern.path)
+    const directory = directoryOf(path)
     const patterns = directories.get(directory) ?? []
-    patterns.push({ regex: new RegExp(`^${pattern.path}$`), path: pattern.path })
+    patterns.push({ regex: new RegExp(`^${path}$`), path })
     this.learned.set(key, directories.set(directory, patterns))
+    this.characters += CHARACTERS_OF_PATTERN + path.length
   }
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
@@ -446,21 +447,73 @@ describe('law: whatever is learned', () => {
   })
 })
 
-test('two hundred thousand names cost no more than a fixed amount of memory', () => {
+describe('who may choose names may not choose our memory', () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  const below = chance(1)
-  collect()
-  const before = process.memoryUsage().heapUsed
-  const patterns = new PathPatterns()
-  for (let index = 0; index < 200_000; index++) {
-    const word = randomText(below, LOWER, 12)
-    // Every other name as long as a path can be: who may choose names may not choose our memory.
-    const path = index % 2 === 0 ? `/srv/${word}/${index}` : `/${word.repeat(340)}/${index}`
-    patterns.nameOf(PROCESS, 'create', path)
-    patterns.learn(PROCESS, 'create', path)
+  const heapBytes = (): number => {
+    collect()
+    return process.memoryUsage().heapUsed
   }
-  collect()
-  expect(process.memoryUsage().heapUsed - before).toBeLessThan(40_000_000)
-  expect(patterns.nameOf(PROCESS, 'create', '/srv/x/1')).toBe('file:create:/srv/x/1')
+
+  test('two hundred thousand names cost no more than a fixed amount of it', () => {
+    const below = chance(1)
+    const before = heapBytes()
+    const patterns = new PathPatterns()
+    for (let index = 0; index < 200_000; index++) {
+      const word = randomText(below, LOWER, 12)
+      // Every other name as long as a path can be.
+      const path = index % 2 === 0 ? `/srv/${word}/${index}` : `/${word.repeat(340)}/${index}`
+      patterns.nameOf(PROCESS, 'create', path)
+      patterns.learn(PROCESS, 'create', path)
+    }
+    expect(heapBytes() - before).toBeLessThan(40_000_000)
+    expect(patterns.forgottenShapes).toBeGreaterThan(10_000)
+    expect(patterns.nameOf(PROCESS, 'create', '/srv/x/1')).toBe('file:create:/srv/x/1')
+  })
+
+  test.each([
+    ['long names that many wait for', (index: number) => `/${'d'.repeat(800)}${index % 100}x/${index}`],
+    ['long names that end in a hash', (index: number) => `/${'é'.repeat(800)}/${index % 7}${hashOf(index)}`],
+  ])('nor do %s', (_, pathOf) => {
+    const before = heapBytes()
+    const patterns = new PathPatterns()
+    for (let index = 0; index < 50_000; index++) patterns.learn(`${PROCESS}${index}`, 'create', pathOf(index))
+    expect(heapBytes() - before).toBeLessThan(60_000_000)
+    expect(patterns.forgottenShapes).toBeGreaterThan(10_000)
+  })
+
+  test('and one directory has 256 patterns at most; what more there would have been is counted', () => {
+    const names = Array.from({ length: 3 * 300 }, (_, index) => {
+      const word = randomText(chance(Math.floor(index / 3)), LOWER, 12)
+      return `/srv/${word}${index % 3}`
+    })
+    const { patterns, learned } = teach(names)
+    expect(learned).toHaveLength(256)
+    expect(patterns.refusedPatterns).toBe(44)
+    expect(teach(['/elsewhere/1', '/elsewhere/2', '/elsewhere/3'], patterns).learned).toHaveLength(1)
+    // After a restart as before.
+    const again = new PathPatterns(learned)
+    expect(teach(['/srv/x1', '/srv/x2', '/srv/x3'], again).learned).toEqual([])
+    expect(again.refusedPatterns).toBe(1)
+  })
+
+  test('a hundred thousand patterns cost no more than a fixed amount of it', () => {
+    const below = chance(2)
+    const before = heapBytes()
+    const patterns = new PathPatterns()
+    let learned = 0
+    for (let index = 0; index < 100_000; index++) {
+      const word = randomText(below, LOWER, 12)
+      for (const name of [`/${word}/1`, `/${word}/2`, `/${word}/3`, `/${word}/4`]) {
+        if (patterns.learn(PROCESS, 'create', name) !== undefined) learned++
+      }
+    }
+    expect(heapBytes() - before).toBeLessThan(60_000_000)
+    expect(learned).toBeGreaterThan(10_000)
+    expect(learned).toBeLessThan(20_000)
+    // The fourth name asks again.
+    expect(patterns.refusedPatterns).toBe(2 * (100_000 - learned))
+  })
 })
+
+const hashOf = (index: number): string => createHash('md5').update(String(index)).digest('hex')
