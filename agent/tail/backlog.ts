@@ -5,7 +5,8 @@ import { statOf } from './unreadable.ts'
 /** The logs that are still to be read, as they were seen last: how far it is to the end, and what a gap has lost. */
 export class Backlog {
   readonly #path: string
-  #bytesByInode: ReadonlyMap<number, number> = new Map()
+  /** By inode. */
+  readonly #seenBytes = new Map<number, number>()
 
   /** @param path of the live log */
   constructor(path: string) {
@@ -17,22 +18,27 @@ export class Backlog {
    * @throws UsageError when the folder cannot be read
    */
   look(next: LogFile | undefined): number {
-    this.#bytesByInode = next === undefined ? new Map() : this.#sizes(next.inode)
-    return sum(this.#bytesByInode.values())
+    if (next === undefined) return 0
+    const sizes = this.#sizes(next.inode)
+    for (const [inode, bytes] of sizes) this.#seenBytes.set(inode, bytes)
+    return sum(sizes.values())
+  }
+
+  /** That a log is no longer still to be read: it is being read now, or is passed over. */
+  leave(inode: number): void {
+    this.#seenBytes.delete(inode)
   }
 
   /**
-   * Bytes of those that were seen and are no longer there, but for `file`. An inode that holds less belongs to another
-   * log by now.
+   * Bytes of those that were seen and went before they were read; each counts once. An inode that holds less belongs to
+   * another log by now.
    * @throws UsageError when the folder cannot be read
    */
-  lostBytes(file: LogFile): number {
+  takeLostBytes(): number {
     const now = this.#sizes()
-    return sum(
-      [...this.#bytesByInode]
-        .filter(([inode, bytes]) => inode !== file.inode && (now.get(inode) ?? -1) < bytes)
-        .map(([, bytes]) => bytes),
-    )
+    const lost = [...this.#seenBytes].filter(([inode, bytes]) => (now.get(inode) ?? -1) < bytes)
+    for (const [inode] of lost) this.#seenBytes.delete(inode)
+    return sum(lost.map(([, bytes]) => bytes))
   }
 
   #sizes(untilInode?: number): Map<number, number> {

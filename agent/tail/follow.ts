@@ -66,6 +66,8 @@ class FollowedLog {
   readonly #unreadable: Lasting
   #file: LogFile | undefined
   #next: LogFile | undefined
+  /** Inode of the newest log of which it was told how it came to be the next. */
+  #announced: number | undefined
   #news: News[] = []
 
   constructor(path: string, options: FollowOptions) {
@@ -100,7 +102,7 @@ class FollowedLog {
         return undefined
       }
     }
-    // First look, then read: once the newer log is written to, nobody writes to this one and its end is the end.
+    // First look, then read: once there is a newer log, nobody writes to this one and its end is the end.
     const isOver = (await noting(() => this.#look())) === true
     const chunk = await noting(() => this.#file?.read(isOver))
     const behindBytes = chunk && (await noting(() => this.#behindBytes()))
@@ -136,23 +138,28 @@ class FollowedLog {
     this.#next?.close()
   }
 
-  /**
-   * Looks for the log after this one, and whether both are what they were; true when nobody writes to this one any more.
-   *
-   * An empty new log proves nothing: who rotates with other means than auditd's own makes one while auditd goes on with
-   * the old log, which has only been renamed.
-   */
+  /** Looks whether this log and its name are what they were, and for the log after it; true when there is one. */
   #look(): boolean {
     this.#lookForCut()
-    if (this.#next === undefined) {
-      const successor = openSuccessor(this.#path, this.#file, this.#backlog, this.#options.pollMs)
-      this.#next = successor?.file
-      this.#tell(...(successor?.news ?? []))
-    }
+    this.#next ??= this.#openNext()
     const isThere = statOf(this.#path) !== undefined
     this.#tell(this.#missing.look(isThere ? undefined : `${this.#path} does not exist`))
-    if (this.#next === undefined) return false
-    return this.#file === undefined || this.#next.sizeBytes > 0 || !this.#next.isAt(this.#path)
+    return this.#next !== undefined
+  }
+
+  /**
+   * Not a live log that is empty. It proves nothing: who rotates with other means than auditd's own makes one while
+   * auditd goes on with the old log, which has only been renamed.
+   */
+  #openNext(): LogFile | undefined {
+    const successor = openSuccessor(this.#path, this.#file, this.#backlog, this.#options.pollMs)
+    if (successor === undefined) return undefined
+    const { file, news } = successor
+    if (file.inode !== this.#announced) this.#tell(...news)
+    this.#announced = file.inode
+    if (this.#file === undefined || file.sizeBytes > 0 || !file.isAt(this.#path)) return file
+    file.close()
+    return undefined
   }
 
   #lookForCut(): void {
@@ -162,16 +169,19 @@ class FollowedLog {
     const { pollMs } = this.#options
     const isCopied = cut.isAnew && this.#next === undefined
     const copy = isCopied ? openSavedThat((saved) => saved.isCopyOf(file), this.#path, pollMs) : undefined
-    const lost = copy === undefined ? 'what it held unread is lost' : `the rest of it is in ${copy.path}`
+    const lost =
+      copy === undefined
+        ? 'what it held unread is lost'
+        : `the rest is read from ${copy.path}, but for what was written between the copy and the cut`
     const detail = `${file.path} was truncated: ${lost}`
     const bytes = copy === undefined ? cut.lostBytes : 0
     this.#tell(lossOf({ reason: 'log-truncated', fromMs: file.readMs, bytes, detail }))
     this.#tell(tamperOf('log-truncated', detail))
-    copy?.goOnFrom(file)
-    if (cut.isAnew) file.restart()
-    if (copy === undefined) return
-    this.#file = copy
-    this.#next = file
+    if (copy !== undefined) {
+      copy.goOnFrom(file)
+      file.close()
+      this.#file = copy
+    } else if (cut.isAnew) file.restart()
   }
 
   #behindBytes(): number {
@@ -182,6 +192,7 @@ class FollowedLog {
     this.#file?.close()
     this.#file = this.#next
     this.#next = undefined
+    if (this.#file !== undefined) this.#backlog.leave(this.#file.inode)
     return false
   }
 

@@ -55,7 +55,7 @@ function openNewerThan(
       const removed = age - 1 - newer - refused.length
       const news = [
         ...(removed > 0 ? [removedBetween(file, next, removed, backlog)] : []),
-        ...refused.map((name) => passedOver(name, file, next)),
+        ...refused.map((name) => passedOver(name, file, next, backlog)),
       ]
       return { file: next, news }
     }
@@ -81,7 +81,7 @@ function openAfterGone(path: string, file: LogFile, backlog: Backlog, pollMs: nu
     reason: 'log-rotated-unread',
     fromMs: file.modifiedMs,
     toMs: next.firstStampMs,
-    bytes: backlog.lostBytes(next),
+    bytes: backlog.takeLostBytes(),
     detail: `${file.path} has been read to its end and rotated away; logs between it and ${next.path}, the oldest there is, may have been too`,
   })
   return { file: next, news: [gap] }
@@ -92,15 +92,18 @@ const removedBetween = (file: LogFile, next: LogFile, logs: number, backlog: Bac
     reason: 'log-rotated-unread',
     fromMs: file.modifiedMs,
     toMs: next.firstStampMs,
-    bytes: backlog.lostBytes(next),
+    bytes: backlog.takeLostBytes(),
     detail: `${logs === 1 ? 'a saved log' : `${logs} saved logs`} between ${file.path} and ${next.path} went before it was read`,
   })
 
-const passedOver = (name: string, file: LogFile, next: LogFile): BlindSpot =>
-  lossOf({
+function passedOver(name: string, file: LogFile, next: LogFile, backlog: Backlog): BlindSpot {
+  const stat = statOf(name)
+  if (stat !== undefined) backlog.leave(stat.ino)
+  return lossOf({
     reason: 'log-unreadable',
     fromMs: file.modifiedMs,
     toMs: next.firstStampMs,
-    bytes: statOf(name)?.size ?? 0,
+    bytes: stat?.size ?? 0,
     detail: `${name} cannot be read and is passed over`,
   })
+}

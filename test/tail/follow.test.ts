@@ -4,7 +4,6 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   statSync,
@@ -14,7 +13,6 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LogPosition } from '../../agent/domain/chunk.ts'
 import { UsageError } from '../../agent/domain/result.ts'
@@ -172,84 +170,6 @@ test('a position is found, and a lost one answered with the oldest log, while lo
   }
   expect(answers.length).toBeGreaterThan(10)
   expect(new Set(answers)).toEqual(new Set(['line 0', 'log-rotated-unread, line begin']))
-})
-
-type Step = 'rotate' | { readonly write: number; readonly isLine: boolean } | { readonly waitMs: number }
-
-const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
-  fc.array(
-    fc.oneof(
-      fc.record({ write: fc.nat(300), isLine: fc.boolean() }),
-      fc.constant('rotate' as const),
-      fc.record({ waitMs: fc.nat(12) }),
-    ),
-    { maxLength },
-  )
-
-/** Does what the steps say and returns what was written. */
-async function perform(log: RotatingLog, name: string, steps: readonly Step[]): Promise<string> {
-  let text = ''
-  for (const [index, act] of steps.entries()) {
-    if (act === 'rotate') log.rotate()
-    else if ('waitMs' in act) await sleep(act.waitMs)
-    else {
-      const piece = `${name} ${index} `.repeat(act.write) + (act.isLine ? '\n' : '')
-      log.write(piece)
-      text += piece
-    }
-  }
-  return text
-}
-
-test('law: bytes come once and in order, and each position leads back to its bytes', async () => {
-  await fc.assert(
-    fc.asyncProperty(steps(25), async (acts) => {
-      const path = join(folderForTest(), 'audit.log')
-      const log = new RotatingLog(path, 30)
-      const follower = new Follower(path, { pollMs: 5 })
-      const all = (await perform(log, 'up', acts)) + 'end\n'
-      log.write('end\n')
-      log.close()
-      await follower.length(all.length)
-      expect((await follower.end()).text).toBe(all)
-      expect(follower.blindSpots).toEqual([])
-
-      const logs = new Map(
-        readdirSync(dirname(path)).map((name) => {
-          const file = join(dirname(path), name)
-          return [statSync(file).ino, readFileSync(file, 'latin1')]
-        }),
-      )
-      for (const { bytes, at } of follower.chunks) {
-        const content = logs.get(at?.inode ?? 0) ?? ''
-        const [firstLine = '', ...others] = content.split('\n')
-        expect(content.slice(at?.offset).startsWith(bytes.toString('latin1'))).toBe(true)
-        expect(at?.fingerprint).toBe(others.length === 0 ? '' : sha256(firstLine))
-      }
-    }),
-    { numRuns: 40 },
-  )
-})
-
-test('law: who stops at any time and goes on where the last complete line ended has everything once', async () => {
-  await fc.assert(
-    fc.asyncProperty(steps(15), steps(10), async (up, down) => {
-      const path = join(folderForTest(), 'audit.log')
-      const log = new RotatingLog(path, 30)
-      log.write('begin\n')
-      const first = await new Follower(path, { pollMs: 5 }).length(6)
-      const written = await perform(log, 'up', up)
-      const saved = checkpoint((await first.stop()).chunks)
-      const all = 'begin\n' + written + (await perform(log, 'down', down)) + 'end\n'
-      const second = new Follower(path, { from: saved.from, startAt: 'end', pollMs: 5 })
-      log.write('end\n')
-      log.close()
-      await second.length(all.length - saved.text.length)
-      expect(saved.text + (await second.end()).text).toBe(all)
-      expect(second.blindSpots).toEqual([])
-    }),
-    { numRuns: 30 },
-  )
 })
 
 test('a position whose log was rotated away: told, and everything that is left is read', async () => {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs'
 
 /** Writes and rotates a log the way auditd does with `max_log_file_action = ROTATE`. */
 export class RotatingLog {
@@ -19,14 +19,25 @@ export class RotatingLog {
 
   rotate(): void {
     closeSync(this.#fd)
-    for (let age = this.#saved - 1; age >= 0; age--) {
-      const name = age === 0 ? this.path : `${this.path}.${age}`
-      if (existsSync(name)) renameSync(name, `${this.path}.${age + 1}`)
-    }
+    this.#age(0)
     this.#fd = openSync(this.path, 'a')
+  }
+
+  /** As logrotate does with `copytruncate`. */
+  copyAndTruncate(): void {
+    this.#age(1)
+    copyFileSync(this.path, `${this.path}.1`)
+    ftruncateSync(this.#fd)
   }
 
   close(): void {
     closeSync(this.#fd)
+  }
+
+  #age(newest: number): void {
+    for (let age = this.#saved - 1; age >= newest; age--) {
+      const name = age === 0 ? this.path : `${this.path}.${age}`
+      if (existsSync(name)) renameSync(name, `${this.path}.${age + 1}`)
+    }
   }
 }
