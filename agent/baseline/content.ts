@@ -102,7 +102,7 @@ export function writeContent(database: Database.Database, { edges, patterns }: C
 }
 
 /**
- * Sums up the tables anew: what they hold, without the edges whose window of training is not over yet. Takes about two
+ * Sums up the tables anew: what they hold, without the edges whose window of training is not over yet. Takes about five
  * seconds for a million edges.
  */
 export function sumUp(database: Database.Database): Content {

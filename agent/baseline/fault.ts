@@ -1,8 +1,7 @@
 /** Causes that somebody may remove, or that pass, by the beginning of their code in SQLite or the name of their errno. */
 const PASSING: readonly (readonly [code: RegExp, words: string])[] = [
   [/^SQLITE_FULL$|^ENOSPC$|^EDQUOT$/, 'the disk is full'],
-  // DBMOVED is no fault of the disk: somebody has put another file in the place of the database.
-  [/^SQLITE_READONLY(?!_DBMOVED)|^EROFS$/, 'the file system or the file is read-only'],
+  [/^SQLITE_READONLY|^EROFS$/, 'the file system or the file is read-only'],
   [/^SQLITE_IOERR|^EIO$/, 'the disk fails'],
   [/^SQLITE_BUSY|^SQLITE_LOCKED|^SQLITE_PROTOCOL$/, 'another program keeps the database busy'],
   [/^SQLITE_CANTOPEN|^EACCES$|^EPERM$/, 'the database cannot be opened'],

@@ -15,6 +15,8 @@ const PRIVATE_DIRECTORY = 0o700
  */
 export function safePlace(path: string): string {
   const place = makePlace(path)
+  if (statSync(place, { throwIfNoEntry: false })?.isFile() === false)
+    throw new UsageError(`cannot open the baseline ${path}: it is no file`)
   refuseOpenDirectory(path, dirname(place))
   for (const companion of COMPANIONS) refuseForeignFile(path, place + companion)
   return place

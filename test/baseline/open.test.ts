@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -11,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import { MIGRATIONS } from '../../agent/baseline/migrations.ts'
 import { openForReading } from '../../agent/baseline/open.ts'
@@ -148,11 +149,66 @@ test('a place where nothing can be made is refused in words', () => {
   )
 })
 
-test('a directory is no baseline', () => {
+test('a directory is no baseline, and neither is a device', () => {
   const path = join(folderForTest(), 'directory')
   mkdirSync(path)
-  expect(complaint(() => new Baseline(path))).toMatch(/^cannot open the baseline /)
+  expect(complaint(() => new Baseline(path))).toBe(`cannot open the baseline ${path}: it is no file`)
+  expect(complaint(() => openForReading(path))).toMatch(/^cannot open the baseline /)
+  expect(complaint(() => new Baseline('/dev/null'))).toBe('cannot open the baseline /dev/null: it is no file')
 })
+
+/** A baseline as it is when its agent was killed after so many batches of ten edges: none of them is in the file itself. */
+function killed(batches: number): string {
+  const path = join(folderForTest(), 'baseline.db')
+  written(path, 0)
+  const baseline = new Baseline(path)
+  for (let batch = 0; batch < batches; batch++) {
+    baseline.batch(() => {
+      for (let index = 0; index < 10; index++)
+        baseline.learn(
+          { kind: 'exec', from: 'proc::root:/bin/sh', to: `proc::root:/bin/${batch}-${index}` },
+          1,
+        )
+    })
+  }
+  const copy = join(folderForTest(), 'baseline.db')
+  for (const companion of ['', '-wal']) copyFileSync(path + companion, copy + companion)
+  baseline.close()
+  return copy
+}
+
+test.each([
+  ['as it was', () => undefined, 200],
+  ['cut off', (log: Buffer) => log.subarray(0, Math.floor(log.length / 2)), undefined],
+  ['damaged in its middle', (log: Buffer) => log.fill(0xa5, log.length / 2, log.length / 2 + 100), undefined],
+  ['damaged at its beginning', (log: Buffer) => log.fill(0xa5, 0, 100), 0],
+  ['of zeros', (log: Buffer) => log.fill(0), 0],
+  ['of something else', () => Buffer.from('remember the milk\n'.repeat(1000)), 0],
+])('with a write-ahead log %s, a baseline is as it was after some batch', (_, damage, edges) => {
+  const path = killed(20)
+  const damaged = damage(readFileSync(`${path}-wal`))
+  if (damaged !== undefined) writeFileSync(`${path}-wal`, damaged)
+  const baseline = new Baseline(path)
+  onTestFinished(() => baseline.close())
+  const count = baseline.countEdges()
+  expect(count % 10).toBe(0)
+  if (edges === undefined) {
+    expect(count).toBeGreaterThan(0)
+    expect(count).toBeLessThan(200)
+  } else expect(count).toBe(edges)
+})
+
+test.each([2, 100, 1000, 4096])(
+  'a baseline of which %d bytes are left is refused and left as it is',
+  (size) => {
+    const path = join(folderForTest(), 'baseline.db')
+    written(path, 100)
+    const rest = readFileSync(path).subarray(0, size)
+    writeFileSync(path, rest)
+    expect(complaint(() => new Baseline(path))).toMatch(/ is no baseline: | is damaged /)
+    expect(readFileSync(path).equals(rest)).toBe(true)
+  },
+)
 
 test('a baseline that is not there is not made by reading it', () => {
   const path = join(folderForTest(), 'baseline.db')
