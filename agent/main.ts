@@ -1,32 +1,59 @@
-import { runCli } from './cli/cli.ts'
+import { closeSync, openSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import { UsageError } from './domain/result.ts'
 
 const USAGE = 2
 const FAILED = 3
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** A program that waits for something else than its input, such as a pipe that nobody opens, ends after this long. */
-const GRACE_MS = 5000
+const GRACE_MS = 1500
 
 const words = process.argv.slice(2)
+const isRun = words[0] === 'run'
 
 /** Ends the program in order: what was read is committed. A second signal ends it at once. */
 const stop = new AbortController()
-for (const name of SIGNALS) {
-  process.once(name, () => {
-    stop.abort()
-    // Not process.exit: that waits for a read that never ends. The handler is gone, so the signal does what it always does.
-    setTimeout(() => process.kill(process.pid, name), GRACE_MS).unref()
-  })
+function end(name: NodeJS.Signals): void {
+  stop.abort()
+  setTimeout(() => {
+    // The agent has committed what it read, and only a reader that stalls may keep it. Everything else, and an agent that
+    // waits for a file, is ended by the signal, whose handler is gone: process.exit waits for a read that never ends.
+    if (isRun && !isInFile()) process.exit()
+    process.kill(process.pid, name)
+  }, GRACE_MS).unref()
+}
+
+const isInFile = (): boolean => process.getActiveResourcesInfo().some((what) => what.startsWith('FSReq'))
+
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, end)
+process.on('SIGHUP', function hangUp() {
+  // A command that can read its configuration again prevents what the signal does otherwise.
+  if (!isTerminalGone() && !stop.signal.dispatchEvent(new Event('reload', { cancelable: true }))) return
+  process.off('SIGHUP', hangUp)
+  end('SIGHUP')
+})
+
+/** A terminal that is closed sends the same signal, and nobody is left to watch for. */
+const isInteractive = [0, 1, 2].some(isatty)
+function isTerminalGone(): boolean {
+  if (!isInteractive) return false
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return false
+  } catch {
+    return true
+  }
 }
 
 // A reader that went away, such as `| head`, is no error; but whoever watches must not go on without being heard.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' && words[0] !== 'run' ? 0 : FAILED)
+  process.exit(error.code === 'EPIPE' && !isRun ? 0 : FAILED)
 })
 // Nobody is left to tell it to.
 process.stderr.on('error', () => undefined)
 
 try {
+  // Loaded when the signals are taken care of: it takes its time.
+  const { runCli } = await import('./cli/cli.ts')
   process.exitCode = await runCli(words, stop.signal)
 } catch (error) {
   if (!(error instanceof Error)) throw error

@@ -1,17 +1,6 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
-import { runLive, type Phase } from '../agent.ts'
-import { acquireLock } from '../baseline/lock.ts'
 import { type Config, loadConfig } from '../config/config.ts'
-import { DEFAULT_LOG } from '../config/places.ts'
-import { UsageError } from '../domain/result.ts'
-import { printer } from '../report/printer.ts'
-import { timeText } from '../report/text.ts'
-import { findCommand } from '../support/command.ts'
-import { loadRulesWhereNone } from '../support/kernel-rules.ts'
-import { type Log, openLog } from '../support/log.ts'
-import { standardOutput } from '../support/standard-output.ts'
 import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
-import { inMs } from './values.ts'
+import { live } from './live.ts'
 
 export const runCommand = command({
   options: (yargs) =>
@@ -52,96 +41,9 @@ export const runCommand = command({
   run: async (words, signal) => {
     const { db, log, baseline, monitor, rebase, wait } = words
     const auditd = words.auditd === undefined ? undefined : fileFromYargs(words.auditd)
-    const config = loadConfig(words.config, {
-      auditd,
-      db,
-      log,
-      baseline,
-      monitor,
-      rebase,
-      wait,
-    } as Partial<Config>)
-    await live(config, { json: words.json, onlyTrain: false }, signal)
+    const given = { auditd, db, log, baseline, monitor, rebase, wait } as Partial<Config>
+    const reread = (): Config => loadConfig(words.config, given)
+    await live(reread(), { json: words.json, onlyTrain: false, reread }, signal)
     return 0
   },
 })
-
-/** Runs the live agent with its outputs. */
-export async function live(
-  config: Config,
-  { json, onlyTrain }: { readonly json: boolean; readonly onlyTrain: boolean },
-  signal: AbortSignal,
-): Promise<void> {
-  checkAuditd(config.auditd)
-  const lock = acquireLock(config.db)
-  try {
-    await liveAlone(config, { json, onlyTrain }, signal)
-  } finally {
-    lock.release()
-  }
-}
-
-async function liveAlone(
-  config: Config,
-  { json, onlyTrain }: { readonly json: boolean; readonly onlyTrain: boolean },
-  signal: AbortSignal,
-): Promise<void> {
-  const rules = config.auditd === DEFAULT_LOG ? await loadRulesWhereNone() : undefined
-  const log = config.log === undefined ? undefined : openLog(config.log)
-  const say = teller(log)
-  if (rules !== undefined) say(rules)
-  try {
-    await runLive(
-      {
-        auditd: config.auditd,
-        db: config.db,
-        log: config.log,
-        trainingMs: inMs(config.baseline),
-        monitorMs: inMs(config.monitor),
-        rebase: config.rebase,
-        pollMs: inMs(config.wait),
-        onlyTrain,
-        emit: printer({
-          json,
-          output: standardOutput(),
-          ...(log === undefined ? {} : { log }),
-        }).print,
-        onPhase: (phase) => say(phaseText(phase)),
-      },
-      signal,
-    )
-  } finally {
-    await log?.close()
-  }
-}
-
-const teller =
-  (log: Log | undefined): ((text: string) => void) =>
-  (text) => {
-    process.stderr.write(`fullmon: ${text}\n`)
-    log?.line(text)
-  }
-
-const phaseText = (phase: Phase): string =>
-  phase.name === 'training'
-    ? `training until ${timeText(phase.untilMs)}; nothing is reported before`
-    : `monitoring: the baseline has ${phase.edges} edges`
-
-/** One sentence for each thing that a live agent cannot do without. */
-function checkAuditd(path: string): void {
-  if (path === '-') return
-  try {
-    if (existsSync(path) && !statSync(path).isFile()) throw new UsageError(`${path} is not a file`)
-    accessSync(path, constants.R_OK)
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    if (!isMissing && process.getuid?.() !== 0) {
-      throw new UsageError(`cannot read ${path}: run fullmon as root (sudo)`)
-    }
-    if (findCommand('auditd') === undefined) {
-      throw new UsageError('auditd is not installed: apt-get install auditd')
-    }
-    throw new UsageError(`there is no log at ${path}: is auditd running? See fullmon doctor`)
-  }
-}

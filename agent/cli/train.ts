@@ -2,8 +2,8 @@ import { loadConfig, type Config } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
 import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
+import { live } from './live.ts'
 import { readInto } from './replay.ts'
-import { live } from './run.ts'
 import { inMs, milliseconds } from './values.ts'
 
 const EVERYTHING = { kind: 'everything' } as const

@@ -9,17 +9,25 @@ const POLL_MS = 20
 
 /** The program as a user starts it. */
 export interface RunningAgent {
+  readonly pid: number
   /** Objects printed so far with --json. */
   readonly reports: readonly Report[]
   readonly stderr: () => string
   /** Resolves when `isThere` becomes true; rejects with all that was printed when it never does. */
   waitFor(what: string, isThere: () => boolean): Promise<void>
+  /** Sends a signal. */
+  send(signal: NodeJS.Signals): void
   /** Sends a signal and resolves with the exit code when the program has ended. */
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
-export function startAgent(words: readonly string[]): RunningAgent {
-  const child = spawn(FULLMON, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+/** @param environment is added to that of the test */
+export function startAgent(
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): RunningAgent {
+  const env = { ...process.env, ...environment }
+  const child = spawn(FULLMON, words, { stdio: ['ignore', 'pipe', 'pipe'], env })
   const reports: Report[] = []
   let rest = ''
   let stderr = ''
@@ -33,6 +41,7 @@ export function startAgent(words: readonly string[]): RunningAgent {
   })
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
   return {
+    pid: child.pid ?? 0,
     reports,
     stderr: () => stderr,
     async waitFor(what, isThere) {
@@ -45,6 +54,7 @@ export function startAgent(words: readonly string[]): RunningAgent {
         await sleep(POLL_MS)
       }
     },
+    send: (signal) => void child.kill(signal),
     end(signal) {
       child.kill(signal)
       return ended

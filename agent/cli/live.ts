@@ -1,0 +1,246 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import { type LiveOptions, type Phase, runLive } from '../agent.ts'
+import { acquireLock, type Lock } from '../baseline/lock.ts'
+import { Config } from '../config/config.ts'
+import { DEFAULT_LOG } from '../config/places.ts'
+import type { BlindReason, BlindSpot } from '../domain/report.ts'
+import { UsageError } from '../domain/result.ts'
+import { printer } from '../report/printer.ts'
+import { timeText } from '../report/text.ts'
+import { findCommand } from '../support/command.ts'
+import { loadRulesWhereNone } from '../support/kernel-rules.ts'
+import { type Log, openLog } from '../support/log.ts'
+import { type ServiceManager, serviceManager } from '../support/notify.ts'
+import { standardOutput } from '../support/standard-output.ts'
+import { inMs } from './values.ts'
+
+const STDIN = '-'
+
+interface LiveWords {
+  readonly json: boolean
+  readonly onlyTrain: boolean
+  /** Reads the configuration again; undefined for a command that SIGHUP ends. @throws UsageError when it is wrong */
+  readonly reread?: () => Config
+}
+
+/**
+ * Runs the live agent with its outputs until the signal: a session for each configuration. The event `reload` of the
+ * signal asks for the next one; a configuration that is wrong changes nothing.
+ *
+ * @throws UsageError when the first configuration cannot be run
+ */
+export async function live(config: Config, words: LiveWords, signal: AbortSignal): Promise<void> {
+  letTerminalsStall()
+  const service = serviceManager(process.env, process.pid)
+  const watchdog = keepAlive(service)
+  let session: Session | undefined = new Session(config, words, service)
+  const stop = (): void => service.tell('STOPPING=1')
+  const reload = (event: Event): void => {
+    event.preventDefault()
+    session?.reload()
+  }
+  signal.addEventListener('abort', stop)
+  if (words.reread !== undefined) signal.addEventListener('reload', reload)
+  try {
+    while (session !== undefined) session = await session.run(signal)
+  } finally {
+    clearInterval(watchdog)
+    signal.removeEventListener('reload', reload)
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** Twice as often as it is expected, as systemd advises. A loop that is stuck says nothing, and is started again. */
+function keepAlive({ watchdogMs, tell }: ServiceManager): NodeJS.Timeout | undefined {
+  return watchdogMs === undefined ? undefined : setInterval(() => tell('WATCHDOG=1'), watchdogMs / 2)
+}
+
+/** Node waits for a terminal that was stopped (Ctrl-S), and nothing else would be done meanwhile. */
+function letTerminalsStall(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    const { _handle: terminal } = stream as { readonly _handle?: { setBlocking?: (is: boolean) => unknown } }
+    if (stream.isTTY) terminal?.setBlocking?.(false)
+  }
+}
+
+/** The agent with one configuration. */
+class Session {
+  readonly #config: Config
+  readonly #words: LiveWords
+  readonly #service: ServiceManager
+  /** What ran before, to go back to when this configuration turns out to be wrong. */
+  readonly #former: Config | undefined
+  /** What is to be said of its beginning. */
+  readonly #news: string | undefined
+  readonly #status: Status
+  readonly #ended = new AbortController()
+  #next: Config | undefined
+  #log: Log | undefined
+
+  constructor(config: Config, words: LiveWords, service: ServiceManager, former?: Config, news?: string) {
+    this.#config = config
+    this.#words = words
+    this.#service = service
+    this.#former = former
+    this.#news = news
+    this.#status = new Status(service)
+  }
+
+  /**
+   * Until the signal or a new configuration.
+   * @returns the session that takes over
+   * @throws UsageError when this configuration cannot be run, and there is none to go back to
+   */
+  async run(signal: AbortSignal): Promise<Session | undefined> {
+    let lock: Lock | undefined
+    try {
+      const { auditd, db, log } = this.#config
+      if (this.#former?.auditd !== auditd) checkAuditd(auditd)
+      lock = acquireLock(db)
+      this.#log = log === undefined ? undefined : openLog(log)
+      if (this.#news !== undefined) this.#say(this.#news)
+      if (this.#former?.auditd !== auditd && auditd === DEFAULT_LOG) {
+        const rules = await loadRulesWhereNone()
+        if (rules !== undefined) this.#say(rules)
+      }
+      await runLive(this.#options(), AbortSignal.any([signal, this.#ended.signal]))
+    } catch (error) {
+      const canGoBack = error instanceof UsageError && this.#former !== undefined && !this.#status.isReady
+      if (!canGoBack) throw error
+      return this.#successor(this.#former, undefined, kept(error))
+    } finally {
+      await this.#log?.close()
+      lock?.release()
+    }
+    return this.#next === undefined || signal.aborted
+      ? undefined
+      : this.#successor(this.#next, this.#config, undefined)
+  }
+
+  /** Reads the configuration again and makes room for it, unless it is wrong or says the same. */
+  reload(): void {
+    this.#service.tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
+    try {
+      const next = this.#words.reread?.() ?? this.#config
+      const changes = changesOf(this.#next ?? this.#config, next)
+      if (changes === '') this.#say('the configuration was read again: nothing has changed')
+      else if (this.#config.auditd === STDIN)
+        // What was read of it and is not finished could not be read again.
+        this.#say(`standard input goes on as it was; a new start will have ${changes}`)
+      else {
+        this.#say(`the configuration was read again: ${changes}`)
+        this.#next = next
+        this.#ended.abort('reload')
+        return
+      }
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error
+      this.#say(kept(error))
+    }
+    this.#status.ready()
+  }
+
+  #successor(config: Config, former: Config | undefined, news: string | undefined): Session {
+    return new Session(config, this.#words, this.#service, former, news)
+  }
+
+  #options(): LiveOptions {
+    const { auditd, db, log, baseline, monitor, rebase, wait } = this.#config
+    const { print } = printer({
+      json: this.#words.json,
+      output: standardOutput(),
+      ...(this.#log === undefined ? {} : { log: this.#log }),
+    })
+    return {
+      ...{ auditd, db, log, rebase },
+      trainingMs: inMs(baseline),
+      monitorMs: inMs(monitor),
+      pollMs: inMs(wait),
+      onlyTrain: this.#words.onlyTrain,
+      emit: (report) => {
+        print(report)
+        if (report.kind === 'blind-spot') this.#status.see(report)
+      },
+      onPhase: (phase) => {
+        this.#say(phaseText(phase))
+        this.#status.enter(phaseText(phase))
+        if (!this.#status.isReady) this.#status.ready()
+      },
+    }
+  }
+
+  #say(text: string): void {
+    process.stderr.write(`fullmon: ${text}\n`)
+    this.#log?.line(text)
+  }
+}
+
+/** What the service manager shows of the agent. */
+class Status {
+  readonly #service: ServiceManager
+  readonly #ongoing = new Set<BlindReason>()
+  #phase = ''
+  isReady = false
+
+  constructor(service: ServiceManager) {
+    this.#service = service
+  }
+
+  ready(): void {
+    this.isReady = true
+    this.#service.tell('READY=1', this.#text())
+  }
+
+  enter(phase: string): void {
+    this.#phase = phase
+    if (this.isReady) this.#service.tell(this.#text())
+  }
+
+  see({ reason, isOngoing }: BlindSpot): void {
+    if (isOngoing === true) this.#ongoing.add(reason)
+    else if (!this.#ongoing.delete(reason)) return
+    this.#service.tell(this.#text())
+  }
+
+  #text(): string {
+    const blind = this.#ongoing.size === 0 ? '' : `; degraded: ${[...this.#ongoing].join(', ')}`
+    return `STATUS=${this.#phase}${blind}`
+  }
+}
+
+const kept = ({ message }: Error): string =>
+  `${message.replaceAll('\n', '; ')}; the configuration stays as it was`
+
+/** What differs, in the words of the configuration file. */
+function changesOf(config: Config, next: Config): string {
+  const keys = Object.keys(Config.shape) as (keyof Config)[]
+  return keys
+    .filter((key) => config[key] !== next[key])
+    .map((key) => `${key} is ${next[key] ?? 'not given'} (was ${config[key] ?? 'not given'})`)
+    .join(', ')
+}
+
+const phaseText = (phase: Phase): string =>
+  phase.name === 'training'
+    ? `training until ${timeText(phase.untilMs)}; nothing is reported before`
+    : `monitoring: the baseline has ${phase.edges} edges`
+
+/** One sentence for each thing that a live agent cannot do without. */
+function checkAuditd(path: string): void {
+  if (path === '-') return
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+      throw new UsageError(`${path} is not a file`)
+    accessSync(path, constants.R_OK)
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    if (!isMissing && process.getuid?.() !== 0) {
+      throw new UsageError(`cannot read ${path}: run fullmon as root (sudo)`)
+    }
+    if (findCommand('auditd') === undefined) {
+      throw new UsageError('auditd is not installed: apt-get install auditd')
+    }
+    throw new UsageError(`there is no log at ${path}: is auditd running? See fullmon doctor`)
+  }
+}
