@@ -6,22 +6,28 @@ const MAX_BYTES = 16 * 1024
 
 const STAMP = /\bmsg=audit\((\d{1,12})\.(\d{3}):/
 
-/** First line of an open regular file, its newline left off; undefined while the newline is not there yet. */
-export function firstLine(fd: number): Buffer | undefined {
+interface FirstLine {
+  /** Its newline left off. */
+  readonly line: Buffer
+  /** See `fingerprintOf`; empty while the line is not complete. */
+  readonly fingerprint: string
+}
+
+/** First line of an open regular file, or what there is of it. */
+export function firstLine(fd: number): FirstLine {
   const start = bytesAt(fd, 0, MAX_BYTES)
   const end = start.indexOf('\n')
-  if (end !== -1) return start.subarray(0, end)
-  return start.length === MAX_BYTES ? start : undefined
+  const line = end === -1 ? start : start.subarray(0, end)
+  const isComplete = end !== -1 || start.length === MAX_BYTES
+  return { line, fingerprint: isComplete ? fingerprintOf(line) : '' }
 }
 
-/** SHA-256 (hex) of a first line; empty while there is no complete one. See LogPosition. */
-export function fingerprintOf(line: Buffer | undefined): string {
-  return line === undefined ? '' : createHash('sha256').update(line).digest('hex')
-}
+/** SHA-256 (hex) of a first line. See LogPosition. */
+export const fingerprintOf = (line: Buffer): string => createHash('sha256').update(line).digest('hex')
 
 /** Stamp of the record in a line: Unix time in milliseconds; undefined when it has none. */
-export function stampOf(line: Buffer | undefined): number | undefined {
-  const match = STAMP.exec(line?.toString('latin1') ?? '')
+export function stampOf(line: Buffer): number | undefined {
+  const match = STAMP.exec(line.toString('latin1'))
   return match === null ? undefined : Number(match[1]) * 1000 + Number(match[2])
 }
 

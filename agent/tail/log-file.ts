@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, read } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Chunk, LogPosition } from '../domain/chunk.ts'
 import { UsageError } from '../domain/result.ts'
-import { bytesAt, fingerprintOf, firstLine, stampOf } from './first-line.ts'
+import { bytesAt, firstLine, stampOf } from './first-line.ts'
 import { isAbsent, statOf, unreadable } from './unreadable.ts'
 import { Watcher } from './watcher.ts'
 
@@ -30,7 +30,8 @@ export class LogFile {
   readonly #pollMs: number
   #watcher: Watcher | undefined
   #onChange: (() => void) | undefined
-  #firstLine: Buffer | undefined
+  /** Its first line; while that is not complete, what there was of it when it was looked at last. */
+  #beginning: Buffer = Buffer.alloc(0)
   #fingerprint = ''
   #offset = 0
   /** What stands before the offset. */
@@ -83,7 +84,7 @@ export class LogFile {
 
   /** Stamp of its first record, Unix time in milliseconds; undefined when there is none. */
   get firstStampMs(): number | undefined {
-    return stampOf(this.#firstLine)
+    return stampOf(this.#beginning)
   }
 
   get sizeBytes(): number {
@@ -111,13 +112,10 @@ export class LogFile {
     return fingerprint === this.#fingerprint && this.sizeBytes >= offset
   }
 
-  /** Whether this is another file with everything that was read of `original`. */
+  /** Whether this is another file with everything that is known of `original`. */
   isCopyOf(original: LogFile): boolean {
-    const mark = original.#mark
-    return (
-      this.isCopyWith(original.#position) &&
-      bytesAt(this.#fd, original.#offset - mark.length, mark.length).equals(mark)
-    )
+    const beginning = original.#beginning
+    return this.inode !== original.inode && beginning.length > 0 && original.#isWholeIn(this.#fd)
   }
 
   /** Goes on where `original` was read to. */
@@ -136,7 +134,7 @@ export class LogFile {
     const { size } = fstatSync(this.#fd)
     const seenBytes = this.#seenBytes
     this.#seenBytes = size
-    if (!this.#isAsRead(size)) return { isAnew: true, lostBytes: Math.max(0, seenBytes - this.#offset) }
+    if (!this.#isWholeIn(this.#fd)) return { isAnew: true, lostBytes: Math.max(0, seenBytes - this.#offset) }
     return size < seenBytes ? { isAnew: false, lostBytes: seenBytes - size } : undefined
   }
 
@@ -157,7 +155,8 @@ export class LogFile {
   /** Starts again with another content. */
   restart(): void {
     this.seek(0)
-    this.#firstLine = undefined
+    this.#beginning = Buffer.alloc(0)
+    this.#fingerprint = ''
     this.#identify()
   }
 
@@ -171,7 +170,7 @@ export class LogFile {
   async read(isFinal: boolean): Promise<Chunk | undefined> {
     this.#readMs = Date.now()
     this.#identify()
-    if (this.#firstLine === undefined && !isFinal) return undefined
+    if (this.#fingerprint === '' && !isFinal) return undefined
     const length = Math.min(this.unreadBytes, MAX_CHUNK_BYTES)
     if (length === 0) return undefined
     const at = this.#position
@@ -180,7 +179,7 @@ export class LogFile {
     const block = Buffer.allocUnsafe(marked + length)
     const { bytesRead } = await readAt(this.#fd, block, 0, block.length, at.offset - marked)
     const bytes = block.subarray(marked, Math.max(marked, bytesRead))
-    const known = at.offset === 0 ? (this.#firstLine ?? this.#mark) : this.#mark
+    const known = at.offset === 0 ? this.#beginning : this.#mark
     const isKnown = block.subarray(0, Math.min(known.length, bytesRead)).equals(known)
     if (bytes.length === 0 || !isKnown) return undefined
     this.#offset += bytes.length
@@ -203,22 +202,23 @@ export class LogFile {
     return { path: this.path, inode: this.inode, fingerprint: this.#fingerprint, offset: this.#offset }
   }
 
-  /** Whether everything that was read stands there still, as far as its size, its beginning and its end tell. */
-  #isAsRead(sizeBytes: number): boolean {
+  /** Whether everything that was read stands in a file, as far as its size, its beginning and its end tell. */
+  #isWholeIn(fd: number): boolean {
     const mark = this.#mark
     return (
-      sizeBytes >= this.#offset &&
-      isAt(this.#fd, 0, this.#firstLine) &&
-      isAt(this.#fd, this.#offset - mark.length, mark)
+      fstatSync(fd).size >= this.#offset &&
+      isAt(fd, 0, this.#beginning) &&
+      isAt(fd, this.#offset - mark.length, mark)
     )
   }
 
   #identify(): void {
-    if (this.#firstLine !== undefined) return
-    this.#firstLine = firstLine(this.#fd)
-    this.#fingerprint = fingerprintOf(this.#firstLine)
+    if (this.#fingerprint !== '') return
+    const { line, fingerprint } = firstLine(this.#fd)
+    this.#beginning = line
+    this.#fingerprint = fingerprint
   }
 }
 
-const isAt = (fd: number, offset: number, known: Buffer | undefined): boolean =>
-  known === undefined || bytesAt(fd, offset, known.length).equals(known)
+const isAt = (fd: number, offset: number, known: Buffer): boolean =>
+  bytesAt(fd, offset, known.length).equals(known)

@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib'
 import type { Chunk } from '../domain/chunk.ts'
 import { UsageError } from '../domain/result.ts'
 import { CommandError, outputOf } from '../support/command.ts'
-import { fingerprintOf, firstLine } from './first-line.ts'
+import { firstLine } from './first-line.ts'
 import { readStdin } from './stdin.ts'
 import { unreadable } from './unreadable.ts'
 
@@ -86,7 +86,7 @@ async function* plain(path: string, log: FileHandle): AsyncGenerator<Chunk, void
   const stat = await log.stat()
   // `replay <(zcat …)` gives a pipe, which has no way back.
   const place = stat.isFile()
-    ? { path, inode: stat.ino, fingerprint: fingerprintOf(firstLine(log.fd)) }
+    ? { path, inode: stat.ino, fingerprint: firstLine(log.fd).fingerprint }
     : undefined
   let offset = 0
   let spare = Buffer.allocUnsafe(CHUNK_BYTES)

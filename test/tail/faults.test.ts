@@ -250,6 +250,25 @@ test('a log that is copied and truncated before it was read to its end is read o
   await agent.end()
 })
 
+test('a log that is copied and truncated while its first line is waited for is read in the copy', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const log = new RotatingLog(path, 5)
+  log.write('half')
+  const agent = stepping(path)
+  const news = agent.next()
+  await sleep(5 * POLL_MS)
+  log.write(' a line\n')
+  log.copyAndTruncate()
+  log.write('two\n')
+  log.close()
+  expect([await news, await agent.next()]).toMatchObject([
+    { kind: 'blind-spot', reason: 'log-truncated' },
+    { kind: 'tamper', reason: 'log-truncated' },
+  ])
+  expect([await agent.text(), await agent.text()]).toEqual(['half a line\n', 'two\n'])
+  await agent.end()
+})
+
 test('a log that was copied and truncated while nobody read it is read on in the copy', async () => {
   const path = join(folderForTest(), 'audit.log')
   const log = new RotatingLog(path, 5)
