@@ -16,6 +16,8 @@ import { SerialWatch } from './serials.ts'
  * never the stamp.
  */
 const MOST_NEWER_RECORDS = 4096
+/** And after this many newer bytes of the log: 4,096 records may be long ones. An execve brings 4 MiB at most. */
+const MOST_NEWER_BYTES = 16 * 1024 * 1024
 /** How many newer records an event that has its end mark waits for what its call should have brought. */
 const GRACE_RECORDS = 64
 const FINISHED_SLOTS = 1 << 13
@@ -163,7 +165,9 @@ export class Assembler {
   /** One that has done its work, for the next event. */
   private spare: OpenEvent | undefined
   private records = 0
-  private nextCheck = GRACE_RECORDS
+  /** The record and the byte of the log with which somebody may have waited long enough: not before. */
+  private dueRecord = 0
+  private dueOffset = 0
   private lateRecords = 0
   private incompleteEvents = 0
   /** Finished while an older event was open, with the offset of the line that finished them. */
@@ -183,19 +187,17 @@ export class Assembler {
   add(id: EventId, record: AuditRecord, offset: number): void {
     this.records++
     this.offset = offset
-    let event = this.current
-    if (event?.id !== id) {
-      event = this.find(id) ?? this.begin(id, record, offset)
-      if (event === undefined) return
+    const event = this.current?.id === id ? this.current : (this.find(id) ?? this.begin(id, record, offset))
+    if (event !== undefined) {
       this.current = event
+      this.take(event, record)
     }
-    this.take(event, record)
-    if (this.records >= this.nextCheck) this.check()
+    if (this.records >= this.dueRecord || offset >= this.dueOffset) this.check()
   }
 
   /** Finishes every open event: for the end of the log, and for a live log on which nothing arrives any more. */
   flush(): void {
-    this.giveUpOld(0)
+    this.giveUpOld(0, 0)
   }
 
   get hasOpenEvents(): boolean {
@@ -343,17 +345,23 @@ export class Assembler {
   private waitALittle(open: OpenEvent): void {
     if (open.isEnding) return
     open.isEnding = true
-    this.ending.push({ open, until: this.records + GRACE_RECORDS })
+    const until = this.records + GRACE_RECORDS
+    this.ending.push({ open, until })
+    this.dueRecord = Math.min(this.dueRecord, until)
   }
 
   private hasWholeArgv({ execve }: OpenEvent): boolean {
     return !joinArgv(execve, this.options.decodeHex).truncated
   }
 
+  /** Counts from the beginning of each event only, so that it makes no difference where reading began. */
   private check(): void {
-    this.nextCheck = this.records + GRACE_RECORDS
     for (const { open, until } of [...this.ending]) if (until <= this.records) this.stopWaiting(open)
-    this.giveUpOld(MOST_NEWER_RECORDS)
+    this.giveUpOld(MOST_NEWER_RECORDS, MOST_NEWER_BYTES)
+    const [oldest = this.current] = this.parked.values()
+    const until = this.ending[0]?.until ?? Number.POSITIVE_INFINITY
+    this.dueRecord = Math.min(until, (oldest?.since ?? this.records) + MOST_NEWER_RECORDS)
+    this.dueOffset = (oldest?.offset ?? this.offset) + MOST_NEWER_BYTES
   }
 
   /** What has its end mark, or all PATH records that io_uring announced, is finished. The rest has longer, but holds nobody up. */
@@ -367,18 +375,19 @@ export class Assembler {
     this.release()
   }
 
-  private giveUpOld(newerRecords: number): void {
-    const oldest = this.records - newerRecords
+  private giveUpOld(newerRecords: number, newerBytes: number): void {
+    const isOld = ({ since, offset }: OpenEvent): boolean =>
+      since <= this.records - newerRecords || offset <= this.offset - newerBytes
     // By now every event has been passed that was finished while one was open at the restart.
     if (this.records > 2 * MOST_NEWER_RECORDS) this.skipped.clear()
     for (const open of this.parked.values()) {
-      if (open.since > oldest) {
+      if (!isOld(open)) {
         if (this.finishedLately.length > 2 * MOST_NEWER_RECORDS) this.forgetFinishedBefore(open.offset)
         return
       }
       this.finish(open)
     }
-    if (this.current !== undefined && this.current.since <= oldest) this.finish(this.current)
+    if (this.current !== undefined && isOld(this.current)) this.finish(this.current)
   }
 
   private forgetFinishedBefore(offset: number): void {

@@ -60,6 +60,8 @@ const OBJ_PID = new Layout(['opid', 'oauid', 'ouid', 'oses', 'obj', 'ocomm'])
 const OPENAT2 = new Layout(['oflag'])
 
 const MOST_FIELDS = 31
+/** `node=` and the name of a machine, which has 255 characters at most in the DNS, and 64 as the name of a host. */
+const LONGEST_NODE = 'node='.length + 255
 /** auditd writes the number where it has no name. Anything else is two lines torn into one. */
 const TYPE_NAME = /^(?:[A-Z0-9_]+|UNKNOWN\[\d+\])$/
 /** Other records whose bodies mean something: to the graph, or as signs of tampering. */
@@ -202,9 +204,9 @@ export class RecordReader {
   }
 
   private other(name: string, body: number, end: number): OtherRecord {
-    const words = this.bytes.indexOf(WORDS_OF_USER_SPACE, body)
-    const mayBeTorn = (words < 0 || words >= end) && (name !== 'PROCTITLE' || end - body > LONGEST_TITLE)
-    if (mayBeTorn) this.untorn(body, end)
+    if (name !== 'PROCTITLE' || end - body > LONGEST_TITLE) this.untorn(body, end)
+    // What user space says may look like anything. Asked last: a search for what is not there goes to the end of the chunk.
+    if (this.tear >= 0 && this.bytes.subarray(body, end).includes(WORDS_OF_USER_SPACE)) this.tear = NO_TEAR
     const isWanted = this.keepsBodies || BODIES.has(name)
     const last = this.tear >= 0 ? this.tear : end
     const text = isWanted ? this.bytes.toString('latin1', this.skipSpaces(body, last), last) : undefined
@@ -220,7 +222,8 @@ export class RecordReader {
     if (!TYPE.standsAt(words, at)) {
       if (!standsAt(bytes, at, 'node=')) return false
       const nodeEnd = bytes.indexOf(SPACE, at)
-      if (nodeEnd < 0 || nodeEnd >= end || !TYPE.standsAt(words, nodeEnd + 1)) return false
+      if (nodeEnd < 0 || nodeEnd >= end || nodeEnd - at > LONGEST_NODE) return false
+      if (!TYPE.standsAt(words, nodeEnd + 1)) return false
       node = this.texts.latin1(bytes, at + 5, nodeEnd)
       at = nodeEnd + 1
     }

@@ -248,6 +248,34 @@ describe('an event is finished', () => {
       expect(events.find(({ id }) => id.serial === 1)).toMatchObject({ saddr: '0100', id: { timeMs } })
     }
   })
+
+  test('after 16 MiB of newer records, when these are long', () => {
+    const { events, core } = push(line('SYSCALL', 1, syscall('unlink', { items: 2 })))
+    const lineBytes = 8192
+    const feed = (first: number, count: number): void => {
+      for (let serial = first; serial < first + count; serial++) {
+        const text = line('USER_CMD', serial, `msg='${'x'.repeat(8000)}'`)
+        core.push(Buffer.from(`${text.slice(0, -2).padEnd(lineBytes - 1, 'x')}\n`))
+      }
+    }
+    feed(2, 2000)
+    expect(serialsOf(events)).not.toContain(1)
+    feed(2002, 100)
+    expect(serialsOf(events)).toContain(1)
+    expect(core.losses).toEqual({ ...NOTHING_LOST, incompleteEvents: 1 })
+  })
+
+  test('with the same record, wherever reading began', () => {
+    const numbered = (from: number, count: number): string =>
+      Array.from({ length: count }, (_, index) => line('USER_CMD', from + index)).join('')
+    const accept = event(1000, [['SYSCALL', syscall('accept')]])
+    for (let before = 0; before <= 2 * 64; before++) {
+      const { events, core } = push(numbered(1, before) + accept + numbered(2000, 63))
+      expect(serialsOf(events)).not.toContain(1000)
+      core.push(Buffer.from(numbered(2063, 1)))
+      expect(serialsOf(events)).toContain(1000)
+    }
+  })
 })
 
 const withSerial = ([type, body]: readonly [string, string]): [string, number, string] => [type, 1, body]

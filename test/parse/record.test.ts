@@ -70,6 +70,7 @@ describe('header', () => {
     ['no type', `type= ${STAMP}`],
     ['a node alone', 'node=web-01'],
     ['a node without a record', 'node=web-01 hello'],
+    ['a node with a name longer than names of machines are', `node=${'n'.repeat(256)} type=EOE ${STAMP}`],
     ['no msg', 'type=EOE audit(1.000:1): '],
     ['an open parenthesis', 'type=EOE msg=audit(1795210797.987:6'],
     ['something else behind the stamp', 'type=EOE msg=audit(1795210797.987:6)x'],
@@ -89,6 +90,11 @@ describe('header', () => {
     ['an UNKNOWN that never ends', `type=UNKNOWN[1334 ${STAMP}`],
   ])('%s is no record', (_, line) => {
     expect(read(line)).toBeUndefined()
+  })
+
+  test('has the longest name that a machine can have', () => {
+    const node = 'n'.repeat(255)
+    expect(read(`node=${node} type=EOE ${STAMP}`)?.id.node).toBe(node)
   })
 
   test('nothing makes it throw', () => {
