@@ -5,6 +5,7 @@ import { loadConfig } from '../config/config.ts'
 import { EDGE_KINDS } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import { timeText } from '../report/text.ts'
+import { commandAuthor } from './author.ts'
 import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
 const ACTIONS = ['show', 'stats', 'export', 'import'] as const
@@ -78,7 +79,11 @@ function importFile(db: string, file: string | undefined, json: boolean): void {
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`)
   }
-  const edges = importBaseline(db, text.split('\n'), file)
+  const { edges, isSealed } = importBaseline(db, text.split('\n'), { source: file, author: commandAuthor() })
+  if (!isSealed)
+    process.stderr.write(
+      `fullmon: ${file} was exported by an older fullmon: nothing in it tells whether it is whole\n`,
+    )
   process.stdout.write(
     json ? `${JSON.stringify({ kind: 'import', edges })}\n` : `${edges} edges merged into ${db}\n`,
   )

@@ -1,103 +1,183 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { statSync } from 'node:fs'
+import Database from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import { edgesIn, exportBaseline, importBaseline } from '../../agent/baseline/transfer.ts'
+import { verifyBaseline } from '../../agent/baseline/verify.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
-import { PathPatterns, printedPattern } from '../../agent/graph/patterns.ts'
+import { PathPatterns } from '../../agent/graph/patterns.ts'
 import { folderForTest } from '../support/folder.ts'
 import { complaint } from '../support/complaint.ts'
 
+const ROOT = join(import.meta.dirname, '../..')
 const DAY_MS = 86_400_000
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
 const DASH = 'proc::root:/usr/bin/dash'
 const exec = (to: string): Edge => ({ kind: 'exec', from: DASH, to: `proc::root:/usr/bin/${to}` })
-const create = (path: string): Edge => ({ kind: 'create', from: DASH, to: `file:create:${path}` })
 
 const HEADER = '{"kind":"baseline","format":1}'
+const SEALED_HEADER = '{"kind":"baseline","format":2}'
 const EDGE =
   '{"kind":"edge","edge":{"kind":"exec","from":"proc::a:/a","to":"proc::a:/b"},"firstMs":1,"lastMs":2,"sightings":3,"days":1}'
 const PATTERN =
   '{"kind":"pattern","process":"proc::a:/a","action":"create","path":"/q/\\\\d+","pattern":"^x/q/\\\\d+$","examples":[],"learnedMs":1}'
 const TRAINING = '{"kind":"training","fromMs":1,"toMs":2,"plannedMs":null,"finished":true}'
+/** What the program before this one exported: trainings, a pattern and edges. */
+const RELEASED = readFileSync(join(ROOT, 'test/fixtures/baselines/schema-1.jsonl'), 'utf8')
+  .trimEnd()
+  .split('\n')
+
+const ME = { source: 'f', author: 'alice' }
 
 const newPath = (): string => join(folderForTest(), 'baseline.db')
 const exported = (path: string): string[] => [...exportBaseline(path)]
+const kindOf = (line: string): string => (JSON.parse(line) as { kind: string }).kind
+
+const edgeLine = (edge: Edge, firstMs: number, lastMs: number, sightings: number, days: number): string =>
+  JSON.stringify({ kind: 'edge', edge, firstMs, lastMs, sightings, days })
+
+/** The lines with the end that belongs to them. */
+function sealed(lines: readonly string[]): string[] {
+  const text = lines.map((line) => `${line}\n`).join('')
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return [...lines, JSON.stringify({ kind: 'end', lines: lines.length, sha256 })]
+}
 
 /** A baseline with some of everything. */
 function full(path: string): void {
-  const baseline = new Baseline(path)
-  const patterns = new PathPatterns()
-  baseline.batch(() => {
-    baseline.beginTraining(NOON_MS, 3_600_000)
-    for (const day of [0, 1, 3]) baseline.learn(exec('ls'), NOON_MS + day * DAY_MS)
-    baseline.learn({ kind: 'connect', from: DASH, to: 'host:[2001:db8::1]:443' }, NOON_MS)
-    baseline.learn(create('/odd \\"name"\\é😀\\\\x0a'), NOON_MS)
-    for (const file of ['/tmp/x.aB3xYz/1', '/tmp/x.aB3xYz/2', '/tmp/x.aB3xYz/3']) {
-      baseline.learn(create(file), NOON_MS)
-      const pattern = patterns.learn(DASH, 'create', file)
-      if (pattern === undefined) continue
-      const regex = new RegExp(`^${pattern.path}$`)
-      baseline.addPattern({ ...pattern, printed: printedPattern(pattern), learnedMs: NOON_MS }, (path) =>
-        regex.test(path),
-      )
-    }
-    baseline.extendTraining(NOON_MS + 3_600_000, true)
-  })
-  baseline.close()
+  const odd = { kind: 'create', from: DASH, to: 'file:create:/odd \\"name"\\é😀\\\\x0a' } as const
+  const far = { kind: 'connect', from: DASH, to: 'host:[2001:db8::1]:443' } as const
+  const lines = [
+    ...RELEASED,
+    edgeLine(exec('ls'), NOON_MS, NOON_MS + 3 * DAY_MS, 3, 3),
+    edgeLine(far, NOON_MS, NOON_MS, 1, 1),
+    edgeLine(odd, NOON_MS, NOON_MS, 1, 1),
+  ]
+  importBaseline(path, lines, ME)
 }
 
 test('what was exported, imported and exported again is the same, byte for byte', () => {
   const one = newPath()
   full(one)
   const lines = exported(one)
-  expect(lines.map((line) => (JSON.parse(line) as { kind: string }).kind)).toEqual([
-    ...['baseline', 'training', 'pattern'],
-    ...['edge', 'edge', 'edge', 'edge'],
-  ])
+  expect([...new Set(lines.map(kindOf))]).toEqual(['baseline', 'training', 'pattern', 'edge', 'end'])
   const other = newPath()
-  expect(importBaseline(other, lines, 'host.jsonl')).toBe(4)
+  expect(importBaseline(other, lines, ME)).toEqual({ edges: 78, isSealed: true })
   expect(exported(other)).toEqual(lines)
+})
+
+test('an export ends with what tells whether all of it is there', () => {
+  const path = newPath()
+  full(path)
+  const lines = exported(path)
+  expect(lines[0]).toBe(SEALED_HEADER)
+  expect(lines).toEqual(sealed(lines.slice(0, -1)))
+})
+
+test('what an older program exported is read, and known as that', () => {
+  const path = newPath()
+  expect(importBaseline(path, RELEASED, ME)).toEqual({ edges: 75, isSealed: false })
+  expect(exported(path).slice(1, -1)).toEqual(RELEASED.slice(1))
 })
 
 test('what was imported is normal, and its patterns apply', () => {
   const one = newPath()
   full(one)
   const other = newPath()
-  importBaseline(other, exported(one), 'host.jsonl')
+  importBaseline(other, exported(one), ME)
   const baseline = new Baseline(other)
   onTestFinished(() => baseline.close())
   expect(baseline.trainings().at(-1)?.finished).toBe(true)
   expect(baseline.find(exec('ls'))).toBeDefined()
   const patterns = new PathPatterns(baseline.patterns())
-  const to = patterns.nameOf(DASH, 'create', '/tmp/x.aB3xYz/4711')
-  expect(baseline.find({ kind: 'create', from: DASH, to })).toBeDefined()
+  const cp = 'proc::root:/usr/bin/cp'
+  const to = patterns.nameOf(cp, 'create', '/srv/shop/cache/2026-12-24.csv')
+  expect(baseline.find({ kind: 'create', from: cp, to })).toBeDefined()
 })
 
 test('the order in which a baseline learned does not show in its export', () => {
-  const edges = [exec('ls'), create('/b'), exec('cat'), create('/a')]
+  const edges = ['ls', 'b', 'cat', 'a'].map((name) => edgeLine(exec(name), NOON_MS, NOON_MS, 1, 1))
   const texts = [edges, [...edges].reverse()].map((order) => {
     const path = newPath()
-    const baseline = new Baseline(path)
-    for (const edge of order) baseline.batch(() => baseline.learn(edge, NOON_MS))
-    baseline.close()
+    for (const edge of order) importBaseline(path, [HEADER, edge], ME)
     return exported(path)
   })
   expect(texts[0]).toEqual(texts[1])
 })
 
+test('what waits for the end of its window is not exported', () => {
+  const path = newPath()
+  importBaseline(path, [HEADER, EDGE], ME)
+  const database = new Database(path)
+  database.exec('INSERT INTO fresh SELECT from_id, to_id, kind FROM edges')
+  database.close()
+  expect(exported(path).map(kindOf)).toEqual(['baseline', 'end'])
+  expect([...edgesIn(path)]).toHaveLength(1)
+})
+
+test('an import is a row of the journal, which vouches for what came with it', () => {
+  const path = newPath()
+  full(path)
+  importBaseline(path, [HEADER, EDGE, edgeLine(exec('ls'), NOON_MS, NOON_MS, 1, 1)], {
+    source: 'host.jsonl',
+    author: 'root (sudo by alice)',
+  })
+  const database = new Database(path, { readonly: true })
+  onTestFinished(() => void database.close())
+  expect(database.prepare('SELECT id, action, author, detail FROM journal').all().slice(1)).toEqual([
+    {
+      id: 2,
+      action: 'import',
+      author: 'root (sudo by alice)',
+      detail: '{"source":"host.jsonl","edges":2,"patterns":0,"added":1}',
+    },
+  ])
+  expect(verifyBaseline(path, []).problem).toBeUndefined()
+})
+
+test('what is imported need not wait for the end of a window any more', () => {
+  const path = newPath()
+  importBaseline(path, [HEADER, EDGE], ME)
+  const database = new Database(path)
+  // As an agent does it in its training.
+  database.exec(`
+    INSERT INTO trainings (from_ms, to_ms) VALUES (1, 2);
+    INSERT INTO nodes (id, name) VALUES (7, 'proc::a:/c');
+    INSERT INTO edges VALUES (1, 7, 'exec', 1, 2, 3, 1);
+    INSERT INTO fresh VALUES (1, 7, 'exec')`)
+  expect(verifyBaseline(path, []).problem).toBeUndefined()
+  importBaseline(path, [HEADER, EDGE.replace('/b', '/c')], ME)
+  expect(database.prepare('SELECT * FROM fresh').all()).toEqual([])
+  expect(verifyBaseline(path, []).problem).toBeUndefined()
+  database.close()
+})
+
+test('into a baseline that somebody has changed nothing is imported', () => {
+  const path = newPath()
+  full(path)
+  const database = new Database(path)
+  database.exec("UPDATE nodes SET name = 'proc::root:/tmp/evil' WHERE name = 'proc::root:/usr/bin/ls'")
+  database.close()
+  const before = exported(path)
+  expect(complaint(() => importBaseline(path, [HEADER, EDGE], ME))).toBe(
+    `nothing is imported into ${path}, which fullmon verify refuses: other edges than journal row 1 vouches for`,
+  )
+  expect(exported(path)).toEqual(before)
+})
+
 test('import merges: times widen, sightings add up, days of the same day count once', () => {
   const path = newPath()
-  const baseline = new Baseline(path)
-  baseline.batch(() => baseline.learn(exec('ls'), NOON_MS))
-  baseline.close()
-  const line = (firstMs: number, lastMs: number, sightings: number, days: number): string =>
-    JSON.stringify({ kind: 'edge', edge: exec('ls'), firstMs, lastMs, sightings, days })
-  importBaseline(path, [HEADER, line(NOON_MS - DAY_MS, NOON_MS - DAY_MS, 4, 1)], 'a')
+  const line = (...stats: readonly [number, number, number, number]): string => edgeLine(exec('ls'), ...stats)
+  importBaseline(path, [HEADER, line(NOON_MS, NOON_MS, 1, 1)], ME)
+  importBaseline(path, [HEADER, line(NOON_MS - DAY_MS, NOON_MS - DAY_MS, 4, 1)], ME)
   expect([...edgesIn(path)]).toMatchObject([
     { firstMs: NOON_MS - DAY_MS, lastMs: NOON_MS, sightings: 5, days: 2 },
   ])
-  importBaseline(path, [HEADER, line(NOON_MS, NOON_MS + DAY_MS, 7, 2)], 'b')
+  importBaseline(path, [HEADER, line(NOON_MS, NOON_MS + DAY_MS, 7, 2)], ME)
   expect([...edgesIn(path)]).toMatchObject([{ lastMs: NOON_MS + DAY_MS, sightings: 12, days: 3 }])
 })
 
@@ -105,7 +185,7 @@ test('half a training that is imported does not untrain a trained baseline', () 
   const path = newPath()
   full(path)
   const half = '{"kind":"training","fromMs":1,"toMs":2,"plannedMs":9,"finished":false}'
-  importBaseline(path, [HEADER, half], 'half')
+  importBaseline(path, [HEADER, half], ME)
   const baseline = new Baseline(path)
   onTestFinished(() => baseline.close())
   expect(baseline.trainings().at(-1)?.finished).toBe(true)
@@ -113,10 +193,11 @@ test('half a training that is imported does not untrain a trained baseline', () 
 
 test('an export is one moment, although an agent writes while it is read', () => {
   const path = newPath()
+  const edges = ['a', 'b', 'c', 'd'].map(exec)
+  importBaseline(path, [HEADER, ...edges.map((edge) => edgeLine(edge, NOON_MS, NOON_MS, 1, 1))], ME)
   const agent = new Baseline(path)
   onTestFinished(() => agent.close())
-  const edges = ['a', 'b', 'c', 'd'].map(exec)
-  let seen = 0
+  let seen = 1
   /** As often as every edge was seen, so many milliseconds the training has lasted. */
   const seeAll = (): void =>
     agent.batch(() => {
@@ -135,6 +216,54 @@ test('an export is one moment, although an agent writes while it is read', () =>
   expect(moments).toHaveLength(1 + edges.length)
   expect(new Set(moments).size).toBe(1)
 })
+
+/** Sees every edge once more in each batch, as fast as it can, until it is killed. */
+const WRITER = `
+  const { Baseline } = await import('${ROOT}/agent/baseline/baseline.ts')
+  const baseline = new Baseline(process.argv[2])
+  const edges = JSON.parse(process.argv[3])
+  const seeAll = () => baseline.batch(() => edges.forEach((edge) => baseline.learn(edge, ${NOON_MS})))
+  seeAll()
+  console.log('writing')
+  for (;;) seeAll()`
+
+test(
+  'nor is it torn when another process writes, and is killed at any moment',
+  { timeout: 60_000 },
+  async () => {
+    const path = newPath()
+    const edges = Array.from({ length: 200 }, (_, index) => exec(`program${index}`))
+    importBaseline(path, [HEADER, ...edges.map((edge) => edgeLine(edge, NOON_MS, NOON_MS, 1, 1))], ME)
+    const program = join(folderForTest(), 'write.mjs')
+    writeFileSync(program, WRITER)
+    const moments = new Set<number>()
+    for (let round = 0; round < 5; round++) {
+      const writer = spawn(process.execPath, [program, path, JSON.stringify(edges)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const ended = once(writer, 'exit')
+      onTestFinished(() => {
+        writer.kill('SIGKILL')
+      })
+      await once(writer.stdout, 'data')
+      for (let read = 0; read < 10; read++) {
+        const lines = exported(path)
+        expect(importBaseline(newPath(), lines, ME)).toEqual({ edges: edges.length, isSealed: true })
+        const seen = new Set(
+          lines
+            .filter((line) => kindOf(line) === 'edge')
+            .map((line) => (JSON.parse(line) as { sightings: number }).sightings),
+        )
+        expect(seen.size).toBe(1)
+        for (const sightings of seen) moments.add(sightings)
+      }
+      writer.kill('SIGKILL')
+      await ended
+    }
+    // It did write in between.
+    expect(moments.size).toBeGreaterThan(5)
+  },
+)
 
 test('an export that is not read to its end leaves nothing open', () => {
   const path = newPath()
@@ -157,7 +286,31 @@ test.each([
   ['no header after a blank line', ['', EDGE], /^f:2: this is no exported baseline$/],
   ['another JSON file', ['[1,2]'], /^f:1: this is no exported baseline$/],
   ['a text', ['remember the milk'], /^f:1: this is no exported baseline$/],
-  ['a newer format', ['{"kind":"baseline","format":2}'], /^f:1: /],
+  ['a newer format', ['{"kind":"baseline","format":3}'], /^f:1: /],
+  ['an export that was cut off', [SEALED_HEADER, EDGE], /^f was cut off: it has no line of kind "end"$/],
+  [
+    'an export without a line in its middle',
+    [SEALED_HEADER, ...sealed([SEALED_HEADER, TRAINING, EDGE]).slice(2)],
+    /^f:3: 3 lines were exported before this one, 2 are there: the file was changed$/,
+  ],
+  [
+    'an export with another line',
+    [SEALED_HEADER, EDGE, ...sealed([SEALED_HEADER, EDGE]).slice(1)],
+    /^f:4: 2 lines were exported before this one, 3 are there: the file was changed$/,
+  ],
+  [
+    'an export with a changed line',
+    [
+      SEALED_HEADER,
+      ...sealed([SEALED_HEADER, EDGE])
+        .slice(1)
+        .map((line) => line.replace('/b"', '/c"')),
+    ],
+    /^f:3: the lines before this one are not those that were exported: their SHA-256 differs$/,
+  ],
+  ['two exports in one', [...sealed([SEALED_HEADER]), SEALED_HEADER], /^f:3: this stands behind its end$/],
+  ['an end that is none', [SEALED_HEADER, '{"kind":"end","lines":1,"sha256":"x"}'], /^f:2: .*sha256/],
+  ['half of a character', [HEADER, EDGE.replace('/b"', '/\\ud800"')], /^f:2: .*no name of a node/],
   ['a line that was cut off', [HEADER, EDGE, EDGE.slice(0, 40)], /^f:3: /],
   ['an unknown kind', [HEADER, '{"kind":"host"}'], /^f:2: /],
   ['an unknown key', [HEADER, EDGE.replace('"days"', '"weeks":1,"days"')], /^f:2: .*weeks/],
@@ -204,17 +357,20 @@ test.each([
   const path = newPath()
   full(path)
   const before = exported(path)
-  expect(complaint(() => importBaseline(path, lines, 'f'))).toMatch(expected)
+  expect(complaint(() => importBaseline(path, lines, ME))).toMatch(expected)
   // The right lines before the wrong one have not been taken either.
   expect(exported(path)).toEqual(before)
   const missing = newPath()
-  expect(complaint(() => importBaseline(missing, lines, 'f'))).toMatch(expected)
+  expect(complaint(() => importBaseline(missing, lines, ME))).toMatch(expected)
   expect(statSync(missing, { throwIfNoEntry: false })).toBeUndefined()
 })
 
 test('the lines that the refused ones were made of are right', () => {
   const path = newPath()
-  expect(importBaseline(path, ['', HEADER, TRAINING, PATTERN, EDGE, '', EDGE], 'f')).toBe(2)
+  expect(importBaseline(path, ['', HEADER, TRAINING, PATTERN, EDGE, '', EDGE], ME)).toEqual({
+    edges: 2,
+    isSealed: false,
+  })
   expect([...edgesIn(path)]).toEqual([
     { kind: 'exec', from: 'proc::a:/a', to: 'proc::a:/b', firstMs: 1, lastMs: 2, sightings: 6, days: 1 },
   ])
