@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import { EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
+import type { Coverage } from '../domain/report.ts'
 import { openForReading } from './open.ts'
 
 /** Where a live agent stands in one of its logs. */
@@ -36,6 +37,10 @@ export interface BaselineStatus {
   readonly findings: { readonly reported: number; readonly merged: number; readonly waiting: number }
   readonly lastReportMs: number | undefined
   readonly logs: readonly LogProgress[]
+  /** How well the last agent saw when it told so last; undefined when none ever did. */
+  readonly coverage: Coverage | undefined
+  /** Whether that agent watched the kernel's audit. */
+  readonly isKernelWatched: boolean
 }
 
 /**
@@ -73,7 +78,17 @@ function readStatus(database: Database.Database): BaselineStatus {
         'SELECT log, path, inode, fingerprint, offset, clock_ms AS clockMs FROM checkpoints ORDER BY log',
       )
       .all(),
+    coverage: stateOf(database, '') as Coverage | undefined,
+    isKernelWatched: stateOf(database, 'kernel') !== undefined,
   }
+}
+
+/** What the agent has put under this key of its coverage. */
+function stateOf(database: Database.Database, key: '' | 'kernel'): unknown {
+  const row = database
+    .prepare<[string], { value: string }>(`SELECT value FROM state WHERE kind = 'coverage' AND key = ?`)
+    .get(key)
+  return row === undefined ? undefined : JSON.parse(row.value)
 }
 
 function phaseOf(trainings: readonly TrainingRow[]): BaselineStatus['phase'] {

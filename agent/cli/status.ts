@@ -1,13 +1,17 @@
 import { statSync } from 'node:fs'
+import { holderOf } from '../baseline/lock.ts'
 import { type BaselineStatus, type LogProgress, statusOf } from '../baseline/status.ts'
 import { loadConfig } from '../config/config.ts'
+import type { BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
-import { timeText } from '../report/text.ts'
+import { textOf, timeText } from '../report/text.ts'
 import { openAt, savedLogsOf } from '../tail/rotation.ts'
 import { isAbsent, unreadable } from '../tail/unreadable.ts'
 import { CONFIG_OPTION, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
-const UNTRAINED = 1
+const UNTRAINED_OR_DEGRADED = 1
+/** Of what was not seen lately, what a person reads. */
+const MOST_RECENT = 5
 /** Nothing is polled here; openAt wants it for whoever reads on. */
 const POLL_MS = 1000
 
@@ -20,15 +24,44 @@ export const statusCommand = command({
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 status', 'also while the agent runs')
-      .example('sudo $0 status --json', 'exit code 1: there is no trained baseline'),
+      .example(
+        'sudo $0 status --json',
+        'exit code 1: no trained baseline, or the agent does not see everything',
+      ),
   run: (words) => {
     const { db } = loadConfig(words.config, words.db === undefined ? {} : { db: words.db })
     const status = isThere(db) ? statusOf(db) : undefined
-    const text = words.json ? JSON.stringify(jsonOf(db, status)) : textOf(db, status)
+    const coverage = coverageOf(status, holderOf(db)?.pid)
+    const text = words.json ? JSON.stringify(jsonOf(db, status, coverage)) : statusText(db, status, coverage)
     process.stdout.write(`${text}\n`)
-    return Promise.resolve(status?.phase === 'trained' ? 0 : UNTRAINED)
+    const isGood = status?.phase === 'trained' && coverage.state !== 'degraded'
+    return Promise.resolve(isGood ? 0 : UNTRAINED_OR_DEGRADED)
   },
 })
+
+/** How well the agent sees. */
+interface SeenCoverage {
+  /** `unknown` when no agent runs, or it has not told yet. */
+  readonly state: 'complete' | 'degraded' | 'unknown'
+  /** Since when it is so, as far as that is known; of `unknown`, when an agent told last. Unix time in milliseconds. */
+  readonly sinceMs: number | undefined
+  /** Of the agent that runs. */
+  readonly pid: number | undefined
+  readonly kernel: 'watched' | 'unknown'
+  readonly ongoing: readonly BlindSpot[]
+  readonly recent: readonly BlindSpot[]
+}
+
+function coverageOf(status: BaselineStatus | undefined, pid: number | undefined): SeenCoverage {
+  const { ongoing = [], recent = [], timeMs } = status?.coverage ?? {}
+  const isKnown = pid !== undefined && timeMs !== undefined
+  const kernel = isKnown && status?.isKernelWatched === true ? 'watched' : 'unknown'
+  const seen = { pid, kernel, ongoing, recent } as const
+  if (!isKnown) return { ...seen, state: 'unknown', sinceMs: timeMs }
+  return ongoing.length > 0
+    ? { ...seen, state: 'degraded', sinceMs: Math.min(...ongoing.map(({ fromMs }) => fromMs)) }
+    : { ...seen, state: 'complete', sinceMs: recent.at(-1)?.toMs }
+}
 
 function isThere(db: string): boolean {
   try {
@@ -41,7 +74,7 @@ function isThere(db: string): boolean {
 }
 
 /** Undefined becomes null, so that every object has the same keys; without a baseline there are none to have. */
-function jsonOf(db: string, status: BaselineStatus | undefined): object {
+function jsonOf(db: string, status: BaselineStatus | undefined, coverage: SeenCoverage): object {
   if (status === undefined) return { kind: 'status', db, phase: 'absent' }
   const { phase, training, edges, nodes, patterns, findings, lastReportMs, logs } = status
   return {
@@ -54,14 +87,17 @@ function jsonOf(db: string, status: BaselineStatus | undefined): object {
     patterns,
     findings,
     lastReportMs: lastReportMs ?? null,
+    coverage: { ...coverage, sinceMs: coverage.sinceMs ?? null, pid: coverage.pid ?? null },
     logs: logs.map((progress) => {
       const { log, path, offset, clockMs } = progress
-      return { log, path, offset, behindBytes: bytesBehind(progress) ?? null, clockMs }
+      const behindBytes = bytesBehind(progress)
+      const behindMs = behindBytes === undefined ? null : msBehind(progress, behindBytes)
+      return { log, path, offset, behindBytes: behindBytes ?? null, behindMs, clockMs }
     }),
   }
 }
 
-function textOf(db: string, status: BaselineStatus | undefined): string {
+function statusText(db: string, status: BaselineStatus | undefined, coverage: SeenCoverage): string {
   if (status === undefined) return `${label('baseline')}there is none at ${db}: train one with fullmon train`
   const { edges, nodes, patterns, findings, lastReportMs, logs } = status
   const kinds = Object.entries(edges).filter(([, count]) => count > 0)
@@ -75,8 +111,20 @@ function textOf(db: string, status: BaselineStatus | undefined): string {
     label('findings') +
       `${findings.reported} reported, ${findings.merged} of them merged; ${findings.waiting} waiting`,
     label('last report') + (lastReportMs === undefined ? 'never' : timeText(lastReportMs)),
+    label('coverage') + coverageText(coverage),
+    ...[...coverage.ongoing, ...coverage.recent.slice(-MOST_RECENT)].map((spot) => label('') + textOf(spot)),
     ...logs.map((progress) => label('log') + progressText(progress)),
   ].join('\n')
+}
+
+function coverageText({ state, sinceMs, pid, kernel }: SeenCoverage): string {
+  if (pid === undefined) {
+    const last = sinceMs === undefined ? '' : `; what was known at ${timeText(sinceMs)} follows`
+    return `unknown: no agent is running${last}`
+  }
+  if (state === 'unknown') return `unknown: the agent (pid ${pid}) has not told yet`
+  const since = sinceMs === undefined ? '' : ` since ${timeText(sinceMs)}`
+  return `${state}${since}${kernel === 'watched' ? '' : "; the kernel's audit is not watched"}`
 }
 
 const label = (name: string): string => name.padEnd(13)
@@ -97,10 +145,14 @@ function progressText(progress: LogProgress): string {
   const distance =
     behind === undefined
       ? 'which is rotated away or cannot be read'
-      : `${behind} bytes behind the end of the log`
+      : `${behind} bytes behind the end of the log${behind === 0 ? '' : ` (${seconds(msBehind(progress, behind))} s)`}`
   const { log, path, offset, clockMs } = progress
   return `${log}: at byte ${offset} of ${path}, ${distance}; last event ${timeText(clockMs)}`
 }
+
+/** By how much the last event that was read is older than now. Nothing, when there is nothing to read. */
+const msBehind = ({ clockMs }: LogProgress, behindBytes: number): number =>
+  behindBytes === 0 ? 0 : Math.max(0, Date.now() - clockMs)
 
 /** From a place to the end of the live log, over all logs between them; undefined when the place is gone. */
 function bytesBehind({ log, ...position }: LogProgress): number | undefined {

@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, chmodSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
+import { acquireLock } from '../../agent/baseline/lock.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
+import type { BlindSpot, Coverage } from '../../agent/domain/report.ts'
 import { fingerprintOf } from '../../agent/tail/first-line.ts'
 import { folderForTest } from '../support/folder.ts'
 
@@ -131,6 +133,7 @@ test('what the agent learns from a log is what status counts', () => {
 })
 
 test('how far the log goes on behind the checkpoint, also after rotations, until its place is gone', () => {
+  const startMs = Date.now()
   const folder = folderForTest()
   const log = join(folder, 'audit.log')
   writeFileSync(log, 'first line\nsecond line\n')
@@ -144,19 +147,106 @@ test('how far the log goes on behind the checkpoint, also after rotations, until
     baseline.writeCheckpoint(log, { position, finished: [], clockMs: NOON_MS }),
   )
   const progress = (): unknown => (statusOf(db) as { logs: unknown[] }).logs[0]
-  const found = { log, path: log, offset: 11, clockMs: NOON_MS }
+  const found = { log, path: log, offset: 11, behindMs: expect.any(Number) as number, clockMs: NOON_MS }
   expect(progress()).toEqual({ ...found, behindBytes: 12 })
+  expect((progress() as { behindMs: number }).behindMs).toBeGreaterThanOrEqual(startMs - NOON_MS)
   appendFileSync(log, 'third\n')
   expect(progress()).toEqual({ ...found, behindBytes: 18 })
   renameSync(log, `${log}.1`)
   writeFileSync(log, 'new log\n')
   expect(progress()).toEqual({ ...found, behindBytes: 26 })
   expect(fullmon('status', '--db', db).stdout).toContain(
-    `${log}: at byte 11 of ${log}, 26 bytes behind the end of the log; last event 2026-11-20T12:00:00.000Z`,
+    `${log}: at byte 11 of ${log}, 26 bytes behind the end of the log (`,
   )
   rmSync(`${log}.1`)
-  expect(progress()).toEqual({ ...found, behindBytes: null })
+  expect(progress()).toEqual({ ...found, behindBytes: null, behindMs: null })
   expect(fullmon('status', '--db', db).stdout).toContain('which is rotated away or cannot be read')
+})
+
+test('a log that was read to its end is not behind, however old its last event is', () => {
+  const log = join(folderForTest(), 'audit.log')
+  writeFileSync(log, 'line\n')
+  const position = {
+    path: log,
+    inode: statSync(log).ino,
+    fingerprint: fingerprintOf(Buffer.from('line')),
+    offset: 5,
+  }
+  const db = baselineWith((baseline) =>
+    baseline.writeCheckpoint(log, { position, finished: [], clockMs: NOON_MS }),
+  )
+  expect(statusOf(db)).toMatchObject({ logs: [{ behindBytes: 0, behindMs: 0 }] })
+})
+
+describe('coverage', () => {
+  const spot = (reason: BlindSpot['reason'], change: Partial<BlindSpot> = {}): BlindSpot => ({
+    ...{ kind: 'blind-spot', reason, fromMs: NOON_MS, toMs: NOON_MS + 1000, count: 3, detail: 'x' },
+    ...change,
+  })
+  const trained = (coverage?: Coverage, kernel?: object): string => {
+    const db = baselineWith((baseline) => {
+      baseline.beginTraining(NOON_MS, 60_000)
+      baseline.extendTraining(NOON_MS + 60_000, true)
+    })
+    const database = new Database(db)
+    const put = database.prepare(`INSERT INTO state (kind, key, value) VALUES ('coverage', ?, ?)`)
+    if (coverage !== undefined) put.run('', JSON.stringify(coverage))
+    if (kernel !== undefined) put.run('kernel', JSON.stringify(kernel))
+    database.close()
+    return db
+  }
+  const whileRunning = (db: string): Said & { coverage: unknown } => {
+    const lock = acquireLock(db)
+    try {
+      return { ...fullmon('status', '--db', db), coverage: (statusOf(db) as { coverage: unknown }).coverage }
+    } finally {
+      lock.release()
+    }
+  }
+  const ongoing = [spot('rules-missing', { isOngoing: true, fromMs: NOON_MS - 5000 }), spot('behind')]
+  const recent = [spot('serial-gap')]
+
+  test('is complete while nothing goes on', () => {
+    const said = whileRunning(trained({ ongoing: [], recent, timeMs: NOON_MS + 2000 }, {}))
+    expect(said.status).toBe(0)
+    expect(said.stdout).toMatch(/^coverage +complete since 2026-11-20T12:00:01.000Z$/m)
+    expect(said.stdout).toMatch(/^ +2026-11-20T12:00:01.000Z blind {2}serial-gap: 3 x /m)
+    expect(said.coverage).toEqual({
+      ...{ state: 'complete', sinceMs: NOON_MS + 1000, pid: process.pid, kernel: 'watched' },
+      ...{ ongoing: [], recent },
+    })
+  })
+
+  test('is degraded while anything does, and that is no success', () => {
+    const said = whileRunning(trained({ ongoing, recent: [], timeMs: NOON_MS }, {}))
+    expect(said.status).toBe(1)
+    expect(said.stdout).toMatch(/^coverage +degraded since 2026-11-20T11:59:55.000Z$/m)
+    expect(said.stdout).toMatch(/^ +2026-11-20T12:00:01.000Z blind {2}rules-missing: 3 x .* and it lasts\]$/m)
+    expect(said.coverage).toMatchObject({ state: 'degraded', sinceMs: NOON_MS - 5000, ongoing })
+  })
+
+  test('says when the kernel is not watched', () => {
+    const said = whileRunning(trained({ ongoing: [], recent: [], timeMs: NOON_MS }))
+    expect(said.stdout).toMatch(/^coverage +complete; the kernel's audit is not watched$/m)
+    expect(said.coverage).toMatchObject({ state: 'complete', sinceMs: null, kernel: 'unknown' })
+  })
+
+  test('is unknown when no agent runs, whatever the last one said', () => {
+    const db = trained({ ongoing, recent, timeMs: NOON_MS }, {})
+    const said = fullmon('status', '--db', db)
+    expect(said.stdout).toMatch(
+      /^coverage +unknown: no agent is running; what was known at 2026-11-20T12:00:00.000Z follows$/m,
+    )
+    expect(statusOf(db)).toMatchObject({
+      coverage: { state: 'unknown', sinceMs: NOON_MS, pid: null, kernel: 'unknown', ongoing, recent },
+    })
+  })
+
+  test('is unknown until the agent has told', () => {
+    const said = whileRunning(trained())
+    expect(said.stdout).toContain(`unknown: the agent (pid ${process.pid}) has not told yet`)
+    expect(said.coverage).toMatchObject({ state: 'unknown', sinceMs: null })
+  })
 })
 
 test('an agent that writes is no obstacle', () => {
