@@ -1,3 +1,4 @@
+import type { Holder } from '../baseline/lock.ts'
 import type { BaselineStatus } from '../baseline/status.ts'
 import type { Result } from '../domain/result.ts'
 import { type AuditRule, hidesTasks, missingRules } from '../watch/audit-rules.ts'
@@ -34,6 +35,8 @@ export interface Facts {
   readonly log: LogFacts | undefined
   readonly db: string
   readonly baseline: BaselineFacts
+  /** The agent that uses the baseline; undefined when there is none. */
+  readonly agent: Holder | undefined
   /** Free bytes of the file system that the baseline is in. */
   readonly baselineFree: Space
 }
@@ -83,7 +86,9 @@ export const diagnose = (facts: Facts): Check[] => [
         logDisk(facts, facts.log),
       ]),
   baseline(facts),
-  ...(facts.baseline.state === 'readable' ? [baselineMode(facts.db, facts.baseline.mode)] : []),
+  ...(facts.baseline.state === 'readable'
+    ? [baselineMode(facts.db, facts.baseline.mode), agent(facts.db, facts.agent)]
+    : []),
   baselineDisk(facts),
 ]
 
@@ -312,6 +317,11 @@ function baselineMode(db: string, mode: number): Check {
     ? ok('baseline-mode', text)
     : bad('baseline-mode', `${text} lets others than its owner at it`, `chmod 600 ${quoted(db)}`)
 }
+
+const agent = (db: string, found: Holder | undefined): Check =>
+  found === undefined
+    ? bad('agent', `no agent is running on ${db}: nobody watches`, `fullmon run --db ${quoted(db)}`)
+    : ok('agent', `pid ${found.pid}: ${found.command}`)
 
 function baselineDisk({ db, baselineFree: space }: Facts): Check {
   if (space === undefined)

@@ -1,5 +1,6 @@
 import { accessSync, constants, statfsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { holderOf } from '../baseline/lock.ts'
 import { statusOf } from '../baseline/status.ts'
 import { type Result, UsageError } from '../domain/result.ts'
 import { findCommand } from '../support/command.ts'
@@ -27,6 +28,7 @@ export async function findFacts(auditd: string, db: string): Promise<Facts> {
     log: auditd === STDIN ? undefined : lookAtLog(auditd, conf),
     db,
     baseline: lookAtBaseline(db),
+    agent: holderOf(db),
     baselineFree: spaceOf(db),
   }
 }

@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
+import { acquireLock } from '../../agent/baseline/lock.ts'
 import { statusOf } from '../../agent/baseline/status.ts'
 import { hidesTasks, missingRules, parseRules } from '../../agent/watch/audit-rules.ts'
 import { parseStatus } from '../../agent/watch/audit-status.ts'
@@ -230,6 +231,7 @@ function healthy(): Facts {
     },
     db,
     baseline: { state: 'readable', mode: 0o600, status: statusOf(db) },
+    agent: { pid: 700, command: 'fullmon run' },
     baselineFree: { free: 500 * MIB, size: 1000 * MIB },
   }
 }
@@ -346,6 +348,7 @@ describe('diagnosis', () => {
       /mode 0640/,
       /^chmod 600 /,
     ],
+    ['agent', () => ({ agent: undefined }), /no agent is running/, /^fullmon run --db /],
     ['baseline-disk', () => ({ baselineFree: { free: 255 * MIB, size: 1000 * MIB } }), /255 MiB free/, /du /],
   ])('%s is bad', (name, change, detail, mend) => {
     const facts = healthy()
@@ -521,6 +524,20 @@ describe('fullmon doctor', () => {
     expect(stateOf(look(), 'baseline-mode')).toBe('ok')
     chmodSync(db, 0o644)
     expect(stateOf(look(), 'baseline-mode')).toBe('bad')
+  })
+
+  test('whether an agent runs is seen', () => {
+    const db = join(folderForTest(), 'baseline.db')
+    new Baseline(db).close()
+    const look = (): Check[] => checksOf(fullmon('doctor', '--json', '--db', db).stdout)
+    expect(stateOf(look(), 'agent')).toBe('bad')
+    const lock = acquireLock(db)
+    const found = look().find(({ name }) => name === 'agent')
+    lock.release()
+    expect(found).toMatchObject({
+      state: 'ok',
+      detail: expect.stringContaining(`pid ${process.pid}: `) as string,
+    })
   })
 
   test.skipIf(!isRoot)('without root it says what it could not see', () => {
