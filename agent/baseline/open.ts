@@ -149,7 +149,7 @@ function refuseBroken(database: Database.Database, path: string): void {
   }
   if (verdict !== 'ok') {
     throw new UsageError(
-      `the baseline ${path} is damaged (${String(verdict).replaceAll('\n', ' ')}): move it away and train anew`,
+      `the baseline ${path} is damaged (${String(verdict).replaceAll('\n', ' ')}): move it away and import an export of it, or train anew`,
     )
   }
 }

@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { acquireLock, holderOf } from '../../agent/baseline/lock.ts'
 import { complaint } from '../support/complaint.ts'
 import { folderForTest } from '../support/folder.ts'
+import { mountUnavailable } from '../support/mount.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const PROGRAM = `
@@ -126,6 +127,28 @@ test('the lock is for its owner alone, and so is a folder that is made for it', 
   acquireLock(path).release()
   expect(statSync(`${path}-lock`).mode & 0o777).toBe(0o600)
 })
+
+const unavailable = mountUnavailable()
+if (unavailable !== undefined)
+  process.stderr.write(`lock.test.ts: 1 left out, a hidden /proc/locks: ${unavailable}\n`)
+
+test.skipIf(unavailable !== undefined)(
+  'where the host does not tell who it is, it is refused all the same',
+  async () => {
+    const path = pathForTest()
+    await otherHolder(path)
+    const program = join(folderForTest(), 'hold.mjs')
+    writeFileSync(program, PROGRAM)
+    const script = 'mount --bind /dev/null /proc/locks && exec "$@"'
+    const { status, stderr } = spawnSync(
+      'unshare',
+      ['--mount', 'sh', '-c', script, 'sh', process.execPath, program, path],
+      { encoding: 'utf8' },
+    )
+    expect(status).toBe(1)
+    expect(stderr).toContain(`UsageError: the baseline ${path} is in use by another agent\n`)
+  },
+)
 
 test('where no lock can be made it is said', () => {
   const path = pathForTest()

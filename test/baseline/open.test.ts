@@ -139,7 +139,7 @@ test('a baseline that is damaged in the middle is refused', () => {
   writeSync(fd, Buffer.alloc(8192, 0xa5), 0, 8192, 8 * 4096)
   closeSync(fd)
   expect(complaint(() => new Baseline(path))).toMatch(
-    /^the baseline .* is damaged \(.*\): move it away and train anew$/,
+    /^the baseline .* is damaged \(.*\): move it away and import an export of it, or train anew$/,
   )
 })
 
