@@ -44,10 +44,13 @@ export class LogFile {
    * @throws UsageError when it cannot be opened or is not a regular file
    */
   static open(path: string, pollMs: number): LogFile | undefined {
+    let fd: number | undefined
     try {
       // Without O_NONBLOCK, opening a named pipe would block the whole agent.
-      return new LogFile(path, openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), pollMs)
+      fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+      return new LogFile(path, fd, pollMs)
     } catch (error) {
+      if (fd !== undefined) closeSync(fd)
       if (isAbsent(error)) return undefined
       throw unreadable(path, error)
     }
@@ -55,10 +58,7 @@ export class LogFile {
 
   private constructor(path: string, fd: number, pollMs: number) {
     const stat = fstatSync(fd)
-    if (!stat.isFile()) {
-      closeSync(fd)
-      throw new UsageError(`cannot follow ${path}: it is not a regular file`)
-    }
+    if (!stat.isFile()) throw new UsageError(`cannot follow ${path}: it is not a regular file`)
     this.path = path
     this.inode = stat.ino
     this.#device = stat.dev

@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   unlinkSync,
   utimesSync,
@@ -143,30 +144,49 @@ test('a saved log that may not be read is passed over, and told with its size', 
 })
 
 test.each([
-  ['a directory', (path: string) => mkdirSync(path)],
-  ['a named pipe', (path: string) => execFileSync('mkfifo', [path])],
-])('a log that becomes %s is an ongoing blind spot, and tampering once there is a log', async (_, make) => {
-  const path = join(folderForTest(), 'audit.log')
-  writeFileSync(path, 'one\n')
-  const follower = await new Follower(path).length(4)
-  unlinkSync(path)
-  make(path)
-  await follower.blind(1)
-  expect(follower.blindSpots[0]).toMatchObject({
-    reason: 'log-unreadable',
-    isOngoing: true,
-    detail: `cannot follow ${path}: it is not a regular file`,
-  })
-  rmSync(path, { recursive: true })
-  writeFileSync(path, 'two\n')
-  await follower.length(8)
-  await follower.blind(2)
-  expect((await follower.end()).text).toBe('one\ntwo\n')
-  expect(follower.reasons).toEqual(['log-unreadable', 'log-unreadable'])
-  expect(follower.blindSpots[1]).not.toHaveProperty('isOngoing')
-  expect(follower.tamperReasons).toEqual(['log-replaced'])
-  expect(openIn(dirname(path))).toEqual([])
-})
+  ['a directory', 'cannot follow LOG: it is not a regular file', (path: string) => mkdirSync(path)],
+  [
+    'a named pipe',
+    'cannot follow LOG: it is not a regular file',
+    (path: string) => execFileSync('mkfifo', [path]),
+  ],
+  // Nothing is mapped at the beginning of a process's memory.
+  [
+    'a file that cannot be read',
+    'cannot read LOG: i/o error',
+    (path: string) => symlinkSync('/proc/self/mem', path),
+  ],
+  [
+    'a link to itself',
+    'cannot read LOG: too many symbolic links encountered',
+    (path: string) => symlinkSync(path, path),
+  ],
+])(
+  'a log that becomes %s is an ongoing blind spot, and tampering once there is a log',
+  async (_, detail, make) => {
+    const path = join(folderForTest(), 'audit.log')
+    writeFileSync(path, 'one\n')
+    const follower = await new Follower(path).length(4)
+    unlinkSync(path)
+    make(path)
+    await follower.blind(1)
+    expect(follower.blindSpots[0]).toMatchObject({
+      reason: 'log-unreadable',
+      isOngoing: true,
+      detail: detail.replace('LOG', path),
+    })
+    expect(openIn('/proc')).toEqual([])
+    rmSync(path, { recursive: true })
+    writeFileSync(path, 'two\n')
+    await follower.length(8)
+    await follower.blind(2)
+    expect((await follower.end()).text).toBe('one\ntwo\n')
+    expect(follower.reasons).toEqual(['log-unreadable', 'log-unreadable'])
+    expect(follower.blindSpots[1]).not.toHaveProperty('isOngoing')
+    expect(follower.tamperReasons).toEqual(['log-replaced'])
+    expect(openIn(dirname(path))).toEqual([])
+  },
+)
 
 test('a folder that is removed and comes back', async () => {
   const path = join(folderForTest(), 'log', 'audit.log')
