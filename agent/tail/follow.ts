@@ -167,8 +167,7 @@ class FollowedLog {
     const cut = file?.wasCut()
     if (file === undefined || cut === undefined) return
     const { pollMs } = this.#options
-    const isCopied = cut.isAnew && this.#next === undefined
-    const copy = isCopied ? openSavedThat((saved) => saved.isCopyOf(file), this.#path, pollMs) : undefined
+    const copy = cut.isAnew ? openSavedThat((saved) => saved.isCopyOf(file), this.#path, pollMs) : undefined
     const lost =
       copy === undefined
         ? 'what it held unread is lost'

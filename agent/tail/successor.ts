@@ -49,8 +49,7 @@ function openNewerThan(
   const refused: string[] = []
   for (let newer = age - 1; newer >= 0; newer--) {
     const name = nameOf(path, newer)
-    const mayPass = isSettled && newer > 0
-    const next = mayPass ? openIfReadable(name, pollMs) : LogFile.open(name, pollMs)
+    const next = newer > 0 ? openIfReadable(name, pollMs) : LogFile.open(name, pollMs)
     if (next !== undefined && file.isAt(nameOf(path, age))) {
       const removed = age - 1 - newer - refused.length
       const news = [

@@ -303,6 +303,22 @@ test('a log that was copied and truncated while nobody read it is read on in the
   expect(follower.tamperReasons).toEqual(['log-truncated'])
 })
 
+test('a copy that is older than the place that was saved is no place to go on', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  const log = new RotatingLog(path, 5)
+  log.write('one\n')
+  copyFileSync(path, `${path}.1`)
+  utimesSync(`${path}.1`, 100, 100)
+  log.write('two\n')
+  const from = positionOf(path, 8)
+  truncateSync(path)
+  log.write('three\n')
+  log.close()
+  const follower = await new Follower(path, { from, fromMs: Date.now() - 60_000 }).length(6)
+  expect((await follower.end()).text).toBe('three\n')
+  expect(follower.reasons).toEqual(['log-truncated'])
+})
+
 test('a log that is cut behind what was read of it is read on, and what was seen and never read is counted', async () => {
   const path = join(folderForTest(), 'audit.log')
   const all = numbered(0, 300_000)
