@@ -11,6 +11,7 @@ rules=/etc/audit/rules.d/fullmon.rules
 unit=/etc/systemd/system/fullmon.service
 state=/var/lib/fullmon
 log=/var/log/fullmon.log
+manual=/usr/local/share/man/man8/fullmon.8
 never_task='^[[:space:]]*-[aA][[:space:]]+(never,task|task,never)'
 
 usage() {
@@ -168,6 +169,11 @@ install_program() {
     ln -sfn "$program/scripts/fullmon" "$command"
     did program "$command"
   fi
+  if ! is_file "$manual" 644 root:root || ! cmp -s "$from/docs/fullmon.8" "$manual"; then
+    mkdir -p "$(dirname "$manual")"
+    install -m 644 "$from/docs/fullmon.8" "$manual"
+    did program "$manual"
+  fi
   [ "$changes" != "$before" ] || same program
   version=$("$command" --version) || stop "$command does not start, for the reason above."
 }
@@ -257,7 +263,7 @@ uninstall() {
   remove service "$unit"
   if has_systemd; then systemctl daemon-reload; fi
   if [ "$(readlink "$command")" = "$program/scripts/fullmon" ]; then remove program "$command"; fi
-  remove program "$program"
+  remove program "$program" "$manual"
   before=$changes
   remove rules "$rules"
   if [ "$changes" != "$before" ]; then

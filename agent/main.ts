@@ -13,7 +13,7 @@ const isRun = words[0] === 'run'
 /** Ends the program in order: what was read is committed. A second signal ends it at once. */
 const stop = new AbortController()
 function end(name: NodeJS.Signals): void {
-  stop.abort()
+  stop.abort(name)
   setTimeout(() => {
     // The agent has committed what it read, and only a reader that stalls may keep it. Everything else, and an agent that
     // waits for a file, is ended by the signal, whose handler is gone: process.exit waits for a read that never ends.

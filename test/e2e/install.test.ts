@@ -203,6 +203,8 @@ describe(
         '/var/lib/fullmon 700 root:root',
         '/var/log/fullmon.log 640 root:root',
       ])
+      const manual = readFileSync(join(REPOSITORY, 'docs/fullmon.8'), 'utf8')
+      expect(readFileSync(join(root, 'usr/local/share/man/man8/fullmon.8'), 'utf8')).toBe(manual)
       expect(inside('readlink /usr/local/bin/fullmon').stdout).toBe('/opt/fullmon/scripts/fullmon\n')
       expect(inside('find /opt/fullmon ! -user root -o ! -type l -perm /022').stdout).toBe('')
       const rules = readFileSync(join(REPOSITORY, 'audit.rules'), 'utf8')
