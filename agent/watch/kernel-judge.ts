@@ -93,6 +93,8 @@ export class KernelJudge {
   private readonly hiding: readonly AuditRule[]
   private readonly wantedId: string
   private before: Memory | undefined
+  /** Whether the next look must tell what goes on, though it is no news to the memory. */
+  private isRestored = false
 
   /** @param rulesId tells one set of rules from another */
   constructor(rules: readonly AuditRule[], rulesId: string) {
@@ -106,8 +108,9 @@ export class KernelJudge {
     return this.before
   }
 
-  /** Goes on where `memory` was taken. What is not of this kind is no memory. */
+  /** Goes on where `memory` was taken; what lasts is told anew. What is not of this kind is no memory. */
   restore(memory: unknown): void {
+    this.isRestored = true
     this.before = Memory.safeParse(memory).data
   }
 
@@ -130,8 +133,9 @@ export class KernelJudge {
       const next =
         now === undefined ? was : now === 'none' ? undefined : continued(reason, now, was, look, before)
       if (next !== undefined) ongoing.push(next)
-      news.push(...change(was, next, look.timeMs))
+      news.push(...change(was, next, look.timeMs, this.isRestored))
     }
+    this.isRestored = false
     this.before = {
       timeMs: look.timeMs,
       ...(look.status.ok || before === undefined
@@ -281,9 +285,15 @@ function continued(
   return { reason, fromMs, count: now.count, detail: now.detail, isStanding }
 }
 
-function change(was: Ongoing | undefined, next: Ongoing | undefined, timeMs: number): KernelNews[] {
+function change(
+  was: Ongoing | undefined,
+  next: Ongoing | undefined,
+  timeMs: number,
+  isTellingAll: boolean,
+): KernelNews[] {
   const isEnded = was !== undefined && (next === undefined || next.isStanding !== was.isStanding)
-  const isTold = was !== undefined && !isEnded && was.detail === next?.detail && was.count === next.count
+  const isTold =
+    !isTellingAll && was !== undefined && !isEnded && was.detail === next?.detail && was.count === next.count
   return [
     ...(isEnded ? [newsOf(was, timeMs, true)] : []),
     ...(next === undefined || isTold ? [] : [newsOf(next, timeMs, false)]),

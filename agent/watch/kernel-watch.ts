@@ -98,7 +98,7 @@ export class KernelWatch {
     return this.judge.memory
   }
 
-  /** Goes on where `memory` was taken, before the first look. */
+  /** Goes on where `memory` was taken: the next look tells anew what lasts. */
   restore(memory: unknown): void {
     this.judge.restore(memory)
   }

@@ -88,14 +88,15 @@ describe('what lasts', () => {
     expect(new Host().look({ status: { enabled: 0 } })).toEqual(['goes on: audit-disabled 1000-1000 (0)'])
   })
 
-  test('goes on over a restart without being told again, and ends with the whole interval', () => {
+  test('is told anew after a restart, from its beginning, and ends with the whole interval', () => {
     const host = new Host()
     host.look()
     host.look({ status: { pid: 0 } })
     host.restart()
+    expect(host.look({ status: { pid: 0 } })).toEqual(['goes on: auditd-stopped 1000-3000 (0)'])
     expect(host.look({ status: { pid: 0 } })).toEqual([])
     host.restart()
-    expect(host.look()).toEqual(['over: auditd-stopped 1000-4000 (0)'])
+    expect(host.look()).toEqual(['over: auditd-stopped 1000-5000 (0)'])
   })
 
   test('stays as it was while the kernel cannot be asked', () => {
@@ -162,10 +163,11 @@ describe('rules', () => {
   test('that were missing at the first look are a standing condition', () => {
     const host = new Host()
     expect(host.look({ rules: without(1) })).toEqual(['goes on: rules-missing 1000-1000 (1) standing'])
-    host.restart()
     expect(host.look({ rules: without(1) })).toEqual([])
+    host.restart()
+    expect(host.look({ rules: without(1) })).toEqual(['goes on: rules-missing 1000-3000 (1) standing'])
     expect(host.judge.isRecording).toBe(true)
-    expect(host.look()).toEqual(['over: rules-missing 1000-3000 (1) standing'])
+    expect(host.look()).toEqual(['over: rules-missing 1000-4000 (1) standing'])
   })
 
   test('that go later do not stand, and what stood stands again when they are back', () => {
