@@ -20,6 +20,8 @@ export interface FollowOptions {
   readonly fromMs?: number
   /** Where to begin in the live log; one that appears later is always read from its beginning. */
   readonly startAt: 'end' | 'beginning'
+  /** Whether what cannot be read at the start is waited for, as it is later: for who has followed this log before. */
+  readonly isPatient?: boolean
   /** How often to look for news, in milliseconds. */
   readonly pollMs: number
   /** Ends the iteration. */
@@ -39,13 +41,13 @@ const PATIENCE_POLLS = 10
  * When the log that `from` is in has been rotated away, goes on with the oldest saved log there is.
  *
  * @param path of the live log; the saved ones are `path.1` (newest), `path.2` …
- * @throws UsageError when, at the start, a log cannot be read or is not a regular file
+ * @throws UsageError when a log cannot be read at the start or is not a regular file, unless `isPatient`
  */
 export async function* follow(path: string, options: FollowOptions): AsyncGenerator<News, void, undefined> {
-  const { signal } = options
+  const { isPatient = false, signal } = options
   const log = new FollowedLog(path, options)
   try {
-    log.start()
+    if (!isPatient) log.start()
     while (!signal.aborted) {
       const isIdle = await log.step()
       const news = log.takeNews()
@@ -64,6 +66,7 @@ class FollowedLog {
   readonly #backlog: Backlog
   readonly #missing: Lasting
   readonly #unreadable: Lasting
+  #isStarted = false
   #file: LogFile | undefined
   #next: LogFile | undefined
   /** Inode of the newest log of which it was told how it came to be the next. */
@@ -89,6 +92,7 @@ class FollowedLog {
       this.#file = file
       this.#tell(...news)
     }
+    this.#isStarted = true
   }
 
   /** Looks for news, of which at most one is a chunk; true when there is nothing more to do before something happens. */
@@ -140,6 +144,7 @@ class FollowedLog {
 
   /** Looks whether this log and its name are what they were, and for the log after it; true when there is one. */
   #look(): boolean {
+    if (!this.#isStarted) this.start()
     this.#lookForCut()
     this.#next ??= this.#openNext()
     const isThere = statOf(this.#path) !== undefined

@@ -188,6 +188,32 @@ test.each([
   },
 )
 
+test('who has followed a log before waits also at the start for what cannot be read', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\ntwo\n')
+  const from = positionOf(path, 4)
+  renameSync(path, `${path}.1`)
+  mkdirSync(path)
+  const follower = await new Follower(path, { startAt: 'end', isPatient: true }).blind(1)
+  rmSync(path, { recursive: true })
+  writeFileSync(path, 'three\n')
+  await follower.blind(2)
+  appendFileSync(path, 'four\n')
+  await follower.length(5)
+  expect((await follower.end()).text).toBe('four\n')
+  expect(follower.reasons).toEqual(['log-unreadable', 'log-unreadable'])
+
+  const folder = dirname(path)
+  renameSync(folder, `${folder}-away`)
+  writeFileSync(folder, '')
+  const resumed = await new Follower(path, { from, isPatient: true }).blind(1)
+  rmSync(folder)
+  renameSync(`${folder}-away`, folder)
+  await resumed.length(15)
+  expect((await resumed.end()).text).toBe('two\nthree\nfour\n')
+  expect(resumed.reasons).toEqual(['log-unreadable', 'log-unreadable'])
+})
+
 test('a folder that is removed and comes back', async () => {
   const path = join(folderForTest(), 'log', 'audit.log')
   mkdirSync(dirname(path))
