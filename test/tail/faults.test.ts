@@ -253,7 +253,7 @@ test('a log that is replaced is told once and at once, also while the new one is
   const follower = await new Follower(path).length(4)
   renameSync(path, `${path}-stolen`)
   writeFileSync(path, '')
-  await expect.poll(() => follower.tamperReasons).toEqual(['log-replaced'])
+  await expect.poll(() => follower.tamperReasons, { timeout: 10_000 }).toEqual(['log-replaced'])
   appendFileSync(`${path}-stolen`, 'two\n')
   await follower.length(8)
   appendFileSync(path, 'three\n')

@@ -106,8 +106,8 @@ test.each([1000, 50_000])(
     await sleep(200)
     stop.abort()
     await reading
-    await expect.poll(() => openIn(dirname(path))).toEqual([])
-    await expect.poll(() => descriptors()).toBeLessThanOrEqual(before.fds)
+    await expect.poll(() => openIn(dirname(path)), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => descriptors(), { timeout: 10_000 }).toBeLessThanOrEqual(before.fds)
 
     const { lines, lost, twice, garbled } = counter
     const figures = { rotations: Number(rotations), lines, lost, twice, garbled }
