@@ -1,131 +1,82 @@
-import { resolve } from 'node:path'
-import { Baseline, type Checkpoint } from './baseline/baseline.ts'
-import type { TrainingPlan } from './detect/schedule.ts'
-import type { Chunk } from './domain/chunk.ts'
-import type { BlindSpot, Report, Tamper } from './domain/report.ts'
-import { Engine } from './engine.ts'
-import { snapshot, thisHost } from './support/procfs.ts'
-import { follow } from './tail/follow.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { storageFault } from './baseline/fault.ts'
+import { Feed, type LiveOptions, type News, Session } from './session.ts'
 import { readStdin } from './tail/stdin.ts'
+import { KernelWatch } from './watch/kernel-watch.ts'
 
-/**
- * When nothing has arrived for this long, and for two looks at the log, open events are given up and the host's clock is
- * the time of the log.
- */
-const LEAST_QUIET_MS = 2000
-const TICK_MS = 250
+/** Between two tries to open a baseline that could not be written. */
+const FIRST_RETRY_MS = 500
+const LAST_RETRY_MS = 30_000
 const STDIN = '-'
 
-export interface LiveOptions {
-  /** Log of auditd; `-` for standard input. */
-  readonly auditd: string
-  readonly db: string
-  /** Log file that the agent itself writes to. */
-  readonly log: string | undefined
-  readonly trainingMs: number
-  readonly monitorMs: number
-  readonly rebase: boolean
-  readonly pollMs: number
-  /** Whether to end when the training does. */
-  readonly onlyTrain: boolean
-  readonly emit: (report: Report) => void
-  /** Told once at the start, and when training ends. */
-  readonly onPhase: (phase: Phase) => void
-}
-
-export type Phase =
-  | { readonly name: 'training'; readonly untilMs: number }
-  | { readonly name: 'monitoring'; readonly edges: number }
-
-/** Follows the live log: trains if there is no trained baseline yet, then reports what was never seen. */
+/**
+ * Follows the live log: trains if there is no trained baseline yet, then reports what was never seen.
+ *
+ * All that it knows is in the baseline. When that cannot be written it waits, and begins again from what is there, as it
+ * would after a crash.
+ *
+ * @param signal ends it; with the reason RELOAD it only makes way for another one, and says nothing
+ * @throws UsageError when it cannot begin
+ */
 export async function runLive(options: LiveOptions, signal: AbortSignal): Promise<void> {
-  const baseline = new Baseline(options.db)
-  const trained = new AbortController()
+  const watched = await KernelWatch.over(options.auditd)
+  if (!watched.ok) options.onPhase({ name: 'unwatched', reason: watched.error })
+  const kernel = watched.ok ? watched.value : undefined
+  const over = new AbortController()
+  const stdin =
+    options.auditd === STDIN ? new Feed(readStdin(AbortSignal.any([signal, over.signal]))) : undefined
   try {
-    const engine = engineOf(baseline, options, () => {
-      options.onPhase({ name: 'monitoring', edges: baseline.countEdges() })
-      if (options.onlyTrain) trained.abort()
-    })
-    engine.core.processes.seed(snapshot())
-    if (!engine.isTraining) options.onPhase({ name: 'monitoring', edges: baseline.countEdges() })
-    engine.idle(Date.now())
-    const { trainingEndMs } = engine
-    if (trainingEndMs !== undefined) options.onPhase({ name: 'training', untilMs: trainingEndMs })
-    const checkpoint = baseline.checkpoint(logName(options.auditd))
-    const ended = AbortSignal.any([signal, trained.signal])
-    const quietMs = Math.max(LEAST_QUIET_MS, 2 * options.pollMs)
-    await pump(inputOf(options, checkpoint, ended), engine, quietMs, options.emit)
-    if (ended.aborted) engine.stop()
-    else engine.end()
+    await inSessions(options, kernel, stdin, signal)
   } finally {
-    baseline.close()
+    over.abort()
   }
 }
 
-/** The same log is the same log, from whatever directory it was named. */
-const logName = (auditd: string): string => resolve(auditd)
-
-/** What is left of the training that was begun, or of a new one. */
-export function planOf(
-  baseline: Baseline,
-  { trainingMs, onlyTrain }: Pick<LiveOptions, 'trainingMs' | 'onlyTrain'>,
-): TrainingPlan {
-  const trainings = baseline.trainings()
-  if (!onlyTrain && trainings.at(-1)?.finished === true) return { kind: 'none' }
-  const unfinished = trainings.slice(trainings.findLastIndex(({ finished }) => finished) + 1)
-  const trainedMs = unfinished.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0)
-  return { kind: 'for', durationMs: Math.max(0, trainingMs - trainedMs) }
-}
-
-function engineOf(baseline: Baseline, options: LiveOptions, onTrained: () => void): Engine {
-  const { auditd, db, log, monitorMs, rebase, emit } = options
-  return new Engine({
-    baseline,
-    world: thisHost(),
-    plan: planOf(baseline, options),
-    monitorMs,
-    rebase,
-    emit,
-    onTrained,
-    latestMs: Date.now,
-    ...(auditd === STDIN ? {} : { log: logName(auditd) }),
-    own: {
-      pid: process.pid,
-      places: [resolve(db), ...(log === undefined ? [] : [resolve(log)])],
-    },
-  })
-}
-
-function inputOf(
-  { auditd, pollMs }: LiveOptions,
-  checkpoint: Checkpoint | undefined,
+async function inSessions(
+  options: LiveOptions,
+  kernel: KernelWatch | undefined,
+  stdin: Feed | undefined,
   signal: AbortSignal,
-): AsyncIterable<Chunk | BlindSpot | Tamper> {
-  if (auditd === STDIN) return readStdin(signal)
-  const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
-  return follow(auditd, { ...from, startAt: 'end', pollMs, signal })
+): Promise<void> {
+  let waiting: readonly News[] = []
+  let faultyMs: number | undefined
+  let retryMs = FIRST_RETRY_MS
+  let isFirst = true
+  while (isFirst || !signal.aborted) {
+    const session = new Session(options, kernel)
+    try {
+      session.open(!isFirst, faultyMs)
+      isFirst = false
+      faultyMs = undefined
+      retryMs = FIRST_RETRY_MS
+      await session.run(waiting, stdin, signal)
+      return
+    } catch (error) {
+      const fault = storageFault(error)
+      if (fault === undefined || isFirst) throw error
+      waiting = session.unsaved(waiting)
+      faultyMs ??= sayFault(options, fault)
+    } finally {
+      await session.close()
+    }
+    await sleep(retryMs, undefined, { signal }).catch(() => undefined)
+    retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
+  }
 }
 
-/** Until the input ends. Between two chunks only the ticking can run. */
-async function pump(
-  input: AsyncIterable<Chunk | BlindSpot | Tamper>,
-  engine: Engine,
-  quietMs: number,
-  emit: (report: Report) => void,
-): Promise<void> {
-  let arrivedMs = Date.now()
-  const ticking = setInterval(() => {
-    const nowMs = Date.now()
-    if (nowMs - arrivedMs >= quietMs) engine.idle(nowMs)
-  }, TICK_MS)
-  try {
-    for await (const news of input) {
-      if (!('kind' in news)) engine.ingest(news)
-      else if (news.kind === 'blind-spot') engine.wentBlind(news)
-      else emit(news)
-      arrivedMs = Date.now()
-    }
-  } finally {
-    clearInterval(ticking)
-  }
+/** Not through the baseline, which cannot take it. */
+function sayFault({ emit, onPhase }: LiveOptions, fault: string): number {
+  const nowMs = Date.now()
+  onPhase({ name: 'faulty', fault })
+  const detail = `the baseline cannot be written: ${fault}; the log waits`
+  emit({
+    kind: 'blind-spot',
+    reason: 'baseline-unwritable',
+    fromMs: nowMs,
+    toMs: nowMs,
+    count: 0,
+    detail,
+    isOngoing: true,
+  })
+  return nowMs
 }

@@ -2,6 +2,7 @@ import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemb
 import type { Activity, ProcessImage, Understood, World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { AuditRecord, EventId, SyscallRecord } from './domain/record.ts'
+import type { StatesReader, StatesWriter } from './domain/state.ts'
 import { EdgeNamer, type SeenEdge } from './graph/edges.ts'
 import { callOf } from './interpret/calls.ts'
 import { Interpreter } from './interpret/interpreter.ts'
@@ -15,11 +16,33 @@ import { textOfBytes, textOfHex } from './parse/text.ts'
 const NUL = 0
 const MOST_CLAIMANTS = 100
 
+/** Name of this host in the state. */
+const HOME = ''
+type LossesState = readonly [unreadableLines: number, tornLines: number, overlongLines: number]
+
+/** Where a reader must start again, and how much of what it will read there it has read before. */
+export interface ResumePoint extends LowWater {
+  readonly seenBytes: number
+}
+
 /** Who sent a record of user space, as the kernel says. */
 export interface Claimant {
   readonly pid: number
   readonly uid: number
   readonly auid: number
+}
+
+/** What was not seen, as counts that only grow, over restarts too. */
+export interface Losses extends AssemblyLosses {
+  readonly unreadableLines: number
+  readonly tornLines: number
+  readonly shedProcesses: number
+  readonly shedFiles: number
+}
+
+export interface CoreOptions {
+  readonly keepsRecords?: boolean
+  readonly tracksChanges?: boolean
 }
 
 /** Takes what the core makes of an event, in the order of the log. */
@@ -51,6 +74,9 @@ export class Core {
   private readonly forged = new ForgedLines()
   /** The last record with such an address in it. */
   private forgery: { readonly id: EventId; readonly offset: number } | undefined
+  /** What stands before this offset was read, and counted, before a restart. */
+  private seenBytes = 0
+  private drained = ''
   /** Who sent such records, by the ids of their events, until these are understood. */
   private readonly claimants = new Map<EventId, Claimant>()
   private readonly assembler: Assembler
@@ -64,10 +90,17 @@ export class Core {
     if (this.event !== undefined) this.sink.onEdge(seen, this.event)
   }
 
-  /** @param keepsRecords whether events carry every record with its body, for those who show events */
-  constructor(world: World, sink: CoreSink, keepsRecords = false) {
+  /**
+   * @param keepsRecords whether events carry every record with its body, for those who show events
+   * @param tracksChanges whether it will be asked what has changed: see `drain`
+   */
+  constructor(
+    world: World,
+    sink: CoreSink,
+    { keepsRecords = false, tracksChanges = false }: CoreOptions = {},
+  ) {
     this.reader = new RecordReader(keepsRecords)
-    this.interpreter = new Interpreter(world, textOfBytes)
+    this.interpreter = new Interpreter(world, textOfBytes, tracksChanges)
     this.sink = sink
     this.assembler = new Assembler({
       emit: (event) => this.understand(event),
@@ -117,12 +150,14 @@ export class Core {
     return this.assembler.events
   }
 
-  get losses(): AssemblyLosses & { readonly unreadableLines: number; readonly tornLines: number } {
-    const { tornLines } = this
+  get losses(): Losses {
+    const { processes, files } = this.interpreter.shed
     return {
       ...this.assembler.losses,
       unreadableLines: this.unreadableLines + this.lines.overlongLines,
-      tornLines,
+      tornLines: this.tornLines,
+      shedProcesses: processes,
+      shedFiles: files,
     }
   }
 
@@ -131,18 +166,47 @@ export class Core {
   }
 
   /** Where reading must begin again after a crash: see `Assembler.lowWater`. The offset counts from the first byte pushed. */
-  get resumePoint(): LowWater {
-    const { offset, finished } = this.assembler.lowWater(this.lines.offset)
+  get resumePoint(): ResumePoint {
+    const low = this.assembler.lowWater(this.lines.offset)
     const { forgery } = this
-    if (!this.forged.isExpecting || forgery === undefined || forgery.offset > offset)
-      return { offset, finished }
+    const isForging = this.forged.isExpecting && forgery !== undefined && forgery.offset <= low.offset
     // What was written for an address is told only by the record before it, whose event may be finished already.
-    return { offset: forgery.offset, finished: [...finished, forgery.id] }
+    const from = isForging ? { offset: forgery.offset, finished: [...low.finished, forgery.id] } : low
+    return { ...from, seenBytes: Math.max(this.lines.offset, this.seenBytes) - from.offset }
   }
 
-  /** These events were finished before the restart. */
-  skip(finished: readonly EventId[]): void {
-    this.assembler.skip(finished)
+  /** Goes on where another one stopped, before the first bytes. Without that it begins anew, with what was restored. */
+  resume(point: ResumePoint): void {
+    this.seenBytes = point.seenBytes
+    this.assembler.resume(point, point.seenBytes)
+  }
+
+  /** Takes what `drain` has written. */
+  restore(states: StatesReader): void {
+    const read = states.of(HOME)
+    for (const { key, value } of read('clock')) {
+      if (key === 'lines')
+        [this.unreadableLines, this.tornLines, this.lines.overlongLines] = value as LossesState
+    }
+    this.assembler.restore(read)
+    this.interpreter.resume(states)
+  }
+
+  /** Writes what has changed since the last time and is not read again from the resume point on. */
+  drain(states: StatesWriter): void {
+    const writer = states.of(HOME)
+    const losses: LossesState = [this.unreadableLines, this.tornLines, this.lines.overlongLines]
+    const text = JSON.stringify(losses)
+    if (text !== this.drained) writer.put('clock', 'lines', losses)
+    this.drained = text
+    this.assembler.drain(writer)
+    this.interpreter.drain(states)
+  }
+
+  /** Who makes an event that is not understood yet, as far as that can be told before. */
+  actorOf(event: AuditEvent): ProcessImage | undefined {
+    const { syscall, id } = event
+    return syscall === undefined ? undefined : this.interpreter.process(id, syscall.pid, syscall.uid)
   }
 
   private understand(event: AuditEvent): void {
@@ -159,8 +223,9 @@ export class Core {
   }
 
   private line(bytes: Buffer, start: number, end: number, offset: number): void {
+    const isNew = offset >= this.seenBytes
     if (this.forged.isExpecting && this.forged.swallow(bytes, start, end)) {
-      this.forgedLines++
+      if (isNew) this.forgedLines++
       return
     }
     if (start === end) return
@@ -168,22 +233,23 @@ export class Core {
     let from = start
     while (from < end && bytes[from] === NUL) from++
     const hasNuls = from > start
-    if (hasNuls) this.unreadableLines++
+    if (hasNuls && isNew) this.unreadableLines++
     let record = this.reader.read(bytes, from, end)
-    if (record === undefined && !hasNuls) this.unreadableLines++
+    if (record === undefined && !hasNuls && isNew) this.unreadableLines++
     while (record !== undefined) {
       this.take(record, bytes, from, end, offset)
       from = this.reader.tear
       if (from < 0) return
-      this.tornLines++
       record = this.reader.read(bytes, from, end)
+      if (!isNew) continue
+      this.tornLines++
       if (record === undefined) this.unreadableLines++
     }
   }
 
   private take(record: AuditRecord, bytes: Buffer, start: number, end: number, offset: number): void {
     const { id } = this.reader
-    this.records++
+    if (offset >= this.seenBytes) this.records++
     if (record.type === 'SOCKADDR') {
       if (record.isForgery) {
         this.forged.begin(bytes, start, end, record.saddr)

@@ -1,17 +1,32 @@
 import type { Baseline, UnseenNow } from './baseline/baseline.ts'
 import type { KnownEdge } from './baseline/edge-book.ts'
-import { type Claimant, Core } from './core.ts'
-import { Schedule, type TrainingPlan } from './detect/schedule.ts'
-import type { ProcessImage, World } from './domain/activity.ts'
+import { type Claimant, Core, type CoreSink, type ResumePoint } from './core.ts'
+import { CoverageWatch, type CoverageState } from './detect/coverage.ts'
+import { boundedArgv } from './detect/evidence.ts'
+import { Quota } from './detect/quota.ts'
+import { Schedule, type ScheduleState, type TrainingPlan } from './detect/schedule.ts'
+import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
+import type { FoundProcess, ProcessImage, World } from './domain/activity.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
 import type { Edge, FileAction } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { BlindReason, BlindSpot, Evidence, Finding, Report, Summary } from './domain/report.ts'
+import type {
+  BlindSpot,
+  Coverage,
+  Evidence,
+  Finding,
+  Report,
+  Summary,
+  Tamper,
+  TamperReason,
+} from './domain/report.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
 import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
 import { callName } from './interpret/calls.ts'
 import { uringCallOf } from './interpret/uring.ts'
+import type { Boot } from './support/procfs.ts'
+import type { KernelNews } from './watch/kernel-judge.ts'
 
 /** On a quiet host, how much of a training may be forgotten by a crash. */
 const SAVE_TRAINING_MS = 10_000
@@ -19,11 +34,44 @@ const SAVE_TRAINING_MS = 10_000
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
 const MOST_FOUND = 8192
 
-/** Processes that may be reported in one window for forging lines: more would not be read. */
-const MOST_FORGERS = 100
+/** Reports of tampering in one window: more would not be read. */
+const MOST_TAMPERED = 100
+
+/** Findings that one place may bring in a window, and how many places have a share of their own. */
+const SHARES = { findings: 5000, keys: 200 }
+
+/** Earlier agents whose writing may still be read. */
+const MOST_RUNS = 8
+/** Stamps are taken with a coarse clock. */
+const STAMP_MS = 1000
 
 /** A host's clock that is this far behind the log's time has been set back. */
 const SET_BACK_MS = 10_000
+
+/** Name of this host in the state. */
+const HOME = ''
+const NO_BYTES = Buffer.alloc(0)
+/** Where bytes are from that cannot be read again. */
+const NOWHERE: LogPosition = { path: '-', inode: 0, fingerprint: '', offset: 0 }
+/** Where a reader begins that has read nothing. */
+const ANEW: ResumePoint = { offset: 0, finished: [], seenBytes: 0 }
+
+interface KeptChunk {
+  /** Of its first byte among all that were ingested. */
+  readonly offset: number
+  readonly at: LogPosition | undefined
+  /** Empty when they can be read again. */
+  readonly bytes: Buffer
+}
+
+/** What is kept besides the state of the core. */
+interface EngineState {
+  readonly schedule: ScheduleState
+  readonly coverage: CoverageState
+  readonly windowMs: number | null
+  readonly tampered: readonly string[]
+  readonly seenBytes: number
+}
 
 export interface EngineOptions {
   readonly baseline: Baseline
@@ -33,15 +81,36 @@ export interface EngineOptions {
   readonly monitorMs: number
   /** Whether what was reported becomes normal. */
   readonly rebase: boolean
+  /** Whether to learn also from windows in which something was not seen. */
+  readonly learnDegraded?: boolean
   readonly emit: (report: Report) => void
+  /** The same for what an earlier run has perhaps printed, before it was killed. */
+  readonly emitAgain?: (report: Report) => void
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
   readonly latestMs: () => number
-  /** Called when training ends. */
-  readonly onTrained?: () => void
-  /** What the agent itself writes, which would otherwise report itself: files in these places, by this process only. */
-  readonly own?: { readonly pid: number; readonly places: readonly string[] }
-  /** Log whose position is remembered in the baseline; undefined when the input cannot be read again. */
+  /** Called when training ends. `unlearned`: edges of windows that were not seen whole. */
+  readonly onTrained?: (unlearned: number) => void
+  /** The agent itself, in a live agent. */
+  readonly own?: {
+    readonly pid: number
+    readonly boot: Boot
+    /** What would otherwise report itself, when this process changes it; when another one does, that is tampering. */
+    readonly places: GuardedPlaces
+    /** Told of each exec by its pid: whether the agent itself started that program to ask the kernel. */
+    readonly sawExec: (pid: number) => boolean
+  }
+  /** Name under which everything that is needed to go on is kept in the baseline; undefined when nothing is to be kept. */
   readonly log?: string
+  /** Whether bytes without a position go on where those of an engine before this one ended. */
+  readonly continuesStream?: boolean
+}
+
+/** A process that was the agent; `toMs` is null until it has ended in order. */
+interface AgentRun {
+  readonly pid: number
+  readonly bootId: string
+  readonly fromMs: number
+  readonly toMs: number | null
 }
 
 /**
@@ -51,48 +120,83 @@ export interface EngineOptions {
  */
 export class Engine {
   readonly core: Core
+  /** Whether it goes on where another one stopped. */
+  readonly isResumed: boolean
   private readonly options: EngineOptions
   private readonly schedule: Schedule
   private readonly patterns: PathPatterns
-  private readonly chunks: { readonly offset: number; readonly at: LogPosition }[] = []
-  private readonly blind: BlindSpots
+  private readonly chunks: KeptChunk[] = []
+  private readonly coverage = new CoverageWatch()
+  private readonly quota = new Quota(SHARES)
   private readonly reportedBefore: number
   /** What the baseline has told of edges, as long as it is of this edition. */
   private readonly found = new Map<SeenEdge, KnownEdge>()
-  /** The same of unseen edges, for one chunk: their evidence may hold all the arguments that a program can have. */
+  /** The same of unseen edges, for one chunk: their evidence may hold many arguments. */
   private readonly unseen = new Map<SeenEdge, UnseenNow>()
   private edition = 0
-  /** Chains of processes that were reported in this window for forging lines. */
-  private readonly forgers = new Set<string>()
+  /** Who was reported in this window for what: a chain of processes, and a reason. */
+  private readonly tampered = new Set<string>()
   private streamOffset = 0
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
   private training: boolean
+  private windowMs = Number.NEGATIVE_INFINITY
+  /** Edges that were learned in windows of the training that were not seen whole, and forgotten again. */
+  private unlearned = 0
+  private hasPosted = false
+  private headBefore: string
+  /** This run is the last one. */
+  private runs: readonly AgentRun[]
+  /** Processes of this boot, until the log comes to it. */
+  private booted: readonly FoundProcess[] | undefined
+  private isOwnChild = false
+  private readonly signs = new TamperSigns()
+  private kernelMemory = ''
+  /** Where the first bytes should come from. */
+  private resumedAt: LogPosition | undefined
+  private drained = ''
+  /** What was lost before this run. */
+  private readonly lossesBefore: Core['losses']
 
   constructor(options: EngineOptions) {
+    const { baseline, log, own, plan, monitorMs, world } = options
     this.options = options
-    this.schedule = new Schedule(options.plan, options.monitorMs)
-    this.training = options.plan.kind !== 'none'
-    this.patterns = patternsOf(options.baseline)
-    this.blind = new BlindSpots()
-    this.reportedBefore = options.baseline.countReported()
-    this.core = new Core(options.world, {
+    this.schedule = new Schedule(plan, monitorMs)
+    this.training = plan.kind !== 'none'
+    this.reportedBefore = baseline.countReported()
+    this.headBefore = baseline.head
+    this.runs = own === undefined ? [] : [{ pid: own.pid, bootId: own.boot.id, fromMs: 0, toMs: null }]
+    const sink: CoreSink = {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => this.onEdge(seen, event),
       onForgery: (event, actor, claimant) => this.onForgery(event, actor, claimant),
-    })
-    const checkpoint = options.log === undefined ? undefined : options.baseline.checkpoint(options.log)
-    if (checkpoint !== undefined) this.core.skip(checkpoint.finished)
+    }
+    this.core = new Core(world, sink, { tracksChanges: log !== undefined })
+    this.patterns = patternsOf(baseline, log !== undefined)
+    this.isResumed = log !== undefined && this.resume(log)
+    this.lossesBefore = this.core.losses
   }
 
   /** Takes the next bytes of the log: one chunk is one transaction. */
   ingest(chunk: Chunk): void {
-    this.options.baseline.batch(() => {
-      if (chunk.at !== undefined) this.chunks.push({ offset: this.streamOffset, at: chunk.at })
-      this.streamOffset += chunk.bytes.length
-      this.core.push(chunk.bytes)
-      this.saveProgress()
-    })
+    const { at, bytes } = chunk
+    const isKept = at === undefined && this.options.log !== undefined
+    // Before the transaction, which may not even begin: what is kept must be complete.
+    this.chunks.push({ offset: this.streamOffset, at, bytes: isKept ? bytes : NO_BYTES })
+    if (this.streamOffset === 0) this.noteFirst(chunk)
+    this.streamOffset += bytes.length
+    this.batch(() => this.core.push(bytes))
+  }
+
+  /** What was read before is read again only when the first bytes are those that should come. */
+  private noteFirst({ at }: Chunk): void {
+    const { resumedAt } = this
+    if (resumedAt === undefined) return
+    const isNext =
+      at === undefined
+        ? this.options.continuesStream === true
+        : at.offset === resumedAt.offset && at.fingerprint === resumedAt.fingerprint
+    if (!isNext) this.core.resume(ANEW)
   }
 
   /**
@@ -100,60 +204,152 @@ export class Engine {
    * Cheap to call often: on a quiet host nothing is written between the ends of two windows.
    */
   idle(nowMs: number): void {
-    this.noticeClock(nowMs)
+    if (this.options.log !== undefined && this.options.baseline.wasWritten) this.batch(() => undefined)
+    const isSetBack = this.isSetBack(nowMs)
     const isLearning = this.training && nowMs - this.savedMs >= SAVE_TRAINING_MS
-    if (!this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
-    this.options.baseline.batch(() => {
+    if (!isSetBack && !this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
+    this.batch(() => {
+      if (isSetBack) this.turnBack(nowMs)
       this.core.flush()
       this.advance(nowMs)
-      this.saveProgress()
     })
   }
 
-  /** The input could not be read for a while. */
-  wentBlind(spot: BlindSpot): void {
-    this.options.emit(spot)
+  /** Something could not be seen. `isStanding`: it has been so since before the training, which goes on with it. */
+  wentBlind(spot: BlindSpot, isStanding = false): void {
+    this.batch(() => {
+      this.coverage.note(spot, isStanding)
+      this.post(spot)
+    })
+  }
+
+  /** The kernel was looked at. `memory` is kept under `kernel`. */
+  heardOfKernel(news: readonly KernelNews[], memory: unknown): void {
+    const text = JSON.stringify(memory)
+    if (news.length === 0 && text === this.kernelMemory) return
+    this.kernelMemory = text
+    this.batch(() => {
+      for (const { report, isStanding } of news) {
+        this.coverage.note(report, isStanding)
+        this.post(report)
+      }
+      this.options.baseline.remember('kernel', memory)
+    })
+  }
+
+  /**
+   * The agent begins its work: what became of the one before it, and of the baseline.
+   * @param found the processes of this host now
+   */
+  begin(nowMs: number, found: readonly FoundProcess[]): void {
+    this.batch(() => {
+      this.noteRun(nowMs)
+      this.noteJournal(nowMs)
+      if (!this.isResumed) this.core.processes.seed(found)
+      else if (this.hasBooted) this.booted = found
+    })
+    // One that goes on is at the time of the log, and that of the host comes when the log is read.
+    if (!this.isResumed) this.idle(nowMs)
+  }
+
+  /** Somebody worked against the agent, as the log does not tell. */
+  wasTampered(tamper: Tamper): void {
+    this.batch(() => this.post(tamper))
+  }
+
+  /** Bytes since the beginning of the oldest event that is not finished, which nobody can read again. */
+  get unsaved(): readonly Buffer[] {
+    return this.chunks.flatMap(({ bytes }) => (bytes.length === 0 ? [] : [bytes]))
   }
 
   /** The input is at its end: what still waits is finished, reported and summed up. */
   end(): void {
-    this.close(() => {
+    this.batch(() => {
+      this.writeRun(this.options.latestMs())
       this.core.end()
+      this.closeWindow(this.schedule.nowMs)
       // Training on everything is finished when everything has been read; one by time goes on at the next start.
-      if (this.options.plan.kind === 'everything') this.finishTraining()
+      if (this.training && this.options.plan.kind === 'everything') this.finishTraining()
     })
     this.options.emit(this.summary())
   }
 
-  /** The agent stops, the log goes on: what is half read stays in the log for the next start. */
-  stop(): void {
-    this.close(() => undefined)
+  /**
+   * The agent stops, the log goes on: what is half read stays in the log for the next start.
+   * @param why is reported, when it is somebody's will
+   */
+  stop(why?: string): void {
+    this.batch(() => {
+      const nowMs = this.options.latestMs()
+      if (why !== undefined) this.post(tamperOf('agent-stopped', nowMs, why))
+      this.writeRun(nowMs)
+      if (!this.training || this.options.log === undefined) this.closeWindow(this.schedule.nowMs)
+    })
     this.options.emit(this.summary())
   }
 
-  private close(finish: () => void): void {
-    this.options.baseline.batch(() => {
-      finish()
-      const { nowMs } = this.schedule
+  /** The same, to go on at once: windows stay open. */
+  pause(): void {
+    this.batch(() => undefined)
+  }
+
+  /** Prints what an earlier run has decided to report, and perhaps has not. */
+  deliverAgain(): void {
+    this.deliver(this.options.emitAgain ?? this.options.emit)
+  }
+
+  /** Does `work` in one transaction, with all that is needed to go on behind it, and then prints what it reported. */
+  private batch(work: () => void): void {
+    const { baseline } = this.options
+    baseline.batch((othersWrote) => {
+      if (othersWrote) this.noteWriting()
+      work()
       this.saveProgress()
-      if (nowMs === undefined) return
-      if (!this.training) this.report(nowMs)
-      this.reportBlindSpots(nowMs)
     })
+    this.headBefore = baseline.head
+    if (this.hasPosted) this.deliver(this.options.emit)
+  }
+
+  private post(report: Exclude<Report, Summary>): void {
+    const { baseline, emit, log } = this.options
+    const { head } = baseline
+    const stamped = head === '' ? report : { ...report, head }
+    if (log === undefined) {
+      emit(stamped)
+      return
+    }
+    baseline.post(stamped)
+    this.hasPosted = true
+  }
+
+  private deliver(print: (report: Report) => void): void {
+    const { baseline } = this.options
+    for (let posted = baseline.posted(); posted.length > 0; posted = baseline.posted()) {
+      for (const { report } of posted) print(report)
+      baseline.delivered(posted.at(-1)?.id ?? 0)
+    }
+    this.hasPosted = false
+  }
+
+  /** The time that the log has come to; undefined before the first event. Unix time in milliseconds. */
+  get nowMs(): number | undefined {
+    return this.schedule.nowMs
   }
 
   summary(): Summary {
     const { losses } = this.core
+    const { head } = this.options.baseline
     return {
       kind: 'summary',
       records: this.core.records,
       events: this.core.events,
       edges: this.options.baseline.countEdges(),
       unseen: this.options.baseline.countReported() - this.reportedBefore,
-      unreadable: losses.unreadableLines,
-      lost: losses.missingSerials,
+      unreadable: losses.unreadableLines - this.lossesBefore.unreadableLines,
+      lost: losses.missingSerials - this.lossesBefore.missingSerials,
       forged: this.core.forgedLines,
       elapsedMs: this.firstMs === undefined ? 0 : (this.schedule.nowMs ?? this.firstMs) - this.firstMs,
+      ...(head === '' ? {} : { head }),
     }
   }
 
@@ -167,38 +363,129 @@ export class Engine {
     return this.training ? this.schedule.trainingEndMs : undefined
   }
 
-  /** When the clock is set back, what was due then is due as much earlier: else the agent would be silent until then. */
-  private noticeClock(nowMs: number): void {
+  private isSetBack(nowMs: number): boolean {
     const before = this.schedule.nowMs
-    if (before === undefined || nowMs >= before - SET_BACK_MS) return
+    return before !== undefined && nowMs < before - SET_BACK_MS
+  }
+
+  /** What was due when the clock was set back is due as much earlier: else the agent would be silent until then. */
+  private turnBack(nowMs: number): void {
+    const seconds = Math.round(((this.schedule.nowMs ?? nowMs) - nowMs) / 1000)
     this.schedule.turnBack(nowMs)
-    const detail = `the clock of the host was set back by ${Math.round((before - nowMs) / 1000)} s`
-    this.options.emit({
+    const spot: BlindSpot = {
       kind: 'blind-spot',
       reason: 'clock-set-back',
       fromMs: nowMs,
       toMs: nowMs,
       count: 0,
-      detail,
-    })
+      detail: `the clock of the host was set back by ${seconds} s`,
+    }
+    this.coverage.note(spot)
+    this.post(spot)
+  }
+
+  private noteRun(nowMs: number): void {
+    const { own, baseline } = this.options
+    if (own === undefined) return
+    const runs = (baseline.memory('agents') ?? []) as readonly AgentRun[]
+    const last = runs.at(-1)
+    const isSame = last?.pid === own.pid && last.bootId === own.boot.id && last.toMs === null
+    this.runs = isSame ? runs : [...runs, { pid: own.pid, bootId: own.boot.id, fromMs: nowMs, toMs: null }]
+    this.runs = this.runs.slice(-MOST_RUNS)
+    baseline.remember('agents', this.runs)
+    if (last === undefined || isSame || last.toMs !== null) return
+    const how =
+      last.bootId === own.boot.id ? 'was killed, or crashed' : 'did not stop before the host was booted'
+    this.post(tamperOf('agent-stopped', nowMs, `the agent before this one (pid ${last.pid}) ${how}`))
+  }
+
+  private writeRun(nowMs: number): void {
+    const last = this.runs.at(-1)
+    if (last === undefined) return
+    this.options.baseline.remember('agents', [...this.runs.slice(0, -1), { ...last, toMs: nowMs }])
+  }
+
+  /** Whether the agent before this one ran before the host was booted. */
+  private get hasBooted(): boolean {
+    return this.runs.at(-2)?.bootId !== this.runs.at(-1)?.bootId
+  }
+
+  /** Another process has written to the baseline. `baseline import` says so in the journal. */
+  private noteWriting(): void {
+    const { baseline, latestMs, log } = this.options
+    if (log === undefined) return
+    const timeMs = latestMs()
+    if (baseline.head === this.headBefore)
+      this.post(
+        tamperOf(
+          'own-files',
+          timeMs,
+          'another process wrote to the baseline, and the journal does not say what',
+        ),
+      )
+    this.noteJournal(timeMs)
+  }
+
+  private noteJournal(timeMs: number): void {
+    if (this.options.log === undefined) return
+    const { problem } = this.options.baseline.verify()
+    if (problem !== undefined) this.post(tamperOf('journal-broken', timeMs, problem.reason))
   }
 
   private onEvent(event: AuditEvent): void {
-    this.advance(Math.min(event.id.timeMs, this.options.latestMs()))
+    const { own, latestMs } = this.options
+    if (this.booted !== undefined && event.id.timeMs >= (own?.boot.startMs ?? 0)) {
+      this.core.processes.forgetAll()
+      this.core.processes.seed(this.booted)
+      this.booted = undefined
+    }
+    this.advance(Math.min(event.id.timeMs, latestMs()))
+    this.isOwnChild = event.argv.length > 0 && own?.sawExec(event.syscall?.pid ?? -1) === true
+    for (const { reason, detail, by } of this.signs.of(event)) {
+      const evidence = evidenceOf(event)
+      const actor = event.syscall === undefined ? undefined : this.core.actorOf(event)
+      this.onTamper(reason, detail, event, actor, by === undefined ? evidence : { ...evidence, ...by })
+    }
   }
 
   private advance(timeMs: number): void {
-    if (this.firstMs === undefined) {
-      this.firstMs = timeMs
-      this.schedule.advance(timeMs)
-      if (this.training) this.options.baseline.beginTraining(timeMs, this.plannedMs(timeMs))
-    } else this.schedule.advance(timeMs)
+    this.schedule.advance(timeMs)
+    if (this.firstMs === undefined) this.beginAt(timeMs)
+    for (
+      let endMs = this.schedule.passedWindow();
+      endMs !== undefined;
+      endMs = this.schedule.passedWindow()
+    ) {
+      this.closeWindow(endMs)
+      if (this.training && endMs >= (this.schedule.trainingEndMs ?? endMs)) this.finishTraining()
+    }
     if (this.training && this.schedule.isTrained) this.finishTraining()
-    const windowEndMs = this.schedule.passedWindow()
-    if (windowEndMs === undefined) return
-    this.report(windowEndMs)
-    this.reportBlindSpots(windowEndMs)
-    this.forgers.clear()
+  }
+
+  private beginAt(timeMs: number): void {
+    const { baseline } = this.options
+    this.firstMs = timeMs
+    if (!this.training) return
+    if (this.isResumed && baseline.trainings().at(-1)?.finished === false) baseline.resumeTraining()
+    else baseline.beginTraining(timeMs, this.plannedMs(timeMs))
+  }
+
+  /** What the window showed is reported, or learned for good, if all of it was seen. */
+  private closeWindow(endMs: number | undefined): void {
+    if (endMs === undefined) return
+    const missed = this.coverage.missed({ ...this.core.losses }, this.firstMs ?? endMs, endMs)
+    const isWhole = !this.coverage.isDegraded || this.options.learnDegraded === true
+    if (this.training) this.settle(isWhole, endMs)
+    else this.report(endMs, isWhole)
+    for (const spot of missed) this.post(spot)
+    this.tampered.clear()
+    this.coverage.beginWindow()
+    this.windowMs = endMs
+  }
+
+  private settle(isKept: boolean, endMs: number): void {
+    const count = this.options.baseline.settle(isKept, endMs)
+    if (!isKept) this.unlearned += count
   }
 
   private finishTraining(): void {
@@ -206,12 +493,11 @@ export class Engine {
     const { trainingEndMs = 0, nowMs = 0 } = this.schedule
     const endMs = Math.max(Math.min(trainingEndMs, nowMs), this.firstMs ?? 0)
     this.options.baseline.extendTraining(endMs, true)
-    this.reportBlindSpots(endMs)
-    this.options.onTrained?.()
+    this.options.onTrained?.(this.unlearned)
   }
 
   private onEdge(seen: SeenEdge, event: AuditEvent): void {
-    if (this.isOwn(seen, event)) return
+    if (this.isOwnChild || this.isOwn(seen, event)) return
     const { baseline } = this.options
     // What is dated later than the time now has a stamp that was not believed.
     const stampMs = Math.min(event.id.timeMs, this.schedule.nowMs ?? event.id.timeMs)
@@ -236,6 +522,7 @@ export class Engine {
     const edge = this.covered(seen)
     if (this.schedule.isInTraining(stampMs)) {
       const isNew = baseline.learn(edge, stampMs)
+      if (isNew) this.noteFile(seen, event)
       if (isNew && edge === seen.edge) this.learnPattern(edge, seen.filePath, stampMs)
       const known = baseline.edition === this.edition ? baseline.find(edge) : undefined
       if (known !== undefined) this.found.set(seen, known)
@@ -247,32 +534,65 @@ export class Engine {
       this.found.set(seen, known)
       return
     }
-    const chain = [...chainOf(seen.source), edge.to]
+    this.noteFile(seen, event)
+    const ancestors = chainOf(seen.source)
+    const chain = [...ancestors, edge.to]
+    const isMore = baseline.hasFinding(edge, chain)
+    if (!isMore && !this.quota.admits(this.answerableFor(edge, ancestors), chain.join('->'))) return
     this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) }))
   }
 
-  /** Reported at once, and again in each window in which it goes on. */
-  private onForgery(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void {
-    const evidence = evidenceOf(event)
-    const chain = actor === undefined ? [] : chainOf(actor)
-    const key = chain.join('->')
-    if (this.forgers.has(key) || this.forgers.size >= MOST_FORGERS) return
-    this.forgers.add(key)
-    this.options.emit({
-      kind: 'tamper',
-      reason: 'forged-lines',
-      timeMs: event.id.timeMs,
-      process: chain.at(-1) ?? '',
-      chain,
-      detail: 'an address of a socket holds newlines, to put lines into the audit log',
-      evidence: claimant === undefined ? evidence : { ...evidence, pid: claimant.pid, auid: claimant.auid },
-    })
+  /** Whose share of the findings this takes: that of the nearest process which is normal, for this kind of edge. */
+  private answerableFor({ kind }: Edge, ancestors: readonly string[]): string {
+    const known = ancestors.findLast((name) => this.options.baseline.isKnown(name))
+    return `${kind} ${known ?? ''}`
   }
 
-  private isOwn({ filePath }: SeenEdge, event: AuditEvent): boolean {
+  private onForgery(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void {
+    const evidence = evidenceOf(event)
+    this.onTamper(
+      'forged-lines',
+      'an address of a socket holds newlines, to put lines into the audit log',
+      event,
+      actor,
+      claimant === undefined ? evidence : { ...evidence, pid: claimant.pid, auid: claimant.auid },
+    )
+  }
+
+  /** Reported at once, and again in each window in which it goes on. */
+  private onTamper(
+    reason: TamperReason,
+    detail: string,
+    event: AuditEvent,
+    actor: ProcessImage | undefined,
+    evidence = evidenceOf(event),
+  ): void {
+    const chain = actor === undefined ? [] : chainOf(actor)
+    const key = `${reason} ${chain.join('->')}`
+    if (this.tampered.has(key) || this.tampered.size >= MOST_TAMPERED) return
+    this.tampered.add(key)
+    const { timeMs } = event.id
+    this.post({ kind: 'tamper', reason, timeMs, process: chain.at(-1) ?? '', chain, detail, evidence })
+  }
+
+  private isOwn({ edge, filePath }: SeenEdge, event: AuditEvent): boolean {
     const { own } = this.options
-    if (own === undefined || filePath === undefined || event.syscall?.pid !== own.pid) return false
-    return own.places.some((place) => filePath.startsWith(place))
+    const pid = event.syscall?.pid
+    if (own === undefined || filePath === undefined || pid === undefined) return false
+    const { timeMs } = event.id
+    const isAgents = this.runs.some(
+      (run) =>
+        run.pid === pid && timeMs >= run.fromMs - STAMP_MS && timeMs <= (run.toMs ?? timeMs) + STAMP_MS,
+    )
+    return isAgents && tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
+  }
+
+  /** Somebody else has changed a file of the log or of the agent, and has not always done so. */
+  private noteFile({ edge, filePath, source }: SeenEdge, event: AuditEvent): void {
+    const { own } = this.options
+    if (own === undefined || filePath === undefined) return
+    const sign = tamperOfFile(edge, filePath, own.places)
+    if (sign !== undefined) this.onTamper(sign.reason, sign.detail, event, source)
   }
 
   /** The edge under the name that a learned pattern gives its file. */
@@ -291,22 +611,38 @@ export class Engine {
     const stored = { ...pattern, printed, learnedMs: timeMs }
     this.options.baseline.addPattern(stored, (path) => regex.test(path), directoryOf(pattern.path))
     const { process, action, examples } = pattern
-    this.options.emit({ kind: 'pattern', pattern: printed, process, action, examples })
+    this.post({ kind: 'pattern', pattern: printed, process, action, examples })
   }
 
-  private report(timeMs: number): void {
-    const { baseline, rebase, emit } = this.options
-    let found
-    do {
-      found = baseline.reportable()
+  private report(timeMs: number, isWhole: boolean): void {
+    const { baseline, rebase } = this.options
+    for (let found = baseline.reportable(); found.length > 0; found = baseline.reportable()) {
       for (const { edge, chain, firstMs, evidence } of found) {
         const path = chain.join('->')
-        emit({ kind: 'finding', timeMs: firstMs, edge, chain, path, evidence } satisfies Finding)
+        this.post({ kind: 'finding', timeMs: firstMs, edge, chain, path, evidence } satisfies Finding)
       }
       const ids = found.map(({ id }) => id)
-      for (const edge of baseline.markReported(ids, timeMs, rebase))
-        this.learnPattern(edge, filePathOf(edge), timeMs)
-    } while (found.length > 0)
+      baseline.markReported(ids, timeMs, !isWhole)
+    }
+    for (const { key, count, examples } of this.quota.overflow())
+      this.postOverflow(key, count, examples, timeMs)
+    this.quota.clear()
+    if (!rebase || !isWhole) return
+    for (const edge of baseline.mergeReported(timeMs, this.windowMs))
+      this.learnPattern(edge, filePathOf(edge), timeMs)
+  }
+
+  private postOverflow(key: string, count: number, examples: readonly string[], timeMs: number): void {
+    const spot: BlindSpot = {
+      kind: 'blind-spot',
+      reason: 'shed',
+      fromMs: Math.max(this.windowMs, this.firstMs ?? timeMs),
+      toMs: timeMs,
+      count,
+      detail: `sightings of unseen edges are only counted: too many in this window of ${key === '' ? 'all others' : key}; the last: ${examples.join(', ')}`,
+    }
+    this.coverage.note(spot)
+    this.post(spot)
   }
 
   private plannedMs(startMs: number): number | undefined {
@@ -316,31 +652,87 @@ export class Engine {
       : Math.max(0, trainingEndMs - startMs)
   }
 
-  private reportBlindSpots(timeMs: number): void {
-    for (const spot of this.blind.since(this.core.losses, this.firstMs ?? timeMs, timeMs))
-      this.options.emit(spot)
-  }
-
+  /** Everything that is needed to go on behind this batch. */
   private saveProgress(): void {
     const { baseline, log } = this.options
     const { nowMs } = this.schedule
     this.savedMs = nowMs ?? this.savedMs
     this.unseen.clear()
     if (nowMs !== undefined && this.training) baseline.extendTraining(nowMs, false)
-    const { offset, finished } = this.core.resumePoint
+    const point = this.core.resumePoint
     // Chunks before the one that holds the resume point will never be needed again.
-    while ((this.chunks[1]?.offset ?? Number.POSITIVE_INFINITY) <= offset) this.chunks.shift()
+    while ((this.chunks[1]?.offset ?? Number.POSITIVE_INFINITY) <= point.offset) this.chunks.shift()
+    if (log === undefined) return
     const [first] = this.chunks
-    if (log === undefined || first === undefined) return
-    const position = { ...first.at, offset: first.at.offset + offset - first.offset }
-    baseline.writeCheckpoint(log, { position, finished, clockMs: nowMs ?? 0 })
+    if (first !== undefined) {
+      const at = first.at ?? NOWHERE
+      const position = { ...at, offset: at.offset + point.offset - first.offset }
+      baseline.writeCheckpoint(log, { position, finished: point.finished, clockMs: nowMs ?? 0 })
+    }
+    this.saveState(log, point)
+  }
+
+  private saveState(log: string, { seenBytes }: ResumePoint): void {
+    const { stateWriter } = this.options.baseline
+    this.core.drain(stateWriter)
+    const home = stateWriter.of(HOME)
+    this.patterns.drain(home)
+    this.quota.drain(home)
+    const schedule = this.schedule.memory
+    if (schedule === undefined) return
+    const { coverage } = this
+    const state: EngineState = {
+      schedule,
+      coverage: coverage.memory,
+      windowMs: Number.isFinite(this.windowMs) ? this.windowMs : null,
+      tampered: [...this.tampered],
+      seenBytes,
+    }
+    const text = JSON.stringify(state)
+    if (text === this.drained) return
+    this.drained = text
+    home.put('schedule', log, state)
+    home.put('coverage', '', coverage.at(schedule[0]))
+  }
+
+  /** Goes on where another run on this log stopped, if there was one. */
+  private resume(log: string): boolean {
+    const { baseline } = this.options
+    const { states } = baseline
+    const read = states.of(HOME)
+    const [last] = read('schedule')
+    const checkpoint = baseline.checkpoint(log)
+    this.resumedAt = checkpoint?.position
+    if (last?.key !== log) {
+      baseline.forgetStates()
+      // An agent of an earlier release knew only where it was.
+      if (checkpoint !== undefined) this.core.resume({ ...ANEW, finished: checkpoint.finished })
+      return false
+    }
+    const { schedule, coverage, windowMs, tampered, seenBytes } = last.value as EngineState
+    this.core.restore(states)
+    if (checkpoint !== undefined) this.core.resume({ offset: 0, finished: checkpoint.finished, seenBytes })
+    this.schedule.resume(schedule)
+    const [known] = read('coverage')
+    this.coverage.resume(coverage, known?.value as Coverage)
+    this.windowMs = windowMs ?? this.windowMs
+    for (const key of tampered) this.tampered.add(key)
+    this.quota.restore(read('quota'))
+    for (const { edge, chain } of baseline.unreported())
+      this.quota.admits(this.answerableFor(edge, chain.slice(0, -1)), chain.join('->'))
+    return true
   }
 }
 
 /** Known patterns, and the files that may yet teach one. */
-function patternsOf(baseline: Baseline): PathPatterns {
+function patternsOf(baseline: Baseline, tracksChanges: boolean): PathPatterns {
   const known = baseline.patterns()
-  const patterns = new PathPatterns(known)
+  const patterns = new PathPatterns(known, tracksChanges)
+  const waiting = tracksChanges ? [...baseline.states.of(HOME)('sample')] : []
+  if (waiting.length > 0) {
+    patterns.restore(waiting)
+    return patterns
+  }
   const covered = new Set(known.map(({ process, action, path }) => `${process} ${action} ${path}`))
   for (const { process, action, path } of baseline.recentFileEdges()) {
     if (!covered.has(`${process} ${action} ${path}`)) patterns.remember(process, action, path)
@@ -365,46 +757,16 @@ function evidenceOf(event: AuditEvent): Evidence {
     ppid: syscall?.ppid ?? -1,
     auid: syscall?.auid ?? -1,
     comm: syscall?.comm ?? '',
-    argv,
+    argv: boundedArgv(argv),
     count: 1,
   }
 }
 
-type Losses = Core['losses']
-
-const BLIND_SPOTS: readonly { counter: keyof Losses; reason: BlindReason; detail: string }[] = [
-  { counter: 'unreadableLines', reason: 'unreadable-line', detail: 'lines that are no audit records' },
-  { counter: 'tornLines', reason: 'unreadable-line', detail: 'records that began in the middle of a line' },
-  {
-    counter: 'incompleteEvents',
-    reason: 'incomplete-event',
-    detail: 'events whose announced records never came',
-  },
-  {
-    counter: 'lateRecords',
-    reason: 'late-record',
-    detail: 'records that came after their event was finished',
-  },
-  { counter: 'missingSerials', reason: 'serial-gap', detail: 'serial numbers that no record bears' },
-]
-
-/** Turns counters that only grow into what was not seen since the last time. */
-class BlindSpots {
-  private reported: Partial<Record<keyof Losses, number>> = {}
-  private fromMs: number | undefined
-
-  since(losses: Losses, firstMs: number, toMs: number): BlindSpot[] {
-    const fromMs = this.fromMs ?? firstMs
-    const spots = BLIND_SPOTS.map(({ counter, reason, detail }) => ({
-      kind: 'blind-spot' as const,
-      reason,
-      fromMs,
-      toMs,
-      count: losses[counter] - (this.reported[counter] ?? 0),
-      detail,
-    }))
-    this.reported = losses
-    this.fromMs = toMs
-    return spots.filter(({ count }) => count > 0)
-  }
-}
+const tamperOf = (reason: TamperReason, timeMs: number, detail: string): Tamper => ({
+  kind: 'tamper',
+  reason,
+  timeMs,
+  process: '',
+  chain: [],
+  detail,
+})

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import * as fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { planOf } from '../agent/agent.ts'
+import { planOf } from '../agent/session.ts'
 import { Baseline } from '../agent/baseline/baseline.ts'
 import { edgesIn, exportBaseline } from '../agent/baseline/transfer.ts'
 import type { TrainingPlan } from '../agent/detect/schedule.ts'
@@ -172,6 +172,7 @@ describe('an unseen edge', () => {
         edge: { kind: 'exec', from: nginx, to: dash },
         chain: [nginx, dash],
         path: `${nginx}->${dash}`,
+        head: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
         evidence: {
           ...{ node: '', serial: 1001, syscall: 'execve', pid: 900, ppid: 800, auid: 4_294_967_295 },
           ...{ comm: 'dash', argv: ['sh', '-c', 'id'], count: 1 },
@@ -183,6 +184,7 @@ describe('an unseen edge', () => {
         edge: { kind: 'connect', from: dash, to: 'host:203.0.113.66:4444' },
         chain: [nginx, dash, 'host:203.0.113.66:4444'],
         path: 'proc::33:/usr/sbin/nginx->proc::33:/usr/bin/dash->host:203.0.113.66:4444',
+        head: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
         evidence: {
           ...{ node: '', serial: 1002, syscall: 'connect', pid: 900, ppid: 800, auid: 4_294_967_295 },
           ...{ comm: 'dash', argv: [], count: 2 },
@@ -562,13 +564,13 @@ describe('blind spots', () => {
     expect((gap?.toMs ?? 0) - (gap?.fromMs ?? 0)).toBe(WINDOW_MS)
   })
 
-  test('of the training are told when it ends, from its beginning', () => {
+  test('of the training are told when their window ends', () => {
     const log = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443).junk()
     const [spot, ...others] = blindSpots(replay(ordinaryLife(log)))
     expect(others).toEqual([])
     expect(spot).toMatchObject({
       ...{ reason: 'unreadable-line', count: 1 },
-      ...{ fromMs: NOON_MS, toMs: NOON_MS + TRAINING_MS },
+      ...{ fromMs: NOON_MS, toMs: NOON_MS + WINDOW_MS },
     })
   })
 
@@ -600,7 +602,12 @@ describe('blind spots', () => {
 })
 
 describe("the agent's own files", () => {
-  const own = { pid: 4242, places: ['/var/lib/fullmon/', '/var/log/fullmon.log'] }
+  const own = {
+    pid: 4242,
+    boot: { id: 'this', startMs: 0 },
+    places: { log: undefined, own: ['/var/lib/fullmon/baseline.db', '/var/log/fullmon.log'] },
+    sawExec: () => false,
+  }
   const agent: Doer = { pid: 4242, exe: '/opt/fullmon/node' }
 
   test('are no edges when it writes them, below its directory only', () => {
@@ -676,9 +683,9 @@ describe('law: the same input gives the same reports, byte for byte, however it 
     ['a log made by hand', log.bytes, { kind: 'for', durationMs: TRAINING_MS }, false],
     ['the same, merging', log.bytes, { kind: 'for', durationMs: TRAINING_MS }, true],
     ['recorded logs', recorded, { kind: 'none' }, true],
-    ['recorded logs, all learned', recorded, { kind: 'everything' }, false],
-  ] as const)('%s', (_, bytes, plan, rebase) => {
-    const options = { plan, rebase, monitorMs: 5000 }
+    ['recorded logs, all learned', recorded, { kind: 'everything' }, false, true],
+  ] as const)('%s', (_, bytes, plan, rebase, ...[learnDegraded = false]: boolean[]) => {
+    const options = { plan, rebase, learnDegraded, monitorMs: 5000 }
     const databases = folderForTest()
     const whole = texts([bytes], options, databases)
     expect(whole.length).toBeGreaterThan(10)

@@ -8,8 +8,9 @@ import type {
   PathRecord,
   SyscallRecord,
 } from '../domain/record.ts'
+import type { StateKind, StateReader, StateWriter } from '../domain/state.ts'
 import { type DecodeHex, joinArgv } from './argv.ts'
-import { SerialWatch } from './serials.ts'
+import { type SerialState, SerialWatch } from './serials.ts'
 
 /**
  * An event that still waits for records is given up after this many newer records, its own among them; arrival decides,
@@ -20,7 +21,11 @@ const MOST_NEWER_RECORDS = 4096
 const MOST_NEWER_BYTES = 16 * 1024 * 1024
 /** How many newer records an event that has its end mark waits for what its call should have brought. */
 const GRACE_RECORDS = 64
+/** Ids of finished events that are kept over a restart, so that a record which comes late begins none of them again. */
+const MOST_LATEST = 64
 const FINISHED_SLOTS = 1 << 13
+
+type LossesState = readonly [lateRecords: number, incompleteEvents: number]
 
 /** Records that a call should bring besides SYSCALL and PATH; bits of one number. */
 export const EXPECTS = { cwd: 1, sockaddr: 2, execve: 4, target: 8, openat2: 16 } as const
@@ -168,6 +173,8 @@ export class Assembler {
   /** The record and the byte of the log with which somebody may have waited long enough: not before. */
   private dueRecord = 0
   private dueOffset = 0
+  /** What stands before this offset was read, and counted, before a restart. */
+  private seenBytes = 0
   private lateRecords = 0
   private incompleteEvents = 0
   /** Finished while an older event was open, with the offset of the line that finished them. */
@@ -176,6 +183,9 @@ export class Assembler {
   private readonly skipped = new Map<string, Finished>()
   private offset = 0
   private readonly finished = new FinishedIds()
+  /** The ids that were finished last, in turn. */
+  private readonly latest: EventId[] = []
+  private readonly drained = new Map<string, string>()
   private readonly serials = new Map<string, SerialWatch>()
   private readonly options: AssemblerOptions
 
@@ -209,17 +219,38 @@ export class Assembler {
    * none; with the events that have been finished since, or before the last restart, whose records it will meet again.
    */
   lowWater(end: number): LowWater {
-    const [oldest] = this.parked.values()
-    const oldestHeld = this.held.reduce((least, { offset }) => Math.min(least, offset), end)
-    const offset = Math.min(oldest?.offset ?? this.current?.offset ?? end, oldestHeld)
+    const [parked] = this.parked.values()
+    const open = parked ?? this.current
+    const offset = this.held.reduce((least, held) => Math.min(least, held.offset), open?.offset ?? end)
     this.forgetFinishedBefore(offset)
     const skipped = [...this.skipped.values()].filter((finished) => finished.offset >= offset)
-    return { offset, finished: [...this.finishedLately, ...skipped].map(({ id }) => id) }
+    const behind = [...this.finishedLately, ...skipped].map(({ id }) => id)
+    return { offset, finished: [...new Set([...this.latest, ...behind])] }
   }
 
-  /** These events were finished before the restart: their records are not taken again. */
-  skip(finished: readonly EventId[]): void {
+  /**
+   * Goes on where another one stopped, at its low water. These events were finished by then: their records are not taken
+   * again. What stands before `seenBytes` was read already, so it is not counted again.
+   */
+  resume({ finished }: LowWater, seenBytes: number): void {
+    this.skipped.clear()
     for (const id of finished) this.skipped.set(textOf(id), { id, offset: Number.POSITIVE_INFINITY })
+    this.seenBytes = seenBytes
+  }
+
+  /** Writes what has changed since the last time, but for what is read again from the low water on. */
+  drain(writer: StateWriter): void {
+    const losses: LossesState = [this.lateRecords, this.incompleteEvents]
+    this.write(writer, 'clock', 'assembler', losses)
+    for (const [node, watch] of this.serials) this.write(writer, 'serial', node, watch.memory)
+  }
+
+  /** Takes what was written. */
+  restore(read: StateReader): void {
+    for (const { key, value } of read('clock')) {
+      if (key === 'assembler') [this.lateRecords, this.incompleteEvents] = value as LossesState
+    }
+    for (const { key, value } of read('serial')) this.serials.set(key, SerialWatch.from(value as SerialState))
   }
 
   get losses(): AssemblyLosses {
@@ -252,12 +283,11 @@ export class Assembler {
   private begin(id: EventId, record: AuditRecord, offset: number): OpenEvent | undefined {
     this.current = undefined
     if (this.finished.has(id)) {
-      // The stream of a plugin has both end marks, and the first of them has ended the event.
-      if (!isNamed(record, 'EOE')) this.lateRecords++
+      this.cameLate(record)
       return undefined
     }
     if (this.skipped.size > 0 && this.isSkipped(id, record)) return undefined
-    this.watchSerial(id, record)
+    if (offset >= this.seenBytes) this.watchSerial(id, record)
     const { spare } = this
     if (spare === undefined) return new OpenEvent(id, this.records, offset)
     this.spare = undefined
@@ -269,9 +299,14 @@ export class Assembler {
     const text = textOf(id)
     const finished = this.skipped.get(text)
     if (finished === undefined) return false
-    if (finished.offset === Number.POSITIVE_INFINITY) this.watchSerial(id, record)
+    if (this.offset >= this.seenBytes) this.cameLate(record)
     this.skipped.set(text, { id: finished.id, offset: this.offset })
     return true
+  }
+
+  /** The stream of a plugin has both end marks, and the first of them has ended the event. */
+  private cameLate(record: AuditRecord): void {
+    if (!isNamed(record, 'EOE')) this.lateRecords++
   }
 
   private take(open: OpenEvent, record: AuditRecord): void {
@@ -446,9 +481,18 @@ export class Assembler {
   private emit(event: AuditEvent, offset: number): void {
     if (this.hasOpenEvents) this.finishedLately.push({ id: event.id, offset: this.offset })
     else if (this.finishedLately.length > 0) this.finishedLately = []
+    this.latest[this.events % MOST_LATEST] = event.id
     this.events++
     if (!event.complete) this.incompleteEvents++
     this.options.emit(event, offset)
+  }
+
+  private write(writer: StateWriter, kind: StateKind, key: string, value: unknown): void {
+    const text = JSON.stringify(value)
+    const place = `${kind} ${key}`
+    if (this.drained.get(place) === text) return
+    this.drained.set(place, text)
+    writer.put(kind, key, value)
   }
 
   private watchSerial(id: EventId, record: AuditRecord): void {

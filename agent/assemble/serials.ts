@@ -9,6 +9,8 @@ const USUAL_DELAY = 64
 const NEWER_MS = 2000
 const SERIALS = 2 ** 32
 
+export type SerialState = readonly [highest: number, newestMs: number, missing: number]
+
 /**
  * Counts the serial numbers of one node that never came, modulo 2^32. Those that come a little late are taken off again;
  * a serial far behind, or behind and yet clearly newer, is the first of another boot.
@@ -18,9 +20,20 @@ export class SerialWatch {
   private highest: number
   private newestMs: number
 
-  constructor(first: EventId) {
+  constructor(first: Pick<EventId, 'serial' | 'timeMs'>) {
     this.highest = first.serial
     this.newestMs = first.timeMs
+  }
+
+  /** What another one needs to go on. */
+  get memory(): SerialState {
+    return [this.highest, this.newestMs, this.missing]
+  }
+
+  static from([serial, timeMs, missing]: SerialState): SerialWatch {
+    const watch = new SerialWatch({ serial, timeMs })
+    watch.missing = missing
+    return watch
   }
 
   see({ serial, timeMs }: EventId): void {

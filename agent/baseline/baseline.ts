@@ -2,11 +2,14 @@ import type Database from 'better-sqlite3'
 import type { LogPosition } from '../domain/chunk.ts'
 import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
-import type { Evidence } from '../domain/report.ts'
-import type { StateEntry, StateKind, StateWriter } from '../domain/state.ts'
+import type { Evidence, Report } from '../domain/report.ts'
+import type { StatesReader, StatesWriter } from '../domain/state.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
+import type { Item } from './content.ts'
+import { Journal } from './journal.ts'
 import { openDatabase } from './open.ts'
+import { type JournalVerdict, verifyJournal } from './verify.ts'
 
 /** Findings that are held in memory at once. */
 const PORTION = 1000
@@ -61,6 +64,7 @@ export interface UnseenNow extends UnseenEdge {
 export class Baseline {
   private readonly database: Database.Database
   private readonly book: EdgeBook
+  private readonly journal: Journal
   private readonly unseen = new Map<string, UnseenNow>()
   private readonly unwritten = new Set<UnseenNow>()
   private readonly statements: ReturnType<typeof prepare>
@@ -70,10 +74,25 @@ export class Baseline {
   constructor(path: string) {
     this.database = openDatabase(path)
     this.statements = prepare(this.database)
+    this.journal = new Journal(this.database)
+    this.head = this.journal.head
     this.dataVersion = this.statements.dataVersion.get()?.data_version ?? 0
     this.book = new EdgeBook({
       find: (edge) => this.statements.findEdge.get(edge.from, edge.to, edge.kind),
     })
+  }
+
+  /** Head of the journal; empty while there is none. Of what is not committed yet, too. */
+  head: string
+
+  /** Whether the journal fits, and what it vouches for is what is there. Takes seconds for a million edges. */
+  verify(): JournalVerdict {
+    return verifyJournal(this.database)
+  }
+
+  /** Whether another process has written since the last batch. */
+  get wasWritten(): boolean {
+    return (this.statements.dataVersion.get()?.data_version ?? 0) !== this.dataVersion
   }
 
   /** Changes whenever what `find` and `sawUnseen` have handed out must not be counted any more. */
@@ -125,19 +144,21 @@ export class Baseline {
   /**
    * Does `work` and writes all that it learned and saw, in one transaction: after a crash the file is as it was after
    * some batch, and when `work` throws nothing of it is there. Within `work` transactions may nest.
+   *
+   * @param work is told whether another process has written since the last batch
    */
-  batch<T>(work: () => T): T {
+  batch<T>(work: (othersWrote: boolean) => T): T {
     try {
       // Immediate: a reader that becomes a writer is refused at once when `baseline import` has written in between.
       return this.database
         .transaction(() => {
-          this.noticeOthers()
-          const result = work()
+          const result = work(this.noticeOthers())
           this.flush()
           return result
         })
         .immediate()
     } catch (error) {
+      this.head = this.journal.head
       this.book.forget()
       this.unseen.clear()
       this.unwritten.clear()
@@ -165,20 +186,27 @@ export class Baseline {
     this.statements.writeCheckpoint.run({ log, ...position, finished: ids, clockMs })
   }
 
-  /** What was remembered of one kind, in the order of the keys. */
-  *state(kind: StateKind): Iterable<StateEntry> {
-    for (const { key, value } of this.statements.readState.all(kind))
-      yield { key, value: JSON.parse(value) as unknown }
+  /** What was remembered. */
+  get states(): StatesReader {
+    const { otherNodes, readState } = this.statements
+    return {
+      of: (node) =>
+        function* (kind) {
+          // Not one by one: some are read while others are.
+          for (const { key, value } of readState.all(node, kind))
+            yield { key, value: JSON.parse(value) as unknown }
+        },
+      others: otherNodes.all().map(({ node }) => node),
+    }
   }
 
   /** Takes what is to be remembered. Belongs into the batch that changed it. */
-  readonly stateWriter: StateWriter = {
-    put: (kind, key, value) => {
-      this.statements.writeState.run(kind, key, JSON.stringify(value))
-    },
-    remove: (kind, key) => {
-      this.statements.removeState.run(kind, key)
-    },
+  readonly stateWriter: StatesWriter = {
+    of: (node) => ({
+      put: (kind, key, value) => void this.statements.writeState.run(node, kind, key, JSON.stringify(value)),
+      remove: (kind, key) => void this.statements.removeState.run(node, kind, key),
+    }),
+    forget: (node) => void this.statements.forgetStates.run(node),
   }
 
   /** Unseen edges that have not been reported yet, in the order of time: a portion, the first of them. */
@@ -197,20 +225,102 @@ export class Baseline {
   }
 
   /**
-   * These have been reported. With `merge` everything that ever was reported is normal from now on.
+   * These have been reported, in a window that was or was not seen whole.
+   */
+  markReported(ids: readonly number[], timeMs: number, isDegraded: boolean): void {
+    this.flush()
+    for (const id of ids) this.statements.markReported.run(timeMs, isDegraded ? 1 : 0, id)
+  }
+
+  /**
+   * Everything that ever was reported is normal from now on, unless it was only seen in windows that were not seen whole.
+   * @param windowMs when the window began that has just been seen whole
    * @returns the edges that became normal
    */
-  markReported(ids: readonly number[], timeMs: number, merge: boolean): readonly Edge[] {
+  mergeReported(timeMs: number, windowMs: number): readonly Edge[] {
     this.flush()
-    for (const id of ids) this.statements.markReported.run(timeMs, id)
-    if (!merge) return []
+    this.statements.seenWhole.run(windowMs)
+    const added: Edge[] = []
     const merged = this.statements.unmerged.all().map(({ id, kind, from_name: from, to_name: to }) => {
+      if (this.statements.findEdge.get(from, to, kind) === undefined) added.push({ kind, from, to })
       this.statements.mergeFinding.run(id)
       this.statements.markMerged.run(timeMs, id)
       return { kind, from, to }
     })
+    if (added.length > 0) this.write('rebase', timeMs, { edges: added.length }, added)
     this.book.forget()
     return merged
+  }
+
+  /**
+   * The window of the training is over. What was learned in it is normal from now on, or was never learned.
+   * @param timeMs of its end
+   * @returns how many edges that are
+   */
+  settle(isKept: boolean, timeMs: number): number {
+    this.flush()
+    const { count } = this.statements.countFresh.get() ?? { count: 0 }
+    if (count === 0) return 0
+    if (isKept) {
+      this.write('learn', timeMs, { edges: count }, this.statements.freshEdges.all())
+    } else {
+      this.statements.deleteFreshEdges.run()
+      this.book.forget()
+    }
+    this.statements.clearFresh.run()
+    return count
+  }
+
+  /** Whether this was found in this chain before, reported or not. */
+  hasFinding({ kind, from, to }: Edge, chain: readonly string[]): boolean {
+    return this.statements.findFinding.get(from, to, kind, JSON.stringify(chain)) !== undefined
+  }
+
+  /** Whether a process stands in the baseline, as one that did something. */
+  isKnown(process: string): boolean {
+    return this.statements.knownSource.get(process) !== undefined
+  }
+
+  /** What is not reported yet, in the order of its coming. */
+  *unreported(): Iterable<Pick<UnseenEdge, 'edge' | 'chain'>> {
+    for (const { kind, from_name: from, to_name: to, chain } of this.statements.waiting.iterate())
+      yield { edge: { kind, from, to }, chain: JSON.parse(chain) as string[] }
+  }
+
+  /** One thing that is remembered by its name; undefined when there is none. */
+  memory(name: string): unknown {
+    const row = this.statements.readMemory.get(name)
+    return row === undefined ? undefined : (JSON.parse(row.value) as unknown)
+  }
+
+  remember(name: string, value: unknown): void {
+    this.stateWriter.of('').put('memory', name, value)
+  }
+
+  forget(name: string): void {
+    this.stateWriter.of('').remove('memory', name)
+  }
+
+  /** Nothing that was remembered counts any more. */
+  forgetStates(): void {
+    this.statements.forgetAllStates.run()
+  }
+
+  /** Remembers a report until it is surely printed. Belongs into the batch that decided on it. */
+  post(report: Report): void {
+    this.statements.post.run(JSON.stringify(report))
+  }
+
+  /** The oldest reports that may not have been printed, a portion of them. */
+  posted(): readonly { readonly id: number; readonly report: Report }[] {
+    return this.statements.posted
+      .all(PORTION)
+      .map(({ id, report }) => ({ id, report: JSON.parse(report) as Report }))
+  }
+
+  /** The reports up to this one have been printed. */
+  delivered(id: number): void {
+    this.statements.delivered.run(id)
   }
 
   patterns(): readonly StoredPattern[] {
@@ -233,18 +343,33 @@ export class Baseline {
    */
   addPattern(pattern: StoredPattern, covers: (path: string) => boolean, directory = ''): void {
     this.flush()
-    this.statements.addPattern.run({ ...pattern, examples: JSON.stringify(pattern.examples) })
+    const { changes } = this.statements.addPattern.run({
+      ...pattern,
+      examples: JSON.stringify(pattern.examples),
+    })
+    const added: Item[] = changes === 0 ? [] : [pattern]
+    const removed: Edge[] = []
     const { process, action, path } = pattern
     const prefix = `file:${action}:`
     const edge: Edge = { kind: action, from: process, to: prefix + path }
     let to: RowId | undefined
+    let isFresh = true
+    let from: RowId = 0
     for (const covered of this.statements.fileEdgesIn.all({ process, action, prefix: prefix + directory })) {
       if (covered.name === edge.to || !covers(covered.name.slice(prefix.length))) continue
       const { first_ms: firstMs, last_ms: lastMs, sightings, days } = covered
       to ??= this.nodeId(edge.to)
       this.statements.writeEdge.run(covered.from_id, to, action, firstMs, lastMs, sightings, days)
       this.statements.deleteEdge.run(covered.from_id, covered.to_id, action)
+      from = covered.from_id
+      if (this.statements.removeFresh.run(from, covered.to_id, action).changes > 0) continue
+      isFresh = false
+      removed.push({ kind: action, from: process, to: covered.name })
     }
+    if (to !== undefined && isFresh) this.statements.addFresh.run(from, to, action)
+    else if (to !== undefined) added.push(edge)
+    const { printed, learnedMs } = pattern
+    this.write('learn', learnedMs, { pattern: printed, edges: -removed.length }, added, removed)
     this.book.forget()
   }
 
@@ -266,6 +391,11 @@ export class Baseline {
       plannedMs: row.planned_ms ?? undefined,
       finished: row.finished === 1,
     }))
+  }
+
+  /** The training that was begun last and is not finished goes on. */
+  resumeTraining(): void {
+    this.trainingId = this.statements.lastTraining.get()?.id ?? this.trainingId
   }
 
   beginTraining(fromMs: number, plannedMs: number | undefined): void {
@@ -291,10 +421,13 @@ export class Baseline {
   }
 
   /** What `baseline import` has written since the last batch is known from now on, and what it removed is not. */
-  private noticeOthers(): void {
+  private noticeOthers(): boolean {
     const version = this.statements.dataVersion.get()?.data_version ?? 0
-    if (version !== this.dataVersion) this.book.forget()
+    if (version === this.dataVersion) return false
     this.dataVersion = version
+    this.book.forget()
+    this.head = this.journal.head
+    return true
   }
 
   private flush(): void {
@@ -307,6 +440,18 @@ export class Baseline {
     this.unseen.clear()
   }
 
+  /** Writes a row of the journal. */
+  private write(
+    action: 'learn' | 'rebase',
+    timeMs: number,
+    detail: Readonly<Record<string, unknown>>,
+    added: Iterable<Item>,
+    removed: Iterable<Item> = [],
+  ): void {
+    this.journal.append({ timeMs, action, author: 'agent', detail }, { added, removed })
+    this.head = this.journal.head
+  }
+
   private nodeId(name: string): RowId {
     const known = this.statements.nodeId.get(name)
     return known === undefined ? this.statements.addNode.run(name).lastInsertRowid : known.id
@@ -314,9 +459,11 @@ export class Baseline {
 
   private writeEdge(known: KnownEdge): void {
     const { edge, firstMs, lastMs, sightings, days } = known
+    const isNew = known.from === undefined
     known.from ??= this.nodeId(edge.from)
     known.to ??= this.nodeId(edge.to)
     this.statements.writeEdge.run(known.from, known.to, edge.kind, firstMs, lastMs, sightings, days)
+    if (isNew) this.statements.addFresh.run(known.from, known.to, edge.kind)
   }
 
   private writeUnseen(found: UnseenNow): void {
@@ -434,31 +581,80 @@ const prepare = (database: Database.Database) => ({
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
       WHERE reported_ms IS NULL ORDER BY first_ms, findings.id LIMIT ?`,
   ),
-  markReported: database.prepare<[number, number]>('UPDATE findings SET reported_ms = ? WHERE id = ?'),
+  markReported: database.prepare<[number, 0 | 1, number]>(
+    'UPDATE findings SET reported_ms = ?, degraded = ? WHERE id = ?',
+  ),
+  seenWhole: database.prepare<[number]>(
+    'UPDATE findings SET degraded = 0 WHERE degraded = 1 AND last_ms >= ?',
+  ),
   markMerged: database.prepare<[number, number]>('UPDATE findings SET merged_ms = ? WHERE id = ?'),
   unmerged: database.prepare<[], { id: number; kind: EdgeKind; from_name: string; to_name: string }>(
     `SELECT findings.id, kind, source.name AS from_name, target.name AS to_name FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NOT NULL AND merged_ms IS NULL ORDER BY first_ms, findings.id`,
+      WHERE reported_ms IS NOT NULL AND merged_ms IS NULL AND degraded = 0 ORDER BY first_ms, findings.id`,
   ),
   mergeFinding: database.prepare<[number]>(
     `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
      SELECT from_id, to_id, kind, first_ms, last_ms, sightings, 1 + (last_ms / 86400000 > first_ms / 86400000)
        FROM findings WHERE id = ? ${ON_SAME_EDGE}`,
   ),
+  findFinding: database.prepare<[string, string, string, string], { id: number }>(
+    `SELECT id FROM findings WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
+       AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? AND chain = ?`,
+  ),
+  knownSource: database.prepare<[string], { known: 1 }>(
+    'SELECT 1 AS known FROM edges WHERE from_id = (SELECT id FROM nodes WHERE name = ?) LIMIT 1',
+  ),
+  waiting: database.prepare<[], Pick<FindingRow, 'kind' | 'from_name' | 'to_name' | 'chain'>>(
+    `SELECT kind, source.name AS from_name, target.name AS to_name, chain FROM findings
+       JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+      WHERE reported_ms IS NULL ORDER BY findings.id`,
+  ),
+  readMemory: database.prepare<[string], { value: string }>(
+    "SELECT value FROM state WHERE node = '' AND kind = 'memory' AND key = ?",
+  ),
+  forgetAllStates: database.prepare<[]>("DELETE FROM state WHERE kind <> 'memory'"),
+  addFresh: database.prepare<[RowId, RowId, string]>(
+    'INSERT INTO fresh (from_id, to_id, kind) VALUES (?, ?, ?)',
+  ),
+  removeFresh: database.prepare<[RowId, RowId, string]>(
+    'DELETE FROM fresh WHERE from_id = ? AND to_id = ? AND kind = ?',
+  ),
+  countFresh: database.prepare<[], { count: number }>('SELECT count(*) AS count FROM fresh'),
+  freshEdges: database.prepare<[], Edge>(
+    `SELECT kind, source.name AS "from", target.name AS "to" FROM fresh
+       JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id`,
+  ),
+  clearFresh: database.prepare<[]>('DELETE FROM fresh'),
+  deleteFreshEdges: database.prepare<[]>(
+    'DELETE FROM edges WHERE (from_id, to_id, kind) IN (SELECT from_id, to_id, kind FROM fresh)',
+  ),
+  post: database.prepare<[string]>('INSERT INTO outbox (report) VALUES (?)'),
+  posted: database.prepare<[number], { id: number; report: string }>(
+    'SELECT id, report FROM outbox ORDER BY id LIMIT ?',
+  ),
+  delivered: database.prepare<[number]>('DELETE FROM outbox WHERE id <= ?'),
   patterns: database.prepare<[], PatternRow>('SELECT * FROM patterns ORDER BY id'),
   addPattern: database.prepare<Omit<StoredPattern, 'examples'> & { examples: string }>(
     `INSERT INTO patterns (process, action, path, printed, examples, learned_ms)
      VALUES (@process, @action, @path, @printed, @examples, @learnedMs) ON CONFLICT DO NOTHING`,
   ),
-  readState: database.prepare<[string], { key: string; value: string }>(
-    'SELECT key, value FROM state WHERE kind = ? ORDER BY key',
+  readState: database.prepare<[string, string], { key: string; value: string }>(
+    'SELECT key, value FROM state WHERE node = ? AND kind = ? ORDER BY key',
   ),
-  writeState: database.prepare<[string, string, string]>(
-    'INSERT INTO state (kind, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  otherNodes: database.prepare<[], { node: string }>("SELECT DISTINCT node FROM state WHERE node <> ''"),
+  writeState: database.prepare<[string, string, string, string]>(
+    `INSERT INTO state (node, kind, key, value) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET value = excluded.value`,
   ),
-  removeState: database.prepare<[string, string]>('DELETE FROM state WHERE kind = ? AND key = ?'),
+  removeState: database.prepare<[string, string, string]>(
+    'DELETE FROM state WHERE node = ? AND kind = ? AND key = ?',
+  ),
+  forgetStates: database.prepare<[string]>('DELETE FROM state WHERE node = ?'),
   trainings: database.prepare<[], TrainingRow>('SELECT * FROM trainings ORDER BY id'),
+  lastTraining: database.prepare<[], { id: number }>(
+    'SELECT max(id) AS id FROM trainings WHERE finished = 0 HAVING max(id) IS NOT NULL',
+  ),
   beginTraining: database.prepare<[number, number, number | null]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms) VALUES (?, ?, ?)',
   ),

@@ -74,12 +74,14 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   `,
   `
-  -- What the agent remembers from one start to the next: see domain/state.ts. Values are JSON.
+  -- What the agent remembers from one start to the next: see domain/state.ts. Values are JSON; node is empty for this
+  -- host, else the name of another machine that writes into the same log.
   CREATE TABLE state (
+    node  TEXT NOT NULL,
     kind  TEXT NOT NULL,
     key   TEXT NOT NULL,
     value TEXT NOT NULL,
-    PRIMARY KEY (kind, key)
+    PRIMARY KEY (node, kind, key)
   ) STRICT, WITHOUT ROWID;
 
   -- Reports that were decided on and perhaps not printed yet, as JSON.

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
 import { EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
 import type { Coverage } from '../domain/report.ts'
+import type { StateKind } from '../domain/state.ts'
 import { openForReading } from './open.ts'
 
 /** Where a live agent stands in one of its logs. */
@@ -78,16 +79,18 @@ function readStatus(database: Database.Database): BaselineStatus {
         'SELECT log, path, inode, fingerprint, offset, clock_ms AS clockMs FROM checkpoints ORDER BY log',
       )
       .all(),
-    coverage: stateOf(database, '') as Coverage | undefined,
-    isKernelWatched: stateOf(database, 'kernel') !== undefined,
+    coverage: stateOf(database, 'coverage', '') as Coverage | undefined,
+    isKernelWatched: stateOf(database, 'memory', 'kernel') !== undefined,
   }
 }
 
-/** What the agent has put under this key of its coverage. */
-function stateOf(database: Database.Database, key: '' | 'kernel'): unknown {
+/** What the agent remembers under this key: see domain/state.ts. */
+function stateOf(database: Database.Database, kind: StateKind, key: string): unknown {
   const row = database
-    .prepare<[string], { value: string }>(`SELECT value FROM state WHERE kind = 'coverage' AND key = ?`)
-    .get(key)
+    .prepare<[string, string], { value: string }>(
+      `SELECT value FROM state WHERE node = '' AND kind = ? AND key = ?`,
+    )
+    .get(kind, key)
   return row === undefined ? undefined : JSON.parse(row.value)
 }
 

@@ -39,6 +39,11 @@ export const CONFIG_OPTION = {
   defaultDescription: CONFIG_PLACES.join(', '),
 } as const
 
+export const LEARN_DEGRADED_OPTION = {
+  type: 'boolean',
+  describe: 'learn also from windows with blind spots',
+} as const
+
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
 
 /** Saved logs, as the only words without an option. */

@@ -1,5 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs'
-import { type LiveOptions, type Phase, runLive } from '../agent.ts'
+import { runLive } from '../agent.ts'
 import { acquireLock, type Lock } from '../baseline/lock.ts'
 import { Config } from '../config/config.ts'
 import { DEFAULT_LOG } from '../config/places.ts'
@@ -7,6 +7,7 @@ import type { BlindReason, BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
 import { printer } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
+import { type LiveOptions, type Phase, RELOAD } from '../session.ts'
 import { findCommand } from '../support/command.ts'
 import { loadRulesWhereNone } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
@@ -130,7 +131,7 @@ class Session {
       else {
         this.#say(`the configuration was read again: ${changes}`)
         this.#next = next
-        this.#ended.abort('reload')
+        this.#ended.abort(RELOAD)
         return
       }
     } catch (error) {
@@ -146,13 +147,15 @@ class Session {
 
   #options(): LiveOptions {
     const { auditd, db, log, baseline, monitor, rebase, wait } = this.#config
-    const { print } = printer({
+    const { print, again } = printer({
       json: this.#words.json,
       output: standardOutput(),
       ...(this.#log === undefined ? {} : { log: this.#log }),
     })
     return {
       ...{ auditd, db, log, rebase },
+      guarded: [],
+      learnDegraded: this.#config['learn-degraded'],
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),
       pollMs: inMs(wait),
@@ -161,9 +164,12 @@ class Session {
         print(report)
         if (report.kind === 'blind-spot') this.#status.see(report)
       },
+      emitAgain: again,
       onPhase: (phase) => {
         this.#say(phaseText(phase))
-        this.#status.enter(phaseText(phase))
+        if (phase.name === 'training' || phase.name === 'monitoring') this.#status.enter(phaseText(phase))
+      },
+      onReady: () => {
         if (!this.#status.isReady) this.#status.ready()
       },
     }
@@ -220,10 +226,24 @@ function changesOf(config: Config, next: Config): string {
     .join(', ')
 }
 
-const phaseText = (phase: Phase): string =>
-  phase.name === 'training'
-    ? `training until ${timeText(phase.untilMs)}; nothing is reported before`
-    : `monitoring: the baseline has ${phase.edges} edges`
+function phaseText(phase: Phase): string {
+  switch (phase.name) {
+    case 'training':
+      return `training until ${timeText(phase.untilMs)}; nothing is reported before`
+    case 'monitoring': {
+      const { edges, unlearned } = phase
+      const lost =
+        unlearned === 0
+          ? ''
+          : `; ${unlearned} more were seen in windows with blind spots and not learned (--learn-degraded does)`
+      return `monitoring: the baseline has ${edges} edges${lost}`
+    }
+    case 'faulty':
+      return `the baseline cannot be written: ${phase.fault}; waiting, and the log waits too`
+    case 'unwatched':
+      return phase.reason
+  }
+}
 
 /** One sentence for each thing that a live agent cannot do without. */
 function checkAuditd(path: string): void {

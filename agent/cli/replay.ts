@@ -7,7 +7,14 @@ import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
-import { command, fileFromYargs, INTERRUPTED, JSON_OPTION, LOGS_POSITIONAL } from './command.ts'
+import {
+  command,
+  fileFromYargs,
+  INTERRUPTED,
+  JSON_OPTION,
+  LEARN_DEGRADED_OPTION,
+  LOGS_POSITIONAL,
+} from './command.ts'
 import { Progress } from './progress.ts'
 import { milliseconds, timeOf } from './values.ts'
 
@@ -37,6 +44,7 @@ export const replayCommand = command({
         },
         monitor: { type: 'number', requiresArg: true, default: 60, describe: 'seconds between reports' },
         rebase: { type: 'boolean', default: false, describe: 'what was reported becomes normal' },
+        'learn-degraded': { ...LEARN_DEGRADED_OPTION, default: false },
         json: JSON_OPTION,
       } as const)
       .conflicts('train', 'train-until')
@@ -52,6 +60,7 @@ export const replayCommand = command({
         plan: (baseline) => planOf(words, baseline),
         monitorMs: milliseconds(words.monitor, 'monitor', 0.1),
         rebase: words.rebase,
+        learnDegraded: words['learn-degraded'],
         json: words.json,
       },
       words.log.map(fileFromYargs),
@@ -74,6 +83,7 @@ interface Reading {
   readonly plan: (baseline: Baseline) => TrainingPlan
   readonly monitorMs: number
   readonly rebase: boolean
+  readonly learnDegraded: boolean
   readonly json: boolean
 }
 
@@ -83,7 +93,7 @@ interface Reading {
  */
 export async function readInto(
   db: string,
-  { plan, monitorMs, rebase, json }: Reading,
+  { plan, monitorMs, rebase, learnDegraded, json }: Reading,
   logs: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
@@ -101,6 +111,7 @@ export async function readInto(
       plan: chosen,
       monitorMs,
       rebase,
+      learnDegraded,
       emit: printer({
         json,
         output: {

@@ -1,5 +1,13 @@
 import { type Config, loadConfig } from '../config/config.ts'
-import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
+import {
+  AUDITD_OPTION,
+  CONFIG_OPTION,
+  DB_OPTION,
+  JSON_OPTION,
+  LEARN_DEGRADED_OPTION,
+  command,
+  fileFromYargs,
+} from './command.ts'
 import { live } from './live.ts'
 
 export const runCommand = command({
@@ -21,6 +29,7 @@ export const runCommand = command({
           defaultDescription: '60',
         },
         rebase: { type: 'boolean', describe: 'what was reported becomes normal' },
+        'learn-degraded': LEARN_DEGRADED_OPTION,
         wait: {
           type: 'number',
           requiresArg: true,
@@ -41,7 +50,8 @@ export const runCommand = command({
   run: async (words, signal) => {
     const { db, log, baseline, monitor, rebase, wait } = words
     const auditd = words.auditd === undefined ? undefined : fileFromYargs(words.auditd)
-    const given = { auditd, db, log, baseline, monitor, rebase, wait } as Partial<Config>
+    const learnDegraded = { 'learn-degraded': words['learn-degraded'] }
+    const given = { auditd, db, log, baseline, monitor, rebase, wait, ...learnDegraded } as Partial<Config>
     const reread = (): Config => loadConfig(words.config, given)
     await live(reread(), { json: words.json, onlyTrain: false, reread }, signal)
     return 0

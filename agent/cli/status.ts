@@ -53,13 +53,14 @@ interface SeenCoverage {
 }
 
 function coverageOf(status: BaselineStatus | undefined, pid: number | undefined): SeenCoverage {
-  const { ongoing = [], recent = [], timeMs } = status?.coverage ?? {}
+  const { ongoing = [], recent = [], isDegraded = false, timeMs } = status?.coverage ?? {}
   const isKnown = pid !== undefined && timeMs !== undefined
   const kernel = isKnown && status?.isKernelWatched === true ? 'watched' : 'unknown'
   const seen = { pid, kernel, ongoing, recent } as const
   if (!isKnown) return { ...seen, state: 'unknown', sinceMs: timeMs }
-  return ongoing.length > 0
-    ? { ...seen, state: 'degraded', sinceMs: Math.min(...ongoing.map(({ fromMs }) => fromMs)) }
+  const spots = ongoing.length > 0 ? ongoing : recent.slice(-1)
+  return ongoing.length > 0 || isDegraded
+    ? { ...seen, state: 'degraded', sinceMs: Math.min(...spots.map(({ fromMs }) => fromMs), timeMs) }
     : { ...seen, state: 'complete', sinceMs: recent.at(-1)?.toMs }
 }
 

@@ -1,7 +1,7 @@
 import { loadConfig, type Config } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
-import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
+import { DB_OPTION, JSON_OPTION, LEARN_DEGRADED_OPTION, command, fileFromYargs } from './command.ts'
 import { live } from './live.ts'
 import { readInto } from './replay.ts'
 import { inMs, milliseconds } from './values.ts'
@@ -32,6 +32,7 @@ export const trainCommand = command({
           default: true,
           describe: 'follow the live log; --no-follow reads saved logs',
         },
+        'learn-degraded': LEARN_DEGRADED_OPTION,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 train --duration 86400', 'learn for a day, then stop')
@@ -46,6 +47,7 @@ export const trainCommand = command({
       db: words.db,
       auditd: words.auditd?.map(fileFromYargs)[0],
       baseline: words.duration,
+      'learn-degraded': words['learn-degraded'],
     } as Partial<Config>)
     if (words.follow) {
       await live(config, { json: words.json, onlyTrain: true }, signal)
@@ -56,6 +58,7 @@ export const trainCommand = command({
       plan: () => EVERYTHING,
       monitorMs: inMs(config.monitor),
       rebase: false,
+      learnDegraded: config['learn-degraded'],
       json: words.json,
     }
     return readInto(config.db, reading, logs, signal)

@@ -25,6 +25,10 @@ export const Config = z.strictObject({
     .default(60)
     .describe('seconds after which unseen edges are reported'),
   rebase: z.boolean().default(false).describe('merge what was reported into the baseline'),
+  'learn-degraded': z
+    .boolean()
+    .default(false)
+    .describe('learn also from windows in which something was not seen'),
   wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
 })
 export type Config = Readonly<z.infer<typeof Config>>

@@ -9,16 +9,20 @@ export type TrainingPlan =
 const MOST_LAG_MS = 2000
 /** Last moment that a Date can say. */
 const LATEST_MS = 8.64e15
+const FOREVER = Number.POSITIVE_INFINITY
+
+/** What a schedule needs to go on. */
+export type ScheduleState = readonly [newestMs: number, endOfWindowMs: number]
 
 /**
  * When to learn and when to report, by the log's own time: the newest stamp so far, which never goes back.
  *
- * Training ends at a moment; after it, windows of equal length follow each other without a gap.
+ * Windows of equal length follow each other without a gap, but for the last one of the training, which ends with it.
  */
 export class Schedule {
   private newestMs: number | undefined
   private endOfTrainingMs: number | undefined
-  private endOfWindowMs = Number.POSITIVE_INFINITY
+  private endOfWindowMs = FOREVER
   private readonly plan: TrainingPlan
   private readonly windowMs: number
 
@@ -44,8 +48,19 @@ export class Schedule {
 
   /** Whether at `timeMs` something begins or ends: the log, the training, a window. */
   isDue(timeMs: number): boolean {
-    if (this.newestMs === undefined || this.endOfTrainingMs === undefined) return true
-    return timeMs >= this.endOfWindowMs || (!this.isTrained && timeMs >= this.endOfTrainingMs)
+    return this.newestMs === undefined || timeMs >= this.endOfWindowMs
+  }
+
+  /** Goes on where another one stopped; the plan says how long the training goes on from there. */
+  resume([newestMs, endOfWindowMs]: ScheduleState): void {
+    this.newestMs = newestMs
+    this.endOfTrainingMs = endOfTraining(this.plan, newestMs)
+    this.endOfWindowMs = this.isTrained ? endOfWindowMs : Math.min(endOfWindowMs, this.endOfTrainingMs)
+  }
+
+  /** What `resume` takes; undefined before the first event. */
+  get memory(): ScheduleState | undefined {
+    return this.newestMs === undefined ? undefined : [this.newestMs, this.endOfWindowMs]
   }
 
   /** The newest time so far; undefined before the first event. */
@@ -74,33 +89,46 @@ export class Schedule {
     return timeMs < this.endOfTrainingMs
   }
 
-  /** The end of a window that has passed, handed out once; undefined while the window goes on. */
+  /**
+   * The end of a window that has passed, handed out once; undefined while the window goes on. To be asked again until
+   * then: after the last window of the training come those behind it.
+   */
   passedWindow(): number | undefined {
     if (this.newestMs === undefined || this.newestMs < this.endOfWindowMs) return undefined
-    const windows = Math.floor((this.newestMs - this.endOfWindowMs) / this.windowMs)
+    const lastMs =
+      this.endOfWindowMs <= this.trainedMs ? Math.min(this.newestMs, this.trainedMs) : this.newestMs
+    const windows = Math.floor((lastMs - this.endOfWindowMs) / this.windowMs)
     // Of several windows without any event between them, the last one speaks for all.
     const endMs = this.endOfWindowMs + windows * this.windowMs
-    this.endOfWindowMs = endMs + this.windowMs
+    this.endOfWindowMs = this.windowEndAfter(endMs)
     return endMs
   }
 
   private begin(timeMs: number): void {
     this.newestMs = timeMs
     this.endOfTrainingMs = endOfTraining(this.plan, timeMs)
-    const firstWindow = this.plan.kind === 'none' ? timeMs : Math.max(timeMs, this.endOfTrainingMs)
-    this.endOfWindowMs = firstWindow + this.windowMs
+    this.endOfWindowMs = this.windowEndAfter(timeMs)
+  }
+
+  private windowEndAfter(timeMs: number): number {
+    const endMs = timeMs + this.windowMs
+    return timeMs < this.trainedMs ? Math.min(endMs, this.trainedMs) : endMs
+  }
+
+  private get trainedMs(): number {
+    return this.endOfTrainingMs ?? -FOREVER
   }
 }
 
 function endOfTraining(plan: TrainingPlan, startMs: number): number {
   switch (plan.kind) {
     case 'none':
-      return Number.NEGATIVE_INFINITY
+      return -FOREVER
     case 'until':
       return Math.min(Math.round(plan.timeMs), LATEST_MS)
     case 'for':
       return Math.min(Math.round(startMs + plan.durationMs), LATEST_MS)
     case 'everything':
-      return Number.POSITIVE_INFINITY
+      return FOREVER
   }
 }

@@ -123,6 +123,8 @@ export interface Coverage {
   readonly ongoing: readonly BlindSpot[]
   /** What it has not seen lately, newest last. */
   readonly recent: readonly BlindSpot[]
+  /** Whether something was missed in the window that goes on, or in the one before it. */
+  readonly isDegraded: boolean
   /** When this was written. Unix time in milliseconds. */
   readonly timeMs: number
 }

@@ -5,6 +5,7 @@ export type StateKind =
   | 'image'
   | 'inode'
   | 'machine'
+  | 'memory'
   | 'move'
   | 'quota'
   | 'sample'
@@ -23,4 +24,20 @@ export interface StateWriter {
   put(kind: StateKind, key: string, value: unknown): void
   /** Harmless when it was never put. */
   remove(kind: StateKind, key: string): void
+}
+
+/** Gives what was remembered of one kind, in the order of the keys. */
+export type StateReader = (kind: StateKind) => Iterable<StateEntry>
+
+/** The same for several machines that write into one log, by their names there; the empty name is this host. */
+export interface StatesWriter {
+  of(node: string): StateWriter
+  /** Removes everything of a machine. */
+  forget(node: string): void
+}
+
+export interface StatesReader {
+  of(node: string): StateReader
+  /** Machines besides this host of which there is anything. */
+  readonly others: readonly string[]
 }

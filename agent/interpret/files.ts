@@ -25,12 +25,15 @@ const S_IFDIR = 0o040000
  * paths seen so far, then in /proc, and what stays unknown is marked.
  */
 export class FileReader {
-  private readonly inodes = new InodePaths()
+  /** Where the files are that have been seen, for those who keep it over a restart. */
+  readonly inodes: InodePaths
+  /** Which PARENT record of a rename is the new directory, once that is known. */
+  writesNewFirst: boolean | undefined
   private readonly world: World
-  private writesNewFirst: boolean | undefined
 
-  constructor(world: World) {
+  constructor(world: World, tracksChanges: boolean) {
     this.world = world
+    this.inodes = new InodePaths(tracksChanges)
   }
 
   /** The paths of an event in the order of its records. Those of a call that did something are remembered. */

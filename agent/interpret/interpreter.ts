@@ -11,8 +11,10 @@ import { NO_WORLD } from '../domain/activity.ts'
 import type { FileAction } from '../domain/edge.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { EventId, SyscallRecord } from '../domain/record.ts'
+import type { StateReader, StatesReader, StatesWriter, StateWriter } from '../domain/state.ts'
 import { archName, type Call, callName, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
 import { FileReader } from './files.ts'
+import type { InodePaths } from './inode-paths.ts'
 import { absolutePath } from './path.ts'
 import { ProcessTable } from './processes.ts'
 import { Recent } from './recent.ts'
@@ -56,12 +58,59 @@ class Machine {
   arch = LITTLE_ENDIAN
   readonly processes: ProcessTable
   readonly files: FileReader
+  private drained = ''
 
-  constructor(world: World) {
-    this.processes = new ProcessTable(world)
-    this.files = new FileReader(world)
+  constructor(world: World, tracksChanges: boolean) {
+    this.processes = new ProcessTable(world, tracksChanges)
+    this.files = new FileReader(world, tracksChanges)
+  }
+
+  /** @param generation as in `Recent` */
+  drain(writer: StateWriter, generation: number): void {
+    const { arch, processes, files } = this
+    processes.drain(writer)
+    files.inodes.drain(writer)
+    const state: MachineState = [
+      generation,
+      arch,
+      files.writesNewFirst ?? null,
+      processes.memory,
+      files.inodes.memory,
+    ]
+    const text = JSON.stringify(state)
+    if (text === this.drained) return
+    this.drained = text
+    writer.put('machine', '', state)
+  }
+
+  /** Goes on where another one stopped: in which generation that was. */
+  resume(read: StateReader): number {
+    for (const { value } of read('machine')) {
+      const [generation, arch, writesNewFirst, processes, inodes] = value as MachineState
+      this.arch = arch
+      this.files.writesNewFirst = writesNewFirst ?? undefined
+      this.processes.resume(processes, read('image'), read('task'))
+      this.files.inodes.resume(inodes)
+      for (const { value: move } of read('move')) this.files.inodes.placeMove(move)
+      for (const entry of read('inode')) this.files.inodes.place(entry.key, entry.value)
+      return generation
+    }
+    return 0
   }
 }
+
+/** What the state keeps of a machine besides its tables; of a value that is undefined, null. */
+type MachineState = readonly [
+  generation: number,
+  arch: number,
+  writesNewFirst: boolean | null,
+  processes: ProcessTable['memory'],
+  inodes: InodePaths['memory'],
+]
+type MachinesState = readonly [homeNode: string | null, generation: number]
+
+/** Name of this host in the state. */
+const HOME = ''
 
 /** What events mean: who acted, and what was done to which program, host or file. */
 export class Interpreter {
@@ -72,7 +121,9 @@ export class Interpreter {
   private readonly home: Machine
   private readonly world: World
   private homeNode: string | undefined
-  private readonly others = new Recent<string, Machine>(MOST_MACHINES)
+  private readonly others: Recent<string, Machine>
+  private readonly tracksChanges: boolean
+  private drained = ''
   private node: string | undefined
   private machine: Machine
   private readonly sockaddrs: SockaddrReader
@@ -81,11 +132,47 @@ export class Interpreter {
   private peer: Address | undefined
   private paths: readonly ResolvedPath[] = NO_PATHS
 
-  constructor(world: World, textOf: TextOf) {
+  /** @param tracksChanges for `drain` */
+  constructor(world: World, textOf: TextOf, tracksChanges = false) {
     this.world = world
+    this.tracksChanges = tracksChanges
     this.sockaddrs = new SockaddrReader(textOf)
-    this.home = new Machine(world)
+    this.home = new Machine(world, tracksChanges)
+    this.others = new Recent(MOST_MACHINES, tracksChanges)
     this.machine = this.home
+  }
+
+  /** Writes what has changed since the last time. */
+  drain(states: StatesWriter): void {
+    const { homeNode, machine, node, others } = this
+    const home = states.of(HOME)
+    const machines: MachinesState = [homeNode ?? null, others.generation]
+    const text = JSON.stringify(machines)
+    if (text !== this.drained) home.put('clock', 'machines', machines)
+    this.drained = text
+    this.home.drain(home, 0)
+    if (machine !== this.home && node !== undefined) others.touch(node)
+    for (const { key, value, generation } of others.changes()) {
+      if (value === undefined) states.forget(key)
+      else value.drain(states.of(key), generation)
+    }
+  }
+
+  /** Goes on where another one stopped. */
+  resume(states: StatesReader): void {
+    const ofHome = states.of(HOME)
+    for (const { key, value } of ofHome('clock')) {
+      if (key !== 'machines') continue
+      const [homeNode, generation] = value as MachinesState
+      this.homeNode = homeNode ?? undefined
+      this.others.resume(generation)
+    }
+    this.home.resume(ofHome)
+    for (const node of states.others) {
+      const value = new Machine(NO_WORLD, this.tracksChanges)
+      const generation = value.resume(states.of(node))
+      this.others.place({ key: node, value, generation })
+    }
   }
 
   /** The processes of this host. */
@@ -103,6 +190,12 @@ export class Interpreter {
     if (uring !== undefined) this.interpretUring(event, uring, emit)
     else if (syscall !== undefined && syscall.pid >= 0)
       this.interpretCall(event, syscall, callOf(syscall.arch, syscall.syscall), emit)
+  }
+
+  /** What was forgotten before its time, because long names took too much room: processes, and files known by inode. */
+  get shed(): { readonly processes: number; readonly files: number } {
+    const { processes, files } = this.home
+    return { processes: processes.shed, files: files.inodes.shed }
   }
 
   /** Who made the event that was interpreted last, where that was told. */
@@ -148,7 +241,7 @@ export class Interpreter {
       return
     }
     let machine = this.others.get(node)
-    if (machine === undefined) this.others.set(node, (machine = new Machine(NO_WORLD)))
+    if (machine === undefined) this.others.set(node, (machine = new Machine(NO_WORLD, this.tracksChanges)))
     this.machine = machine
   }
 

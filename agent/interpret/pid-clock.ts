@@ -31,6 +31,18 @@ export class PidClock {
     this.outlier = pid
   }
 
+  /** What `resume` takes. */
+  get memory(): readonly number[] {
+    return this.outlier === undefined ? [this.newest, this.round] : [this.newest, this.round, this.outlier]
+  }
+
+  /** Goes on where another one stopped. */
+  resume([newest = 0, round = 0, outlier]: readonly number[]): void {
+    this.newest = newest
+    this.round = round
+    this.outlier = outlier
+  }
+
   /** Whether `pid`, known since `born`, may have been handed out again since. */
   hasPassed(pid: number, born: number): boolean {
     return this.round > born + 1 || (this.round === born + 1 && pid <= this.newest + STRETCH)

@@ -1,6 +1,8 @@
 import type { FoundProcess, ProcessImage, World } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { SyscallRecord } from '../domain/record.ts'
+import type { StateEntry, StateWriter } from '../domain/state.ts'
+import { charactersOf, Images, MOST_ANCESTORS, withOrigins } from './images.ts'
 import { PidClock } from './pid-clock.ts'
 import { Recent } from './recent.ts'
 import { scriptOf } from './script.ts'
@@ -8,8 +10,8 @@ import { absolutePath } from './path.ts'
 
 /** Tasks beyond this number are forgotten, the longest unseen first. */
 const MOST_TASKS = 65_536
-const DEEPEST_CHAIN = 32
-const KEPT_OF_DEEP_CHAIN = 8
+/** Characters of the images that were made since tasks were forgotten last. */
+const MOST_CHARACTERS = 8_000_000
 const DELETED = ' (deleted)'
 const UNKNOWN_EXE = '?'
 const INIT = 1
@@ -33,6 +35,24 @@ interface Task {
   isPrivileged: boolean
 }
 
+/** What the state keeps of a task: `image` by its number, `generation` as in `Recent`. */
+type TaskState = readonly [
+  image: number,
+  ppid: number,
+  sinceMs: number,
+  isFound: 0 | 1,
+  seen: number,
+  isParent: 0 | 1,
+  isPrivileged: 0 | 1,
+  generation: number,
+]
+type ProcessesState = readonly [
+  generation: number,
+  charactersMade: number,
+  shed: number,
+  pids: readonly number[],
+]
+
 /**
  * Which program runs under which pid, from what the log tells and what /proc showed at the start.
  *
@@ -41,13 +61,17 @@ interface Task {
  * believed only while exe, parent and the order of pids agree.
  */
 export class ProcessTable {
-  private readonly tasks = new Recent<number, Task>(MOST_TASKS)
+  /** Processes that were forgotten before their time, because there were too many long names. */
+  shed = 0
+  private readonly tasks: Recent<number, Task>
   private readonly pids = new PidClock()
   private readonly images = new Images()
   private readonly world: World
 
-  constructor(world: World) {
+  /** @param tracksChanges for `drain` */
+  constructor(world: World, tracksChanges = false) {
     this.world = world
+    this.tasks = new Recent(MOST_TASKS, tracksChanges)
   }
 
   /** Takes the processes that /proc shows, in any order. */
@@ -57,10 +81,56 @@ export class ProcessTable {
       const known = this.tasks.get(process.pid)
       if (known !== undefined) return known.image
       const parent = byPid.get(process.ppid)
-      const origin = parent === undefined || depth > DEEPEST_CHAIN ? undefined : place(parent, depth + 1)
+      const origin = parent === undefined || depth > MOST_ANCESTORS ? undefined : place(parent, depth + 1)
       return this.remember(process, origin).image
     }
     for (const process of found) place(process, 0)
+  }
+
+  /** Nothing that was known holds any more: the host was booted. */
+  forgetAll(): void {
+    for (const pid of [...this.tasks.keys()]) this.tasks.delete(pid)
+    this.pids.resume([])
+  }
+
+  /** Writes what has changed since the last time. */
+  drain(writer: StateWriter): void {
+    for (const { key, value, generation } of this.tasks.changes()) {
+      if (value === undefined) writer.remove('task', String(key))
+      else writer.put('task', String(key), this.stateOf(value, generation, writer))
+    }
+    if (this.images.hasMuchWaste) this.images.removeWaste(imagesOf(this.tasks.values()), writer)
+  }
+
+  /** What `resume` takes. */
+  get memory(): ProcessesState {
+    return [this.tasks.generation, this.images.charactersMade, this.shed, this.pids.memory]
+  }
+
+  /** Goes on where another table stopped. */
+  resume(
+    [generation, charactersMade, shed, pids]: ProcessesState,
+    images: Iterable<StateEntry>,
+    tasks: Iterable<StateEntry>,
+  ): void {
+    const imageOf = this.images.restore(images)
+    this.images.charactersMade = charactersMade
+    this.shed = shed
+    this.pids.resume(pids)
+    this.tasks.resume(generation)
+    for (const { key, value } of tasks) {
+      const [number, ppid, sinceMs, isFound, seen, isParent, isPrivileged, half] = value as TaskState
+      const task: Task = {
+        image: imageOf(number),
+        ppid,
+        sinceMs,
+        isFound: isFound === 1,
+        seen,
+        isParent: isParent === 1,
+        isPrivileged: isPrivileged === 1,
+      }
+      this.tasks.place({ key: Number(key), value: task, generation: half })
+    }
   }
 
   /** The process that made a call which was not a successful exec. */
@@ -99,6 +169,7 @@ export class ProcessTable {
       before,
     )
     this.put(call, after, timeMs, false)
+    if (this.images.charactersMade > MOST_CHARACTERS) this.shedTasks()
     return { before, after }
   }
 
@@ -131,7 +202,7 @@ export class ProcessTable {
     const parent = this.current(call.ppid, timeMs)
     // Another parent: a new process in an old pid, or an orphan that a subreaper adopted.
     if (parent !== undefined && isSameExe(parent.image.exe, exe)) {
-      parent.isParent = true
+      this.becameParent(call.ppid, parent)
       return parent.image
     }
     if (isTasksExe) return task.image
@@ -154,15 +225,21 @@ export class ProcessTable {
     if (isItself && (own.ppid === call.ppid || call.ppid === INIT)) return own.image
     const parent = this.current(call.ppid, timeMs)
     if (parent !== undefined && canBecome(parent, user)) {
-      parent.isParent = true
+      this.becameParent(call.ppid, parent)
       return parent.image
     }
     if (isItself) return own.image
     const found = this.find(call.ppid, timeMs)
     if (found === undefined) return this.images.of('', user, UNKNOWN_EXE, undefined, undefined)
     const task = this.remember(found, this.current(found.ppid, timeMs)?.image)
-    task.isParent = true
+    this.becameParent(call.ppid, task)
     return task.image
+  }
+
+  private becameParent(pid: number, task: Task): void {
+    if (task.isParent) return
+    task.isParent = true
+    this.tasks.touch(pid)
   }
 
   /**
@@ -176,7 +253,10 @@ export class ProcessTable {
     const found = this.world.findProcess(pid)
     if (found === undefined) return trustsParents && task.isParent ? task : undefined
     if (found.startMs > task.sinceMs + CLOCK_TOLERANCE_MS) return undefined
-    task.seen = this.pids.now
+    if (task.seen !== this.pids.now) {
+      task.seen = this.pids.now
+      this.tasks.touch(pid)
+    }
     return task
   }
 
@@ -220,9 +300,37 @@ export class ProcessTable {
   /** Remembers who acted. `task`: what was known of the same process before. */
   private saw(call: SyscallRecord, task: Task | undefined, acting: ProcessImage, timeMs: number): void {
     if (task?.image === acting && task.ppid === call.ppid) {
+      const isPrivileged = call.euid === ROOT
+      if (task.seen === this.pids.now && task.isPrivileged === isPrivileged) return
       task.seen = this.pids.now
-      task.isPrivileged = call.euid === ROOT
+      task.isPrivileged = isPrivileged
+      this.tasks.touch(call.pid)
     } else this.put(call, acting, task?.sinceMs ?? timeMs, task?.isParent ?? false)
+  }
+
+  /**
+   * Long names of programs would fill the memory long before there are too many tasks. The half of the tasks that was
+   * unseen for longer goes, and the other too when it alone is too much.
+   */
+  private shedTasks(): void {
+    this.shed += this.tasks.forgetOlder()
+    this.images.forget()
+    if (charactersOf(imagesOf(this.tasks.values())) > 2 * MOST_CHARACTERS)
+      this.shed += this.tasks.forgetOlder()
+  }
+
+  private stateOf(task: Task, generation: number, writer: StateWriter): TaskState {
+    const { image, ppid, sinceMs, isFound, seen, isParent, isPrivileged } = task
+    return [
+      this.images.numberOf(image, writer),
+      ppid,
+      sinceMs,
+      isFound ? 1 : 0,
+      seen,
+      isParent ? 1 : 0,
+      isPrivileged ? 1 : 0,
+      generation,
+    ]
   }
 
   private put(call: SyscallRecord, image: ProcessImage, sinceMs: number, isParent: boolean): void {
@@ -245,70 +353,8 @@ const placed = (script: string | undefined, cwd: string | undefined): string | u
 /** An exec and a fork keep the real uid; only the privileged change it. What contradicts that is a pid used again. */
 const canBecome = (task: Task, user: string): boolean => task.isPrivileged || task.image.user === user
 
-/** Images that are known apart; all are forgotten together when there are more. */
-const MOST_IMAGES = 16_384
-
-/**
- * Makes images, and the same one again for the same program of the same origin: hosts start the same programs in the
- * same ways all day, and whoever names them can remember what they are called.
- */
-class Images {
-  private children = new WeakMap<ProcessImage, Map<string, ProcessImage>>()
-  /** Those without an origin. */
-  private first = new Map<string, ProcessImage>()
-  private known = 0
-
-  of(
-    container: string,
-    user: string,
-    exe: string,
-    script: string | undefined,
-    origin: ProcessImage | undefined,
-  ): ProcessImage {
-    const siblings = origin === undefined ? this.first : this.childrenOf(origin)
-    const key = `${container}\0${user}\0${exe}\0${script === undefined ? '' : `<${script}`}`
-    let image = siblings.get(key)
-    if (image === undefined) {
-      const kept =
-        origin !== undefined && origin.depth >= DEEPEST_CHAIN ? shortened(origin, KEPT_OF_DEEP_CHAIN) : origin
-      const depth = kept === undefined ? 0 : kept.depth + 1
-      image = { container, user, exe, script, origin: kept, depth }
-      siblings.set(key, image)
-      if (++this.known > MOST_IMAGES) this.forget()
-    }
-    return image
-  }
-
-  /** A program that switches to a user and back again is what it was before. */
-  changedUser(now: ProcessImage, user: string): ProcessImage {
-    const { origin } = now
-    const isBack =
-      origin?.user === user &&
-      origin.exe === now.exe &&
-      origin.script === now.script &&
-      origin.container === now.container
-    return isBack ? origin : this.of(now.container, user, now.exe, now.script, now)
-  }
-
-  /** A child keeps its origin, and an origin its children: they must all go, or none would. */
-  private forget(): void {
-    this.children = new WeakMap()
-    this.first = new Map()
-    this.known = 0
-  }
-
-  private childrenOf(origin: ProcessImage): Map<string, ProcessImage> {
-    let children = this.children.get(origin)
-    if (children === undefined) this.children.set(origin, (children = new Map<string, ProcessImage>()))
-    return children
-  }
-}
-
-/** The same image with only its nearest origins, so that a process which execs for ever does not keep its whole past. */
-function shortened(deep: ProcessImage, levels: number): ProcessImage {
-  const origin = levels > 1 && deep.origin !== undefined ? shortened(deep.origin, levels - 1) : undefined
-  return { ...deep, origin, depth: origin === undefined ? 0 : origin.depth + 1 }
-}
+const imagesOf = (tasks: Iterable<Task>): ReadonlySet<ProcessImage> =>
+  withOrigins(Array.from(tasks, ({ image }) => image))
 
 /** The kernel adds ` (deleted)` to the name of a running program whose file is gone. */
 function isSameExe(known: string, seen: string): boolean {

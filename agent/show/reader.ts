@@ -11,7 +11,7 @@ export class EventReader {
     const ignore = (): void => undefined
     const onUnderstood = (event: AuditEvent, understood: Understood): void =>
       emit(shownEvent(event, understood))
-    this.core = new Core(NO_WORLD, { onEvent: ignore, onEdge: ignore, onUnderstood }, true)
+    this.core = new Core(NO_WORLD, { onEvent: ignore, onEdge: ignore, onUnderstood }, { keepsRecords: true })
   }
 
   /** Takes the next bytes of the log. */

@@ -133,6 +133,20 @@ export function parsePasswd(text: string): Map<number, string> {
   return names
 }
 
+/** The boot that the host runs since. */
+export interface Boot {
+  readonly id: string
+  /** Unix time in milliseconds. */
+  readonly startMs: number
+}
+
+/** Which boot this is. */
+export function bootOf(): Boot {
+  const upMs = Number.parseFloat(readFileSync(`${PROC}/uptime`, 'latin1')) * 1000
+  const id = readFileSync(`${PROC}/sys/kernel/random/boot_id`, 'latin1').trim()
+  return { id, startMs: Math.round(Date.now() - upMs) }
+}
+
 /** This host, as the core of a live agent may ask about it. */
 export function thisHost(): World {
   const users = new UserNames()

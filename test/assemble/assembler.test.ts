@@ -14,6 +14,8 @@ const NOTHING_LOST = {
   missingSerials: 0,
   tornLines: 0,
   unreadableLines: 0,
+  shedProcesses: 0,
+  shedFiles: 0,
 }
 const TIME_MS = 1_795_210_797_987
 const serialsOf = (events: readonly AuditEvent[]): number[] => events.map(({ id }) => id.serial)
@@ -384,13 +386,13 @@ describe('resume', () => {
     const cut = log.indexOf(line('PROCTITLE', 1))
     const one = new Core(NO_WORLD, { onEvent: () => undefined, onEdge: () => undefined })
     one.push(Buffer.from(log.slice(0, cut)))
-    const { offset, finished } = one.resumePoint
-    expect(offset).toBe(0)
-    expect(finished.map(({ serial }) => serial)).toEqual([2, 3])
+    const point = one.resumePoint
+    expect(point.offset).toBe(0)
+    expect(point.finished.map(({ serial }) => serial)).toEqual([2, 3])
     const events: AuditEvent[] = []
     const two = new Core(NO_WORLD, { onEvent: (each) => events.push(each), onEdge: () => undefined })
-    two.skip(finished)
-    two.push(Buffer.from(log.slice(offset)))
+    two.resume(point)
+    two.push(Buffer.from(log.slice(point.offset)))
     two.end()
     expect(serialsOf(events)).toEqual([1, 4])
     expect(two.losses).toEqual(NOTHING_LOST)

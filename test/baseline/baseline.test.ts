@@ -175,11 +175,7 @@ describe('a batch', () => {
         baseline.learn(exec('cat'), NOON_MS + 1)
         baseline.beginTraining(NOON_MS, 1000)
         baseline.sawUnseen(unseen(exec('id'), NOON_MS))
-        baseline.markReported(
-          baseline.reportable().map(({ id }) => id),
-          NOON_MS,
-          true,
-        )
+        mergeAll(baseline)
         baseline.addPattern(
           { process: DASH, action: 'create', path: 'x', printed: 'x', examples: [], learnedMs: 1 },
           () => false,
@@ -224,6 +220,16 @@ describe('a batch', () => {
     expect(open().batch(() => 42)).toBe(42)
   })
 })
+
+/** Everything that waits is reported, and becomes normal. */
+function mergeAll(baseline: Baseline): readonly Edge[] {
+  baseline.markReported(
+    baseline.reportable().map(({ id }) => id),
+    NOON_MS,
+    false,
+  )
+  return baseline.mergeReported(NOON_MS, NOON_MS)
+}
 
 describe('unseen edges', () => {
   test('are one finding for each chain, with how often and when first', () => {
@@ -301,13 +307,7 @@ describe('unseen edges', () => {
       for (const timeMs of sightings) baseline.sawUnseen(unseen(exec('id'), timeMs))
       baseline.sawUnseen(unseen(exec('id'), NOON_MS + DAY_MS + 1, ['proc::root:/usr/sbin/cron', DASH]))
     })
-    const merged = baseline.batch(() =>
-      baseline.markReported(
-        baseline.reportable().map(({ id }) => id),
-        NOON_MS,
-        true,
-      ),
-    )
+    const merged = baseline.batch(() => mergeAll(baseline))
     expect(merged).toEqual([exec('id'), exec('id')])
     const all = [...sightings, NOON_MS + DAY_MS + 1].map((timeMs) => ({ edge: exec('id'), timeMs }))
     expect(stored(path)).toEqual(recount([{ edge: exec('ls'), timeMs: NOON_MS }, ...all]))
@@ -317,7 +317,7 @@ describe('unseen edges', () => {
       if (known !== undefined) baseline.count(known, NOON_MS + DAY_MS + 2)
     })
     expect(stored(path).find(({ to }) => to === exec('id').to)).toMatchObject({ sightings: 5, days: 2 })
-    expect(baseline.batch(() => baseline.markReported([], NOON_MS, true))).toEqual([])
+    expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([])
   })
 
   test('that wait are not merged with those that were reported', () => {
@@ -327,7 +327,8 @@ describe('unseen edges', () => {
       baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 1))
     })
     const [first] = baseline.reportable()
-    expect(baseline.batch(() => baseline.markReported([first?.id ?? 0], NOON_MS, true))).toEqual([exec('id')])
+    baseline.markReported([first?.id ?? 0], NOON_MS, false)
+    expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
     expect(baseline.find(exec('rm'))).toBeUndefined()
     expect(baseline.reportable().map(({ edge }) => edge)).toEqual([exec('rm')])
   })
@@ -343,9 +344,110 @@ describe('unseen edges', () => {
       ),
     )
     expect(baseline.find(exec('id'))).toBeUndefined()
-    expect(baseline.batch(() => baseline.markReported([], NOON_MS, true))).toEqual([exec('id')])
+    expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
     expect(baseline.find(exec('id'))).toBeDefined()
   })
+})
+
+describe('what was seen in a window that was not seen whole', () => {
+  test('is merged only when it is seen again in one that was', () => {
+    const baseline = open()
+    baseline.batch(() => {
+      baseline.sawUnseen(unseen(exec('id'), NOON_MS))
+      baseline.sawUnseen(unseen(exec('rm'), NOON_MS))
+    })
+    baseline.batch(() =>
+      baseline.markReported(
+        baseline.reportable().map(({ id }) => id),
+        NOON_MS + 10,
+        true,
+      ),
+    )
+    expect(baseline.batch(() => baseline.mergeReported(NOON_MS + 20, NOON_MS + 10))).toEqual([])
+    baseline.batch(() => baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 25)))
+    expect(baseline.batch(() => baseline.mergeReported(NOON_MS + 30, NOON_MS + 20))).toEqual([exec('rm')])
+  })
+
+  test('is not learned, but for what was known before', () => {
+    const path = newPath()
+    const baseline = open(path)
+    baseline.batch(() => baseline.learn(exec('ls'), NOON_MS))
+    baseline.batch(() => expect(baseline.settle(true, NOON_MS)).toBe(1))
+    baseline.batch(() => {
+      baseline.learn(exec('ls'), NOON_MS + 1)
+      baseline.learn(exec('id'), NOON_MS + 1)
+      expect(baseline.settle(false, NOON_MS)).toBe(1)
+      expect(baseline.find(exec('id'))).toBeUndefined()
+    })
+    expect(stored(path).map(({ to }) => to)).toEqual([exec('ls').to])
+    baseline.batch(() => expect(baseline.settle(false, NOON_MS)).toBe(0))
+    expect(baseline.find(exec('ls'))).toBeDefined()
+  })
+
+  test('does not take away the edge of a pattern that covers something from before', () => {
+    const path = newPath()
+    const baseline = open(path)
+    const file = (name: string): Edge => ({ kind: 'create', from: DASH, to: `file:create:/q/${name}` })
+    const pattern = {
+      process: DASH,
+      action: 'create',
+      path: '/q/\\d+',
+      printed: '^x$',
+      examples: [],
+      learnedMs: 1,
+    } as const
+    baseline.batch(() => baseline.learn(file('1'), NOON_MS))
+    baseline.batch(() => baseline.settle(true, NOON_MS))
+    baseline.batch(() => {
+      baseline.learn(file('2'), NOON_MS + 1)
+      baseline.addPattern(pattern, (covered) => /^\/q\/\d+$/.test(covered), '/q')
+      baseline.settle(false, NOON_MS)
+    })
+    expect(stored(path).map(({ to }) => to)).toEqual(['file:create:/q/\\d+'])
+  })
+
+  test('takes away the edge of a pattern that covers nothing else', () => {
+    const path = newPath()
+    const baseline = open(path)
+    const file = (name: string): Edge => ({ kind: 'create', from: DASH, to: `file:create:/q/${name}` })
+    const pattern = {
+      process: DASH,
+      action: 'create',
+      path: '/q/\\d+',
+      printed: '^x$',
+      examples: [],
+      learnedMs: 1,
+    } as const
+    baseline.batch(() => {
+      baseline.learn(file('1'), NOON_MS)
+      baseline.learn(file('2'), NOON_MS + 1)
+      baseline.addPattern(pattern, (covered) => /^\/q\/\d+$/.test(covered), '/q')
+      baseline.settle(false, NOON_MS)
+    })
+    expect(stored(path)).toEqual([])
+  })
+})
+
+test('reports stay in the outbox until they are delivered, over a restart and in their order', () => {
+  const path = newPath()
+  const first = open(path)
+  const spot = (count: number) =>
+    ({ kind: 'blind-spot', reason: 'shed', fromMs: 1, toMs: 2, count, detail: 'x' }) as const
+  first.batch(() => [1, 2, 3].forEach((count) => first.post(spot(count))))
+  expect(() =>
+    first.batch(() => {
+      first.post(spot(4))
+      throw new Error('in the middle')
+    }),
+  ).toThrow('in the middle')
+  const [, second] = first.posted()
+  first.delivered(second?.id ?? 0)
+  first.close()
+  expect(
+    open(path)
+      .posted()
+      .map(({ report }) => report),
+  ).toEqual([spot(3)])
 })
 
 describe('a pattern', () => {

@@ -256,7 +256,9 @@ describe('train --no-follow', () => {
     copyFileSync(recorded('connect'), live)
     const db = newDb()
     // The default without --auditd is the live log and its rotated ones; here they are named by the configuration.
+    // They are from different days, so that serial numbers are missing between them.
     const logs = [`${live}.2`, `${live}.1.gz`, live].flatMap((log) => ['--auditd', log])
+    logs.push('--learn-degraded')
     const trained = reportsOf(fullmon(['train', '--no-follow', ...logs, '--db', db, '--json'])).at(-1)
     const lines = ['exec', 'files', 'connect'].map(
       (name) => readFileSync(recorded(name), 'latin1').split('\n').length - 1,

@@ -99,7 +99,8 @@ test('edges, nodes, patterns and findings are counted', () => {
     see('host:203.0.113.1:1')
     see('host:203.0.113.2:2')
     const [first, second] = baseline.reportable().map(({ id }) => id)
-    baseline.markReported([first ?? 0], NOON_MS + 120_000, true)
+    baseline.markReported([first ?? 0], NOON_MS + 120_000, false)
+    baseline.mergeReported(NOON_MS + 120_000, NOON_MS)
     baseline.markReported([second ?? 0], NOON_MS + 180_000, false)
     see('host:203.0.113.3:3')
   })
@@ -183,15 +184,15 @@ describe('coverage', () => {
     ...{ kind: 'blind-spot', reason, fromMs: NOON_MS, toMs: NOON_MS + 1000, count: 3, detail: 'x' },
     ...change,
   })
-  const trained = (coverage?: Coverage, kernel?: object): string => {
+  const trained = (coverage?: Omit<Coverage, 'isDegraded'> & Partial<Coverage>, kernel?: object): string => {
     const db = baselineWith((baseline) => {
       baseline.beginTraining(NOON_MS, 60_000)
       baseline.extendTraining(NOON_MS + 60_000, true)
     })
     const database = new Database(db)
-    const put = database.prepare(`INSERT INTO state (kind, key, value) VALUES ('coverage', ?, ?)`)
-    if (coverage !== undefined) put.run('', JSON.stringify(coverage))
-    if (kernel !== undefined) put.run('kernel', JSON.stringify(kernel))
+    const put = database.prepare(`INSERT INTO state (node, kind, key, value) VALUES ('', ?, ?, ?)`)
+    if (coverage !== undefined) put.run('coverage', '', JSON.stringify({ isDegraded: false, ...coverage }))
+    if (kernel !== undefined) put.run('memory', 'kernel', JSON.stringify(kernel))
     database.close()
     return db
   }
@@ -223,6 +224,12 @@ describe('coverage', () => {
     expect(said.stdout).toMatch(/^coverage +degraded since 2026-11-20T11:59:55.000Z$/m)
     expect(said.stdout).toMatch(/^ +2026-11-20T12:00:01.000Z blind {2}rules-missing: 3 x .* and it lasts\]$/m)
     expect(said.coverage).toMatchObject({ state: 'degraded', sinceMs: NOON_MS - 5000, ongoing })
+  })
+
+  test('is degraded as long as something was missed in this window or the one before', () => {
+    const said = whileRunning(trained({ ongoing: [], recent, isDegraded: true, timeMs: NOON_MS + 9000 }, {}))
+    expect(said.status).toBe(1)
+    expect(said.stdout).toMatch(/^coverage +degraded since 2026-11-20T12:00:00.000Z$/m)
   })
 
   test('says when the kernel is not watched', () => {

@@ -12,6 +12,7 @@ const DEFAULTS = {
   baseline: 3600,
   monitor: 60,
   rebase: false,
+  'learn-degraded': false,
   wait: 0.5,
 }
 
@@ -66,7 +67,7 @@ test.each([
   // Wrong keys.
   [
     'wait: 1\nmontior: 30\n',
-    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, wait$/,
+    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, learn-degraded, wait$/,
   ],
   ['  montior: 30', /^f:1:3: montior: /],
   ['__proto__: {wait: 1}', /^f:1:1: __proto__: no such key/],

@@ -120,6 +120,8 @@ describe.skipIf(!isThere)('tricky lines', () => {
       expect(core.losses).toEqual({
         lateRecords: 0,
         missingSerials: 0,
+        shedProcesses: 0,
+        shedFiles: 0,
         tornLines: 0,
         incompleteEvents: isIncomplete ? 1 : 0,
         unreadableLines: unreadable,

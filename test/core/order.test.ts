@@ -101,10 +101,10 @@ describe('a stop in the middle of forged lines', () => {
     }
     const first = new Core(NO_WORLD, sink)
     first.push(Buffer.from(before, 'latin1'))
-    const { offset, finished } = first.resumePoint
+    const point = first.resumePoint
     const second = new Core(NO_WORLD, sink)
-    second.skip(finished)
-    second.push(Buffer.from(before + behind, 'latin1').subarray(offset))
+    second.resume(point)
+    second.push(Buffer.from(before + behind, 'latin1').subarray(point.offset))
     second.end()
     return { serials, unreadable: second.losses.unreadableLines }
   }

@@ -65,6 +65,7 @@ describe('training', () => {
     schedule.advance(NOON_MS + 365 * 86_400_000)
     expect(schedule.isTrained).toBe(false)
     expect(schedule.isInTraining(NOON_MS + 365 * 86_400_000)).toBe(true)
+    expect(schedule.passedWindow()).toBe(NOON_MS + 365 * 86_400_000)
     expect(schedule.passedWindow()).toBeUndefined()
   })
 
@@ -107,11 +108,21 @@ describe('training', () => {
 })
 
 describe('windows', () => {
-  test('follow the training', () => {
-    const schedule = scheduleAt(NOON_MS, { kind: 'for', durationMs: 1000 })
-    schedule.advance(NOON_MS + 1000 + MINUTE_MS - 1)
+  test('go through the training, end with it, and follow it', () => {
+    const schedule = scheduleAt(NOON_MS, { kind: 'for', durationMs: MINUTE_MS + 1000 })
+    schedule.advance(NOON_MS + MINUTE_MS - 1)
     expect(schedule.passedWindow()).toBeUndefined()
+    schedule.advance(NOON_MS + MINUTE_MS)
+    expect(schedule.passedWindow()).toBe(NOON_MS + MINUTE_MS)
+    schedule.advance(NOON_MS + MINUTE_MS + 1000 + MINUTE_MS - 1)
+    expect(schedule.passedWindow()).toBe(NOON_MS + MINUTE_MS + 1000)
+    expect(schedule.passedWindow()).toBeUndefined()
+  })
+
+  test('follow a training that is shorter', () => {
+    const schedule = scheduleAt(NOON_MS, { kind: 'for', durationMs: 1000 })
     schedule.advance(NOON_MS + 1000 + MINUTE_MS)
+    expect(schedule.passedWindow()).toBe(NOON_MS + 1000)
     expect(schedule.passedWindow()).toBe(NOON_MS + 1000 + MINUTE_MS)
     expect(schedule.passedWindow()).toBeUndefined()
   })
@@ -172,30 +183,42 @@ describe('law', () => {
     )
   })
 
-  test('windows have one length, end one after the other, each once, and as soon as their time has come', () => {
+  test('windows have one length, but for the last of the training; end one after the other, each once, and as soon as their time has come', () => {
     fc.assert(
       fc.property(PLAN, STAMPS, fc.integer({ min: 1, max: 50_000 }), (plan, stamps, windowMs) => {
-        const schedule = new Schedule(plan, windowMs)
+        let schedule = new Schedule(plan, windowMs)
         const [firstMs = 0] = stamps
-        const beginMs = Math.max(firstMs, endOf(plan, firstMs))
-        let lastEndMs = beginMs
+        const trainedMs = Math.max(firstMs, endOf(plan, firstMs))
+        let lastEndMs = firstMs
         for (const stamp of stamps) {
           const wasDue = schedule.isDue(stamp)
           const wasTrained = schedule.isTrained
           schedule.advance(stamp)
-          const endMs = schedule.passedWindow()
-          expect(schedule.passedWindow()).toBeUndefined()
-          if (endMs !== undefined) {
+          for (let endMs = schedule.passedWindow(); endMs !== undefined; endMs = schedule.passedWindow()) {
             expect(wasDue).toBe(true)
-            expect((endMs - beginMs) % windowMs).toBe(0)
+            const beginMs = endMs > trainedMs ? trainedMs : firstMs
+            if (endMs !== trainedMs) expect((endMs - beginMs) % windowMs).toBe(0)
             expect(endMs).toBeGreaterThan(lastEndMs)
             expect(endMs).toBeLessThanOrEqual(stamp)
             lastEndMs = endMs
           }
           if (schedule.isTrained !== wasTrained) expect(wasDue).toBe(true)
           expect(schedule.nowMs).toBeLessThan(lastEndMs + windowMs)
+          // One that goes on from here is like this one.
+          const { memory } = schedule
+          if (memory === undefined || schedule.nowMs === undefined) continue
+          const next = new Schedule(restOf(plan, trainedMs, schedule.nowMs), windowMs)
+          next.resume(memory)
+          expect([next.isTrained, next.nowMs]).toEqual([schedule.isTrained, schedule.nowMs])
+          schedule = next
         }
       }),
     )
   })
 })
+
+/** What is left of a plan. */
+function restOf(plan: TrainingPlan, trainedMs: number, nowMs: number): TrainingPlan {
+  if (plan.kind === 'for') return { kind: 'for', durationMs: Math.max(0, trainedMs - nowMs) }
+  return plan
+}

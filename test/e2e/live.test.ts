@@ -25,7 +25,7 @@ const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8
 const STATE = '/var/lib/fullmon'
 const PYTHON = realpathSync('/usr/bin/python3')
 const SHELL = realpathSync('/bin/sh')
-const TRAINING_S = 6
+const TRAINING_S = 9
 /** In a network name space of the test's own. */
 const ADDRESSES = ['203.0.113.66/32']
 

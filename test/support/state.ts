@@ -1,4 +1,10 @@
-import type { StateEntry, StateKind, StateWriter } from '../../agent/domain/state.ts'
+import type {
+  StateEntry,
+  StateKind,
+  StatesReader,
+  StatesWriter,
+  StateWriter,
+} from '../../agent/domain/state.ts'
 
 /** What the baseline does with one kind of state: values become JSON, entries come in the order of their keys. */
 export class StateTable implements StateWriter {
@@ -25,3 +31,42 @@ export class StateTable implements StateWriter {
       .map(([key, value]) => ({ key, value: JSON.parse(value) as unknown }))
   }
 }
+
+/** What the baseline does with the state of several machines. */
+export class States {
+  private readonly nodes = new Map<string, Map<string, string>>()
+
+  readonly writer: StatesWriter = {
+    of: (node) => ({
+      put: (kind, key, value) => void this.rowsOf(node).set(`${kind} ${key}`, JSON.stringify(value)),
+      remove: (kind, key) => void this.rowsOf(node).delete(`${kind} ${key}`),
+    }),
+    forget: (node) => void this.nodes.delete(node),
+  }
+
+  get reader(): StatesReader {
+    return {
+      of: (node) => (kind) => entriesOf(kind, this.nodes.get(node) ?? new Map<string, string>()),
+      others: [...this.nodes.keys()].filter((node) => node !== ''),
+    }
+  }
+
+  /** Everything, to be compared. */
+  rows(kind: StateKind): StateEntry[] {
+    return [...this.nodes].flatMap(([node, rows]) =>
+      entriesOf(kind, rows).map(({ key, value }) => ({ key: `${node} ${key}`, value })),
+    )
+  }
+
+  private rowsOf(node: string): Map<string, string> {
+    let rows = this.nodes.get(node)
+    if (rows === undefined) this.nodes.set(node, (rows = new Map<string, string>()))
+    return rows
+  }
+}
+
+const entriesOf = (kind: StateKind, rows: ReadonlyMap<string, string>): StateEntry[] =>
+  [...rows]
+    .filter(([place]) => place.startsWith(`${kind} `))
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([place, value]) => ({ key: place.slice(kind.length + 1), value: JSON.parse(value) as unknown }))

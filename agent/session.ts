@@ -1,0 +1,289 @@
+import { resolve } from 'node:path'
+import { Baseline } from './baseline/baseline.ts'
+import type { TrainingPlan } from './detect/schedule.ts'
+import type { Chunk } from './domain/chunk.ts'
+import type { BlindSpot, Report, Tamper } from './domain/report.ts'
+import { Engine } from './engine.ts'
+import { bootOf, snapshot, thisHost } from './support/procfs.ts'
+import { follow } from './tail/follow.ts'
+import { ClockWatch } from './watch/clock.ts'
+import type { KernelWatch } from './watch/kernel-watch.ts'
+import { Lag } from './watch/lag.ts'
+
+/**
+ * When nothing has arrived for this long, and for two looks at the log, open events are given up and the host's clock is
+ * the time of the log.
+ */
+const LEAST_QUIET_MS = 2000
+const TICK_MS = 250
+/** Between two looks at the kernel's audit: a window, within these. */
+const LEAST_LOOK_MS = 2000
+const MOST_LOOK_MS = 60_000
+const STDIN = '-'
+
+export interface LiveOptions {
+  /** Log of auditd; `-` for standard input. */
+  readonly auditd: string
+  readonly db: string
+  /** Log file that the agent itself writes to. */
+  readonly log: string | undefined
+  /** Other files of the agent, whose change by somebody else is tampering, by full path: see GuardedPlaces. */
+  readonly guarded: readonly string[]
+  readonly trainingMs: number
+  readonly monitorMs: number
+  readonly rebase: boolean
+  readonly learnDegraded: boolean
+  readonly pollMs: number
+  /** Whether to end when the training does. */
+  readonly onlyTrain: boolean
+  readonly emit: (report: Report) => void
+  /** The same for what an earlier run has perhaps printed, before it was killed. */
+  readonly emitAgain: (report: Report) => void
+  /** Told at the start, when training ends, and when the baseline cannot be written. */
+  readonly onPhase: (phase: Phase) => void
+  /** Called when the log is being followed. */
+  readonly onReady: () => void
+}
+
+export type Phase =
+  | { readonly name: 'training'; readonly untilMs: number }
+  /** `unlearned`: edges of the training that were forgotten, because their windows were not seen whole. */
+  | { readonly name: 'monitoring'; readonly edges: number; readonly unlearned: number }
+  | { readonly name: 'faulty'; readonly fault: string }
+  /** The kernel's audit cannot be watched, and why. */
+  | { readonly name: 'unwatched'; readonly reason: string }
+
+export type News = Chunk | BlindSpot | Tamper
+
+/** Reason of a signal that only makes way for another session. */
+export const RELOAD = 'reload'
+
+/** What comes from the log, one after the other, also to a session that begins when another has failed. */
+export class Feed {
+  private readonly iterator: AsyncIterator<News, void>
+  private pending: Promise<IteratorResult<News, void>> | undefined
+
+  constructor(input: AsyncIterable<News, void>) {
+    this.iterator = input[Symbol.asyncIterator]()
+  }
+
+  /** The next one; undefined at the end. Rejects when `onFail` has been given a reason meanwhile, and then nothing is lost. */
+  async next(onFail: (fail: (reason: Error) => void) => void): Promise<News | undefined> {
+    this.pending ??= this.iterator.next()
+    const { pending } = this
+    const result = await new Promise<IteratorResult<News, void>>((found, failed) => {
+      onFail(failed)
+      pending.then(found, failed)
+    })
+    this.pending = undefined
+    return result.done === true ? undefined : result.value
+  }
+
+  async close(): Promise<void> {
+    // What is pending ends with the signal that the input was given.
+    await this.pending?.catch(() => undefined)
+    await this.iterator.return?.()
+  }
+}
+
+/** One stretch of work on an open baseline: from a start, or a fault, to the next. */
+export class Session {
+  private readonly options: LiveOptions
+  private readonly kernel: KernelWatch | undefined
+  private readonly lag = new Lag()
+  private readonly clock = new ClockWatch()
+  private readonly trained = new AbortController()
+  /** Ends the following of the log when the session ends. */
+  private readonly over = new AbortController()
+  private baseline: Baseline | undefined
+  private engine: Engine | undefined
+  private feed: Feed | undefined
+  private waiting: readonly News[] = []
+  private inHand: News | undefined
+  private fail: (reason: Error) => void = () => undefined
+  private arrivedMs = Date.now()
+  private lookedMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: LiveOptions, kernel: KernelWatch | undefined) {
+    this.options = options
+    this.kernel = kernel
+  }
+
+  /**
+   * Opens the baseline, and goes on where it says.
+   * @param isAgain whether this process has had a session before
+   * @param faultyMs since when the baseline could not be written, if that is over now
+   */
+  open(isAgain: boolean, faultyMs: number | undefined): void {
+    const { options } = this
+    this.baseline = new Baseline(options.db)
+    const { baseline } = this
+    const engine = this.engineOf(baseline, isAgain)
+    this.engine = engine
+    engine.deliverAgain()
+    engine.begin(Date.now(), snapshot())
+    if (faultyMs !== undefined) engine.wentBlind(wasFaulty(faultyMs))
+    if (this.kernel === undefined) baseline.forget('kernel')
+    else this.kernel.restore(baseline.memory('kernel'))
+    const { trainingEndMs } = engine
+    if (!engine.isTraining)
+      options.onPhase({ name: 'monitoring', edges: baseline.countEdges(), unlearned: 0 })
+    else if (trainingEndMs !== undefined) options.onPhase({ name: 'training', untilMs: trainingEndMs })
+  }
+
+  /**
+   * Until the input ends, or the signal says so.
+   * @param waiting what an earlier session could not take
+   * @param stdin where standard input is read; without it the log is followed
+   */
+  async run(waiting: readonly News[], stdin: Feed | undefined, signal: AbortSignal): Promise<void> {
+    const { engine, options } = this
+    if (engine === undefined) throw new Error('a session must be opened first')
+    const ended = AbortSignal.any([signal, this.trained.signal, this.over.signal])
+    const feed = stdin ?? (this.feed = new Feed(this.followed(ended)))
+    const ticking = setInterval(() => this.tick(engine), TICK_MS)
+    try {
+      this.waiting = waiting
+      for (const [index, news] of waiting.entries()) {
+        this.waiting = waiting.slice(index + 1)
+        this.take(engine, news)
+      }
+      options.onReady()
+      while (!ended.aborted) {
+        const news = await feed.next((fail) => (this.fail = fail))
+        if (news === undefined) break
+        this.take(engine, news)
+      }
+      this.finish(engine, signal)
+    } finally {
+      clearInterval(ticking)
+    }
+  }
+
+  /** What a session after this one must take first. */
+  unsaved(waiting: readonly News[]): readonly News[] {
+    const { engine, inHand } = this
+    if (engine === undefined) return waiting
+    const bytes = engine.unsaved.map((each): News => ({ bytes: each, at: undefined }))
+    const report = inHand !== undefined && 'kind' in inHand ? [inHand] : []
+    return [...bytes, ...report, ...this.waiting]
+  }
+
+  async close(): Promise<void> {
+    this.over.abort()
+    await this.feed?.close()
+    this.baseline?.close()
+  }
+
+  private finish(engine: Engine, signal: AbortSignal): void {
+    if (signal.aborted && signal.reason === RELOAD) engine.pause()
+    else if (signal.aborted && !this.options.onlyTrain)
+      engine.stop(`the agent was told to stop${nameOf(signal)}`)
+    else if (signal.aborted || this.trained.signal.aborted) engine.stop()
+    else engine.end()
+  }
+
+  private take(engine: Engine, news: News): void {
+    this.inHand = news
+    if (!('kind' in news)) {
+      engine.ingest(news)
+      this.noteLag(engine, news)
+    } else if (news.kind === 'blind-spot') engine.wentBlind(news)
+    else engine.wasTampered(news)
+    this.arrivedMs = Date.now()
+    this.inHand = undefined
+  }
+
+  private noteLag(engine: Engine, { behindBytes }: Chunk): void {
+    const nowMs = Date.now()
+    const spot = this.lag.look(nowMs, behindBytes, engine.nowMs ?? nowMs)
+    if (spot !== undefined) engine.wentBlind(spot)
+  }
+
+  private tick(engine: Engine): void {
+    const nowMs = Date.now()
+    try {
+      const jump = this.clock.jump()
+      if (jump !== undefined) engine.wasTampered(jump)
+      if (nowMs - this.arrivedMs >= Math.max(LEAST_QUIET_MS, 2 * this.options.pollMs)) engine.idle(nowMs)
+    } catch (error) {
+      this.fail(error as Error)
+      return
+    }
+    const lookMs = Math.min(Math.max(this.options.monitorMs, LEAST_LOOK_MS), MOST_LOOK_MS)
+    if (nowMs - this.lookedMs < lookMs) return
+    this.lookedMs = nowMs
+    this.look(engine, nowMs).catch((error: unknown) => this.fail(error as Error))
+  }
+
+  private async look(engine: Engine, nowMs: number): Promise<void> {
+    const { kernel } = this
+    if (kernel === undefined) return
+    const news = await kernel.look(nowMs, this.lag.isBehind)
+    if (this.over.signal.aborted) return
+    engine.heardOfKernel(news, kernel.memory)
+  }
+
+  private followed(signal: AbortSignal): AsyncIterable<News, void> {
+    const { auditd, pollMs } = this.options
+    const checkpoint = this.baseline?.checkpoint(logName(auditd))
+    const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
+    return follow(auditd, { ...from, startAt: 'end', pollMs, signal })
+  }
+
+  private engineOf(baseline: Baseline, isAgain: boolean): Engine {
+    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, emit, emitAgain } = this.options
+    return new Engine({
+      baseline,
+      world: thisHost(),
+      plan: planOf(baseline, this.options),
+      monitorMs,
+      rebase,
+      learnDegraded,
+      emit,
+      emitAgain,
+      onTrained: (unlearned) => {
+        this.options.onPhase({ name: 'monitoring', edges: baseline.countEdges(), unlearned })
+        if (this.options.onlyTrain) this.trained.abort()
+      },
+      latestMs: Date.now,
+      log: logName(auditd),
+      continuesStream: isAgain,
+      own: {
+        pid: process.pid,
+        boot: bootOf(),
+        places: {
+          log: auditd === STDIN ? undefined : resolve(auditd),
+          own: [resolve(db), ...(log === undefined ? [] : [resolve(log)]), ...guarded],
+        },
+        sawExec: (pid) => this.kernel?.sawExec(pid) === true,
+      },
+    })
+  }
+}
+
+/** The same log is the same log, from whatever directory it was named. */
+const logName = (auditd: string): string => (auditd === STDIN ? STDIN : resolve(auditd))
+
+const nameOf = ({ reason }: AbortSignal): string => (typeof reason === 'string' ? ` (${reason})` : '')
+
+const wasFaulty = (fromMs: number): BlindSpot => ({
+  kind: 'blind-spot',
+  reason: 'baseline-unwritable',
+  fromMs,
+  toMs: Date.now(),
+  count: 0,
+  detail: 'the baseline can be written again; what the log held meanwhile is read now',
+})
+
+/** What is left of the training that was begun, or of a new one. */
+export function planOf(
+  baseline: Baseline,
+  { trainingMs, onlyTrain }: Pick<LiveOptions, 'trainingMs' | 'onlyTrain'>,
+): TrainingPlan {
+  const trainings = baseline.trainings()
+  if (!onlyTrain && trainings.at(-1)?.finished === true) return { kind: 'none' }
+  const unfinished = trainings.slice(trainings.findLastIndex(({ finished }) => finished) + 1)
+  const trainedMs = unfinished.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0)
+  return { kind: 'for', durationMs: Math.max(0, trainingMs - trainedMs) }
+}
