@@ -48,16 +48,16 @@ export class KernelWatch {
    * @throws UsageError when the rules file is missing
    */
   static async over(auditd: string): Promise<Result<KernelWatch, string>> {
-    const status = await readStatus()
+    let pid = 0
+    const status = await readStatus((child) => (pid = child))
     if (!status.ok) return fail(`the kernel's audit is not watched: ${status.error}`)
-    if (auditd === STDIN) {
-      return isAuditd(readProcess(process.ppid)?.exe ?? '')
-        ? ok(new KernelWatch(undefined))
-        : fail("the kernel's audit is not watched: the records do not come from an auditd of this host")
-    }
-    return auditd === DEFAULT_LOG || isLogOf(receiverOf(status.value.pid).conf, auditd)
-      ? ok(new KernelWatch(auditd))
-      : fail(`the kernel's audit is not watched: no auditd of this host writes to ${auditd}`)
+    if (auditd === STDIN && !isAuditd(readProcess(process.ppid)?.exe ?? ''))
+      return fail("the kernel's audit is not watched: the records do not come from an auditd of this host")
+    if (![STDIN, DEFAULT_LOG].includes(auditd) && !isLogOf(receiverOf(status.value.pid).conf, auditd))
+      return fail(`the kernel's audit is not watched: no auditd of this host writes to ${auditd}`)
+    const watch = new KernelWatch(auditd === STDIN ? undefined : auditd)
+    watch.started(pid, Date.now())
+    return ok(watch)
   }
 
   /**
