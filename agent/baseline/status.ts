@@ -40,8 +40,8 @@ export interface BaselineStatus {
   readonly logs: readonly LogProgress[]
   /** How well the last agent saw when it told so last; undefined when none ever did. */
   readonly coverage: Coverage | undefined
-  /** Whether that agent watched the kernel's audit. */
-  readonly isKernelWatched: boolean
+  /** When an agent looked at the kernel's audit last; undefined when none ever did. Unix time in milliseconds. */
+  readonly kernelLookMs: number | undefined
 }
 
 /**
@@ -80,7 +80,7 @@ function readStatus(database: Database.Database): BaselineStatus {
       )
       .all(),
     coverage: stateOf(database, 'coverage', '') as Coverage | undefined,
-    isKernelWatched: stateOf(database, 'memory', 'kernel') !== undefined,
+    kernelLookMs: (stateOf(database, 'memory', 'kernel') as { timeMs: number } | undefined)?.timeMs,
   }
 }
 

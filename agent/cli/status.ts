@@ -10,6 +10,8 @@ import { isAbsent, unreadable } from '../tail/unreadable.ts'
 import { CONFIG_OPTION, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
 const UNTRAINED_OR_DEGRADED = 1
+/** An agent that watches the kernel looks at it once a minute at least. */
+const OLD_LOOK_MS = 180_000
 /** Of what was not seen lately, what a person reads. */
 const MOST_RECENT = 5
 /** Nothing is polled here; openAt wants it for whoever reads on. */
@@ -55,7 +57,8 @@ interface SeenCoverage {
 function coverageOf(status: BaselineStatus | undefined, pid: number | undefined): SeenCoverage {
   const { ongoing = [], recent = [], isDegraded = false, timeMs } = status?.coverage ?? {}
   const isKnown = pid !== undefined && timeMs !== undefined
-  const kernel = isKnown && status?.isKernelWatched === true ? 'watched' : 'unknown'
+  const lookAgeMs = Date.now() - (status?.kernelLookMs ?? 0)
+  const kernel = isKnown && lookAgeMs < OLD_LOOK_MS ? 'watched' : 'unknown'
   const seen = { pid, kernel, ongoing, recent } as const
   if (!isKnown) return { ...seen, state: 'unknown', sinceMs: timeMs }
   const spots = ongoing.length > 0 ? ongoing : recent.slice(-1)

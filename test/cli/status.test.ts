@@ -208,7 +208,9 @@ describe('coverage', () => {
   const recent = [spot('serial-gap')]
 
   test('is complete while nothing goes on', () => {
-    const said = whileRunning(trained({ ongoing: [], recent, timeMs: NOON_MS + 2000 }, {}))
+    const said = whileRunning(
+      trained({ ongoing: [], recent, timeMs: NOON_MS + 2000 }, { timeMs: Date.now() }),
+    )
     expect(said.status).toBe(0)
     expect(said.stdout).toMatch(/^coverage +complete since 2026-11-20T12:00:01.000Z$/m)
     expect(said.stdout).toMatch(/^ +2026-11-20T12:00:01.000Z blind {2}serial-gap: 3 x /m)
@@ -219,7 +221,7 @@ describe('coverage', () => {
   })
 
   test('is degraded while anything does, and that is no success', () => {
-    const said = whileRunning(trained({ ongoing, recent: [], timeMs: NOON_MS }, {}))
+    const said = whileRunning(trained({ ongoing, recent: [], timeMs: NOON_MS }, { timeMs: Date.now() }))
     expect(said.status).toBe(1)
     expect(said.stdout).toMatch(/^coverage +degraded since 2026-11-20T11:59:55.000Z$/m)
     expect(said.stdout).toMatch(/^ +2026-11-20T12:00:01.000Z blind {2}rules-missing: 3 x .* and it lasts\]$/m)
@@ -227,7 +229,9 @@ describe('coverage', () => {
   })
 
   test('is degraded as long as something was missed in this window or the one before', () => {
-    const said = whileRunning(trained({ ongoing: [], recent, isDegraded: true, timeMs: NOON_MS + 9000 }, {}))
+    const said = whileRunning(
+      trained({ ongoing: [], recent, isDegraded: true, timeMs: NOON_MS + 9000 }, { timeMs: Date.now() }),
+    )
     expect(said.status).toBe(1)
     expect(said.stdout).toMatch(/^coverage +degraded since 2026-11-20T12:00:00.000Z$/m)
   })
@@ -236,10 +240,13 @@ describe('coverage', () => {
     const said = whileRunning(trained({ ongoing: [], recent: [], timeMs: NOON_MS }))
     expect(said.stdout).toMatch(/^coverage +complete; the kernel's audit is not watched$/m)
     expect(said.coverage).toMatchObject({ state: 'complete', sinceMs: null, kernel: 'unknown' })
+    // An earlier agent did.
+    const later = whileRunning(trained({ ongoing: [], recent: [], timeMs: NOON_MS }, { timeMs: NOON_MS }))
+    expect(later.coverage).toMatchObject({ kernel: 'unknown' })
   })
 
   test('is unknown when no agent runs, whatever the last one said', () => {
-    const db = trained({ ongoing, recent, timeMs: NOON_MS }, {})
+    const db = trained({ ongoing, recent, timeMs: NOON_MS }, { timeMs: Date.now() })
     const said = fullmon('status', '--db', db)
     expect(said.stdout).toMatch(
       /^coverage +unknown: no agent is running; what was known at 2026-11-20T12:00:00.000Z follows$/m,
