@@ -19,7 +19,7 @@ export interface JournalVerdict {
 
 /**
  * Checks the journal of a baseline, as `verifyJournal` does, and for each of `heads`, which reports have carried, whether a
- * row has it.
+ * row has it. Text has only the beginning of one.
  *
  * @returns the heads that no row has, besides the verdict
  * @throws UsageError when there is no baseline, it is not ours, or it has another schema
@@ -31,7 +31,7 @@ export function verifyBaseline(
   const database = openForReading(path)
   try {
     return database.transaction(() => {
-      const hasHead = database.prepare<[string]>('SELECT 1 FROM journal WHERE hash = ?')
+      const hasHead = database.prepare<[string]>("SELECT 1 FROM journal WHERE hash GLOB ? || '*'")
       const unknownHeads = heads.filter((head) => hasHead.get(head) === undefined)
       return { ...verifyJournal(database), unknownHeads }
     })()

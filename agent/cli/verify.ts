@@ -21,7 +21,7 @@ export const verifyCommand = command({
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 verify', 'also while the agent runs; exit code 1: it does not fit')
-      .example('sudo $0 verify --head 5c2f…', 'nobody has replaced the baseline since that report'),
+      .example('sudo $0 verify --head 29d79bd7bd43', 'nobody has replaced the baseline since that report'),
   run: (words) => {
     const { db } = loadConfig(words.config, words.db === undefined ? {} : { db: words.db })
     const heads = (words.head ?? []).map(headOf)
@@ -46,7 +46,7 @@ export const verifyCommand = command({
 const label = (name: string): string => name.padEnd(13)
 
 function headOf(text: string): string {
-  if (!/^[0-9a-f]{64}$/i.test(text))
-    throw new UsageError(`--head is no hash: 64 hex digits, not ${JSON.stringify(text)}`)
+  if (!/^[0-9a-f]{12,64}$/i.test(text))
+    throw new UsageError(`--head takes 12 to 64 hex digits, not ${JSON.stringify(text)}`)
   return text.toLowerCase()
 }

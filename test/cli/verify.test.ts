@@ -70,6 +70,9 @@ test('a head that a report has carried stands in it, others do not', () => {
   const { db, heads } = journaled()
   const [first = '', second = ''] = heads
   expect(fullmon('verify', '--db', db, '--head', first, '--head', second.toUpperCase()).status).toBe(0)
+  // As the text of a report has it.
+  expect(fullmon('verify', '--db', db, '--head', first.slice(0, 12)).status).toBe(0)
+  expect(fullmon('verify', '--db', db, '--head', first.slice(1, 13)).status).toBe(1)
   const foreign = 'f'.repeat(64)
   const { status, stdout } = fullmon('verify', '--db', db, '--head', first, '--head', foreign, '--json')
   expect(status).toBe(1)
@@ -83,7 +86,7 @@ test('wrong words', () => {
   const { db } = journaled()
   expect(fullmon('verify', '--db', db, '--head', 'abc')).toMatchObject({
     status: 2,
-    stderr: 'fullmon: --head is no hash: 64 hex digits, not "abc"\n',
+    stderr: 'fullmon: --head takes 12 to 64 hex digits, not "abc"\n',
   })
   const missing = join(folderForTest(), 'baseline.db')
   expect(fullmon('verify', '--db', missing)).toMatchObject({
