@@ -38,6 +38,8 @@ const DAY_MS = 86_400_000
 const MOST_CHARACTERS = 16_000_000
 /** What an entry costs besides its name. */
 const CHARACTERS_OF_ENTRY = 200
+/** The name of the target is also in the key here, and those who hold the edge have the path besides. */
+const COPIES_OF_NAME = 3
 
 /** Edges of the baseline that were seen since the last commit, and the most recent others, so that most need no query. */
 export class EdgeBook {
@@ -116,7 +118,7 @@ export class EdgeBook {
       this.size += edge.from.length
     }
     targets.set(`${edge.kind} ${edge.to}`, known)
-    this.size += CHARACTERS_OF_ENTRY + edge.to.length
+    this.size += CHARACTERS_OF_ENTRY + COPIES_OF_NAME * edge.to.length
     return known
   }
 }
