@@ -252,9 +252,14 @@ export class Engine {
     if (!this.isResumed) this.idle(nowMs)
   }
 
-  /** Somebody worked against the agent, as the log does not tell. */
+  /** Somebody worked against the agent, as the log does not tell. Once in a window for each way to do so. */
   wasTampered(tamper: Tamper): void {
-    this.batch(() => this.post(tamper))
+    const key = `${tamper.reason} `
+    if (this.tampered.has(key)) return
+    this.batch(() => {
+      this.tampered.add(key)
+      this.post(tamper)
+    })
   }
 
   /** Bytes since the beginning of the oldest event that is not finished, which nobody can read again. */

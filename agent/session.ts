@@ -95,6 +95,7 @@ export class Session {
   private readonly trained = new AbortController()
   /** Ends the following of the log when the session ends. */
   private readonly over = new AbortController()
+  private isAgain = false
   private baseline: Baseline | undefined
   private engine: Engine | undefined
   private feed: Feed | undefined
@@ -116,9 +117,10 @@ export class Session {
    */
   open(isAgain: boolean, faultyMs: number | undefined): void {
     const { options } = this
+    this.isAgain = isAgain
     this.baseline = new Baseline(options.db)
     const { baseline } = this
-    const engine = this.engineOf(baseline, isAgain)
+    const engine = this.engineOf(baseline)
     this.engine = engine
     engine.deliverAgain()
     engine.begin(Date.now(), snapshot())
@@ -228,10 +230,10 @@ export class Session {
     const { auditd, pollMs } = this.options
     const checkpoint = this.baseline?.checkpoint(logName(auditd))
     const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
-    return follow(auditd, { ...from, startAt: 'end', pollMs, signal })
+    return follow(auditd, { ...from, startAt: 'end', isPatient: this.isAgain, pollMs, signal })
   }
 
-  private engineOf(baseline: Baseline, isAgain: boolean): Engine {
+  private engineOf(baseline: Baseline): Engine {
     const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, emit, emitAgain } = this.options
     return new Engine({
       baseline,
@@ -248,7 +250,7 @@ export class Session {
       },
       latestMs: Date.now,
       log: logName(auditd),
-      continuesStream: isAgain,
+      continuesStream: this.isAgain,
       own: {
         pid: process.pid,
         boot: bootOf(),

@@ -86,7 +86,11 @@ class FollowedLog {
     const { from, fromMs = 0, startAt, pollMs } = this.#options
     if (from === undefined) {
       this.#file = LogFile.open(this.#path, pollMs)
-      if (startAt === 'end') this.#file?.seekToEnd()
+      if (startAt === 'end' && this.#file !== undefined) {
+        this.#file.seekToEnd()
+        // So that who stops before anything comes goes on here, and not at the end of then.
+        this.#tell({ bytes: Buffer.alloc(0), at: this.#file.position })
+      }
     } else {
       const { file, news } = resume(this.#path, from, fromMs, pollMs)
       this.#file = file

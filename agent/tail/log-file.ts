@@ -173,7 +173,7 @@ export class LogFile {
     if (this.#fingerprint === '' && !isFinal) return undefined
     const length = Math.min(this.unreadBytes, MAX_CHUNK_BYTES)
     if (length === 0) return undefined
-    const at = this.#position
+    const at = this.position
     const marked = this.#mark.length
     // What was read last is read again: if it is still there, what follows it is what followed it.
     const block = Buffer.allocUnsafe(marked + length)
@@ -198,7 +198,8 @@ export class LogFile {
     closeSync(this.#fd)
   }
 
-  get #position(): LogPosition {
+  /** Where the next bytes are read. */
+  get position(): LogPosition {
     return { path: this.path, inode: this.inode, fingerprint: this.#fingerprint, offset: this.#offset }
   }
 

@@ -382,6 +382,8 @@ test('the signal ends the wait for something new at once, and nothing stays open
   const stop = new AbortController()
   // Had it to wait for the next look, this test would take an hour.
   const items = follow(path, { startAt: 'end', pollMs: 3_600_000, signal: stop.signal })
+  // Where it begins, so that it can be remembered.
+  expect((await items.next()).value).toMatchObject({ at: { path, offset: 4 }, bytes: Buffer.alloc(0) })
   const waiting = items.next()
   await sleep(50)
   expect(openIn(path)).toEqual([path])
