@@ -1,5 +1,5 @@
 import type { Arguments, Argv } from 'yargs'
-import { CONFIG_PLACES, DEFAULT_DB, DEFAULT_LOG } from '../config/places.ts'
+import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from '../config/places.ts'
 
 /** A command of the program: its options and examples for yargs, and what to do. `run` returns the exit code. */
 export interface Command {
@@ -36,7 +36,7 @@ export const CONFIG_OPTION = {
   type: 'string',
   requiresArg: true,
   describe: 'YAML file with these options',
-  defaultDescription: CONFIG_PLACES.join(', '),
+  defaultDescription: CONFIG_FILE,
 } as const
 
 export const LEARN_DEGRADED_OPTION = {

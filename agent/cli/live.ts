@@ -1,4 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { runLive } from '../agent.ts'
 import { acquireLock, type Lock } from '../baseline/lock.ts'
 import { Config } from '../config/config.ts'
@@ -9,17 +10,21 @@ import { printer } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
 import { type LiveOptions, type Phase, RELOAD } from '../session.ts'
 import { findCommand } from '../support/command.ts'
-import { loadRulesWhereNone } from '../support/kernel-rules.ts'
+import { loadRulesWhereNone, rulesFile } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { type ServiceManager, serviceManager } from '../support/notify.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { inMs } from './values.ts'
 
 const STDIN = '-'
+/** The agent's own code, with all that is in it. */
+const PROGRAM = new URL('..', import.meta.url).pathname
 
 interface LiveWords {
   readonly json: boolean
   readonly onlyTrain: boolean
+  /** Whether it is there or not: who makes it changes what the agent will do. */
+  readonly configFile: string
   /** Reads the configuration again; undefined for a command that SIGHUP ends. @throws UsageError when it is wrong */
   readonly reread?: () => Config
 }
@@ -154,7 +159,7 @@ class Session {
     })
     return {
       ...{ auditd, db, log, rebase },
-      guarded: [],
+      guarded: [resolve(this.#words.configFile), PROGRAM, rulesFile(), process.execPath],
       learnDegraded: this.#config['learn-degraded'],
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),

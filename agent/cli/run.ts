@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from '../config/config.ts'
+import { CONFIG_FILE } from '../config/places.ts'
 import {
   AUDITD_OPTION,
   CONFIG_OPTION,
@@ -53,7 +54,8 @@ export const runCommand = command({
     const learnDegraded = { 'learn-degraded': words['learn-degraded'] }
     const given = { auditd, db, log, baseline, monitor, rebase, wait, ...learnDegraded } as Partial<Config>
     const reread = (): Config => loadConfig(words.config, given)
-    await live(reread(), { json: words.json, onlyTrain: false, reread }, signal)
+    const { json, config: configFile = CONFIG_FILE } = words
+    await live(reread(), { json, onlyTrain: false, configFile, reread }, signal)
     return 0
   },
 })

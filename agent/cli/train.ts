@@ -1,4 +1,5 @@
 import { loadConfig, type Config } from '../config/config.ts'
+import { CONFIG_FILE } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
 import { DB_OPTION, JSON_OPTION, LEARN_DEGRADED_OPTION, command, fileFromYargs } from './command.ts'
@@ -50,7 +51,7 @@ export const trainCommand = command({
       'learn-degraded': words['learn-degraded'],
     } as Partial<Config>)
     if (words.follow) {
-      await live(config, { json: words.json, onlyTrain: true }, signal)
+      await live(config, { json: words.json, onlyTrain: true, configFile: CONFIG_FILE }, signal)
       return 0
     }
     const logs = words.auditd?.map(fileFromYargs) ?? savedLogsOf(config.auditd)

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { LineCounter, parseDocument, isMap, isScalar, visit, type Document } from 'yaml'
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
-import { CONFIG_PLACES, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
+import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
 
 const YEAR_S = 365 * 86_400
 const Path = z.string().min(1)
@@ -36,12 +36,12 @@ export type Config = Readonly<z.infer<typeof Config>>
 /**
  * Defaults, then the file, then the command line.
  *
- * @param file from --config; without it the first of CONFIG_PLACES that exists
+ * @param file from --config; without it CONFIG_FILE when it exists
  * @param words options that were given on the command line
  * @throws UsageError with file:line:column of every mistake
  */
 export function loadConfig(file: string | undefined, words: Partial<Config>): Config {
-  const found = file ?? CONFIG_PLACES.find((place) => existsSync(place))
+  const found = file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
   const given = Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined))
   const config = Config.safeParse({ ...(found === undefined ? {} : readConfig(found)), ...given })
   if (config.success) return config.data
