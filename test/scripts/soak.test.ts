@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { folderForTest } from '../support/folder.ts'
@@ -55,4 +55,10 @@ test('one that fails is shown, with all that it printed, and the others run', ()
 test('a wrong word runs nothing', () => {
   const { status, stderr } = soakWith('echo ran >&2', 'idle', 'idel')
   expect({ status, stderr }).toEqual({ status: 2, stderr: "soak: there is no form 'idel'; see --help.\n" })
+})
+
+test('each form is a test that has a long one', () => {
+  const files = [...readFileSync(join(ROOT, 'scripts/soak'), 'utf8').matchAll(/echo (test\S+)/g)]
+  expect(files).toHaveLength(4)
+  for (const [, file = ''] of files) expect(readFileSync(join(ROOT, file), 'utf8')).toContain('FULLMON_SOAK')
 })

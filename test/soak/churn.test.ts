@@ -199,13 +199,13 @@ describe.runIf(isLong)('ten minutes of churn, live', () => {
       child.kill('SIGTERM')
       const code = await ended
       closeSync(out)
-      process.stdout.write(
-        `phase | kind | events | lines | peak MB | shed\n${rows.join('\n')}\npeak ${Math.round(worst / 1e6)} MB\n`,
-      )
+      const figures = ['phase | kind | events | lines | peak MB | shed', ...rows]
+      for (const row of [...figures, `peak ${Math.round(worst / 1e6)} MB`])
+        process.stderr.write(`soak: churn: ${row}\n`)
       const all = reportsIn(reports)
       const summary = all.at(-1)
       if (summary?.kind !== 'summary') throw new Error('no summary')
-      process.stdout.write(`${JSON.stringify(summary)}\nshed ${shedIn(all)}\n`)
+      process.stderr.write(`soak: churn: ${JSON.stringify(summary)}, shed ${shedIn(all)}\n`)
       expect(code).toBe(0)
       expect(summary.records + summary.unreadable).toBe(log.lines)
       expect(worst).toBeLessThan(MOST_RESIDENT_BYTES)
