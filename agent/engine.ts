@@ -24,6 +24,7 @@ import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
 import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
 import { callName } from './interpret/calls.ts'
+import { attackOn } from './interpret/signals.ts'
 import { uringCallOf } from './interpret/uring.ts'
 import type { Boot } from './support/procfs.ts'
 import type { KernelNews } from './watch/kernel-judge.ts'
@@ -44,6 +45,9 @@ const SHARES = { findings: 5000, keys: 200 }
 const MOST_RUNS = 8
 /** Stamps are taken with a coarse clock. */
 const STAMP_MS = 1000
+
+/** What the agent asks the kernel with, wherever a host has it: see support/command.ts. */
+const AUDITCTL = /^(?:\/usr)?\/s?bin\/auditctl$/
 
 /** A host's clock that is this far behind the log's time has been set back. */
 const SET_BACK_MS = 10_000
@@ -445,7 +449,17 @@ export class Engine {
       this.booted = undefined
     }
     this.advance(Math.min(event.id.timeMs, latestMs()))
-    this.isOwnChild = event.argv.length > 0 && own?.sawExec(event.syscall?.pid ?? -1) === true
+    this.isOwnChild = this.isByOwnChild(event)
+    if (this.isOwnChild) {
+      if (event.argv.length > 0) own?.sawExec(event.syscall?.pid ?? -1)
+      return
+    }
+    this.noteSigns(event)
+  }
+
+  private noteSigns(event: AuditEvent): void {
+    const attack = event.targets.length === 0 ? undefined : attackOn(event, this.runningAt(event.id.timeMs))
+    if (attack !== undefined) this.onTamper('agent-signalled', attack, event, this.core.actorOf(event))
     for (const { reason, detail, by } of this.signs.of(event)) {
       const evidence = evidenceOf(event)
       const actor = event.syscall === undefined ? undefined : this.core.actorOf(event)
@@ -584,12 +598,23 @@ export class Engine {
     const { own } = this.options
     const pid = event.syscall?.pid
     if (own === undefined || filePath === undefined || pid === undefined) return false
-    const { timeMs } = event.id
-    const isAgents = this.runs.some(
-      (run) =>
-        run.pid === pid && timeMs >= run.fromMs - STAMP_MS && timeMs <= (run.toMs ?? timeMs) + STAMP_MS,
-    )
+    const isAgents = this.runningAt(event.id.timeMs).has(pid)
     return isAgents && tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
+  }
+
+  /** Whether this is the doing of a program that the agent started to ask the kernel, or to load its rules. */
+  private isByOwnChild({ id, syscall }: AuditEvent): boolean {
+    if (syscall === undefined || !AUDITCTL.test(syscall.exe ?? '')) return false
+    return this.runningAt(id.timeMs).has(syscall.ppid)
+  }
+
+  /** Pids of the agent, now or before a restart, at this time: one that was killed has run until the next one began. */
+  private runningAt(timeMs: number): ReadonlySet<number> {
+    const runs = this.runs.filter(({ fromMs, toMs }, index) => {
+      const endMs = toMs ?? this.runs[index + 1]?.fromMs ?? timeMs
+      return timeMs >= fromMs - STAMP_MS && timeMs <= endMs + STAMP_MS
+    })
+    return new Set(runs.map(({ pid }) => pid))
   }
 
   /** Somebody else has changed a file of the log or of the agent, and has not always done so. */
