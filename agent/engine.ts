@@ -313,6 +313,8 @@ export class Engine {
     baseline.batch((othersWrote) => {
       if (othersWrote) this.noteWriting()
       work()
+      // What is stamped before the end of the training but came behind it waits for no window any more.
+      if (!this.training) this.settle(this.isWhole, this.schedule.nowMs ?? 0)
       this.saveProgress()
     })
     this.headBefore = baseline.head
@@ -493,13 +495,17 @@ export class Engine {
   private closeWindow(endMs: number | undefined): void {
     if (endMs === undefined) return
     const missed = this.coverage.missed({ ...this.core.losses }, this.firstMs ?? endMs, endMs)
-    const isWhole = !this.coverage.isDegraded || this.options.learnDegraded === true
-    if (this.training) this.settle(isWhole, endMs)
-    else this.report(endMs, isWhole)
+    if (this.training) this.settle(this.isWhole, endMs)
+    else this.report(endMs, this.isWhole)
     for (const spot of missed) this.post(spot)
     this.tampered.clear()
     this.coverage.beginWindow()
     this.windowMs = endMs
+  }
+
+  /** Whether what this window has shown may be learned. */
+  private get isWhole(): boolean {
+    return !this.coverage.isDegraded || this.options.learnDegraded === true
   }
 
   private settle(isKept: boolean, endMs: number): void {

@@ -352,8 +352,8 @@ export class Baseline {
     const { process, action, path } = pattern
     const prefix = `file:${action}:`
     const edge: Edge = { kind: action, from: process, to: prefix + path }
+    const before = this.statements.findEdge.get(process, edge.to, action)
     let to: RowId | undefined
-    let isFresh = true
     let from: RowId = 0
     for (const covered of this.statements.fileEdgesIn.all({ process, action, prefix: prefix + directory })) {
       if (covered.name === edge.to || !covers(covered.name.slice(prefix.length))) continue
@@ -363,11 +363,14 @@ export class Baseline {
       this.statements.deleteEdge.run(covered.from_id, covered.to_id, action)
       from = covered.from_id
       if (this.statements.removeFresh.run(from, covered.to_id, action).changes > 0) continue
-      isFresh = false
       removed.push({ kind: action, from: process, to: covered.name })
     }
-    if (to !== undefined && isFresh) this.statements.addFresh.run(from, to, action)
-    else if (to !== undefined) added.push(edge)
+    if (to !== undefined) {
+      // It may be there already: an import can bring what a training learns, too.
+      const isFresh = before === undefined || this.statements.removeFresh.run(from, to, action).changes > 0
+      if (isFresh && removed.length > 0) added.push(edge)
+      else if (isFresh) this.statements.addFresh.run(from, to, action)
+    }
     const { printed, learnedMs } = pattern
     this.write('learn', learnedMs, { pattern: printed, edges: -removed.length }, added, removed)
     this.book.forget()
