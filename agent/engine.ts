@@ -208,7 +208,7 @@ export class Engine {
    * Cheap to call often: on a quiet host nothing is written between the ends of two windows.
    */
   idle(nowMs: number): void {
-    if (this.options.log !== undefined && this.options.baseline.wasWritten) this.batch(() => undefined)
+    this.guardBaseline(nowMs)
     const isSetBack = this.isSetBack(nowMs)
     const isLearning = this.training && nowMs - this.savedMs >= SAVE_TRAINING_MS
     if (!isSetBack && !this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
@@ -372,6 +372,17 @@ export class Engine {
   /** When the training that goes on will end; undefined when there is none. */
   get trainingEndMs(): number | undefined {
     return this.training ? this.schedule.trainingEndMs : undefined
+  }
+
+  /** Cheap enough for every idle moment. */
+  private guardBaseline(nowMs: number): void {
+    const { baseline, log } = this.options
+    if (log === undefined) return
+    if (baseline.wasWritten) this.batch(() => undefined)
+    if (!baseline.isInPlace)
+      this.wasTampered(
+        tamperOf('own-files', nowMs, 'the baseline was removed, or another file is in its place'),
+      )
   }
 
   private isSetBack(nowMs: number): boolean {

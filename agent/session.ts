@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Baseline } from './baseline/baseline.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
 import type { BlindSpot, Report, Tamper } from './domain/report.ts'
+import { UsageError } from './domain/result.ts'
 import { Engine } from './engine.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
@@ -118,6 +120,10 @@ export class Session {
   open(isAgain: boolean, faultyMs: number | undefined): void {
     const { options } = this
     this.isAgain = isAgain
+    if (isAgain && !existsSync(options.db))
+      throw new UsageError(
+        `the baseline ${options.db} was removed while the agent ran: put it back, or train anew`,
+      )
     this.baseline = new Baseline(options.db)
     const { baseline } = this
     const engine = this.engineOf(baseline)

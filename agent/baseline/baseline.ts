@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { LogPosition } from '../domain/chunk.ts'
 import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
@@ -11,8 +12,9 @@ import { Journal } from './journal.ts'
 import { openDatabase } from './open.ts'
 import { type JournalVerdict, verifyJournal } from './verify.ts'
 
-/** Findings that are held in memory at once. */
+/** Findings that are held in memory at once, and what they may hold. */
 const PORTION = 1000
+const MOST_CHARACTERS = 2_000_000
 /** File edges that a restarted agent still remembers as siblings. */
 const MOST_RECENT = 10_000
 
@@ -63,6 +65,8 @@ export interface UnseenNow extends UnseenEdge {
  */
 export class Baseline {
   private readonly database: Database.Database
+  private readonly path: string
+  private readonly inode: number | undefined
   private readonly book: EdgeBook
   private readonly journal: Journal
   private readonly unseen = new Map<string, UnseenNow>()
@@ -72,7 +76,9 @@ export class Baseline {
   private dataVersion: number
 
   constructor(path: string) {
+    this.path = path
     this.database = openDatabase(path)
+    this.inode = inodeOf(path)
     this.statements = prepare(this.database)
     this.journal = new Journal(this.database)
     this.head = this.journal.head
@@ -88,6 +94,11 @@ export class Baseline {
   /** Whether the journal fits, and what it vouches for is what is there. Takes seconds for a million edges. */
   verify(): JournalVerdict {
     return verifyJournal(this.database)
+  }
+
+  /** Whether the file is still the one that was opened. SQLite goes on writing to one that was removed. */
+  get isInPlace(): boolean {
+    return this.inode === inodeOf(this.path)
   }
 
   /** Whether another process has written since the last batch. */
@@ -210,9 +221,12 @@ export class Baseline {
   }
 
   /** Unseen edges that have not been reported yet, in the order of time: a portion, the first of them. */
-  reportable(most = PORTION): readonly (UnseenEdge & { readonly id: number })[] {
+  reportable(): readonly (UnseenEdge & { readonly id: number })[] {
     this.flush()
-    return this.statements.unreported.all(most).map((row) => {
+    return portionOf(
+      this.statements.unreported.iterate(),
+      ({ chain, evidence }) => chain.length + evidence.length,
+    ).map((row) => {
       const evidence = JSON.parse(row.evidence) as Evidence
       return {
         id: row.id,
@@ -262,7 +276,7 @@ export class Baseline {
     const { count } = this.statements.countFresh.get() ?? { count: 0 }
     if (count === 0) return 0
     if (isKept) {
-      this.write('learn', timeMs, { edges: count }, this.statements.freshEdges.all())
+      this.write('learn', timeMs, { edges: count }, this.statements.freshEdges.iterate())
     } else {
       this.statements.deleteFreshEdges.run()
       this.book.forget()
@@ -313,9 +327,12 @@ export class Baseline {
 
   /** The oldest reports that may not have been printed, a portion of them. */
   posted(): readonly { readonly id: number; readonly report: Report }[] {
-    return this.statements.posted
-      .all(PORTION)
-      .map(({ id, report }) => ({ id, report: JSON.parse(report) as Report }))
+    return portionOf(this.statements.posted.iterate(), ({ report }) => report.length).map(
+      ({ id, report }) => ({
+        id,
+        report: JSON.parse(report) as Report,
+      }),
+    )
   }
 
   /** The reports up to this one have been printed. */
@@ -355,8 +372,11 @@ export class Baseline {
     const before = this.statements.findEdge.get(process, edge.to, action)
     let to: RowId | undefined
     let from: RowId = 0
-    for (const covered of this.statements.fileEdgesIn.all({ process, action, prefix: prefix + directory })) {
-      if (covered.name === edge.to || !covers(covered.name.slice(prefix.length))) continue
+    const found: CoveredRow[] = []
+    // Not all that are there: a directory may hold very many others.
+    for (const row of this.statements.fileEdgesIn.iterate({ process, action, prefix: prefix + directory }))
+      if (row.name !== edge.to && covers(row.name.slice(prefix.length))) found.push(row)
+    for (const covered of found) {
       const { first_ms: firstMs, last_ms: lastMs, sightings, days } = covered
       to ??= this.nodeId(edge.to)
       this.statements.writeEdge.run(covered.from_id, to, action, firstMs, lastMs, sightings, days)
@@ -483,6 +503,20 @@ export class Baseline {
   }
 }
 
+const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino
+
+/** The first of the rows, at least one if there is one. */
+function portionOf<T>(rows: Iterable<T>, charactersOf: (row: T) => number): T[] {
+  const portion: T[] = []
+  let characters = 0
+  for (const row of rows) {
+    portion.push(row)
+    characters += charactersOf(row)
+    if (portion.length >= PORTION || characters > MOST_CHARACTERS) break
+  }
+  return portion
+}
+
 interface FindingRow {
   id: number
   kind: EdgeKind
@@ -579,10 +613,10 @@ const prepare = (database: Database.Database) => ({
      ON CONFLICT DO UPDATE SET
        last_ms = max(last_ms, excluded.last_ms), sightings = sightings + excluded.sightings`,
   ),
-  unreported: database.prepare<[number], FindingRow>(
+  unreported: database.prepare<[], FindingRow>(
     `SELECT findings.*, source.name AS from_name, target.name AS to_name FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NULL ORDER BY first_ms, findings.id LIMIT ?`,
+      WHERE reported_ms IS NULL ORDER BY first_ms, findings.id`,
   ),
   markReported: database.prepare<[number, 0 | 1, number]>(
     'UPDATE findings SET reported_ms = ?, degraded = ? WHERE id = ?',
@@ -633,9 +667,7 @@ const prepare = (database: Database.Database) => ({
     'DELETE FROM edges WHERE (from_id, to_id, kind) IN (SELECT from_id, to_id, kind FROM fresh)',
   ),
   post: database.prepare<[string]>('INSERT INTO outbox (report) VALUES (?)'),
-  posted: database.prepare<[number], { id: number; report: string }>(
-    'SELECT id, report FROM outbox ORDER BY id LIMIT ?',
-  ),
+  posted: database.prepare<[], { id: number; report: string }>('SELECT id, report FROM outbox ORDER BY id'),
   delivered: database.prepare<[number]>('DELETE FROM outbox WHERE id <= ?'),
   patterns: database.prepare<[], PatternRow>('SELECT * FROM patterns ORDER BY id'),
   addPattern: database.prepare<Omit<StoredPattern, 'examples'> & { examples: string }>(

@@ -84,7 +84,9 @@ function create(path: string): void {
 
 function open(path: string, readonly: boolean): Database.Database {
   try {
-    const database = new Database(path, { readonly, timeout: PATIENCE_MS })
+    // SQLite's own temporary file: in memory until there is too much of it (sqlite.org/inmemorydb.html).
+    const file = path === IN_MEMORY ? '' : path
+    const database = new Database(file, { readonly, timeout: PATIENCE_MS })
     database.pragma('foreign_keys = ON')
     return database
   } catch (error) {
