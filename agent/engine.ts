@@ -293,6 +293,8 @@ export class Engine {
       if (why !== undefined) this.post(tamperOf('agent-stopped', nowMs, why))
       this.writeRun(nowMs)
       if (!this.training || this.options.log === undefined) this.closeWindow(this.schedule.nowMs)
+      // The window goes on at the next start, but what was learned in it is not kept waiting.
+      else this.settle(this.isWhole, this.schedule.nowMs ?? nowMs)
     })
     this.options.emit(this.summary())
   }
@@ -360,6 +362,7 @@ export class Engine {
       lost: losses.missingSerials - this.lossesBefore.missingSerials,
       forged: this.core.forgedLines,
       elapsedMs: this.firstMs === undefined ? 0 : (this.schedule.nowMs ?? this.firstMs) - this.firstMs,
+      coverage: this.coverage.hasMissed ? 'degraded' : 'complete',
       ...(head === '' ? {} : { head }),
     }
   }

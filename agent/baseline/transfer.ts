@@ -147,7 +147,7 @@ function* linesOf(path: string): Iterable<string> {
         learnedMs,
       })
     }
-    for (const { kind, from, to, ...stats } of selectEdges(database, WITHOUT_FRESH)) {
+    for (const { kind, from, to, ...stats } of selectEdges(database)) {
       yield JSON.stringify({ kind: 'edge', edge: { kind, from, to }, ...stats } satisfies z.infer<
         typeof EdgeLine
       >)
@@ -334,14 +334,11 @@ interface PatternRow {
   learned_ms: number
 }
 
-/** What waits for the end of its window is not normal yet, and may never be. */
-const WITHOUT_FRESH = 'WHERE (from_id, to_id, kind) NOT IN (SELECT from_id, to_id, kind FROM fresh)'
-
-const selectEdges = (database: Database.Database, which = ''): IterableIterator<StoredEdge> =>
+const selectEdges = (database: Database.Database): IterableIterator<StoredEdge> =>
   database
     .prepare<[], StoredEdge>(
       `SELECT kind, source.name AS "from", target.name AS "to", first_ms AS firstMs, last_ms AS lastMs, sightings, days
-         FROM edges JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id ${which}
+         FROM edges JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
         ORDER BY source.name, kind, target.name`,
     )
     .iterate()

@@ -59,6 +59,8 @@ export type CoverageState = readonly [
 export class CoverageWatch {
   private reported: Counts = {}
   private fromMs: number | undefined
+  /** Whether there was any blind spot in this run. */
+  hasMissed = false
   private isWindowDegraded = false
   private wasWindowDegraded = false
   private readonly standing = new Set<BlindReason>()
@@ -88,6 +90,7 @@ export class CoverageWatch {
    */
   note(spot: BlindSpot, isStanding = false): void {
     const { reason, isOngoing } = spot
+    this.hasMissed = true
     if (isOngoing === true) {
       this.ongoing.set(reason, spot)
       if (isStanding) this.standing.add(reason)

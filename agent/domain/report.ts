@@ -158,6 +158,8 @@ export interface Summary {
   readonly forged: number
   /** Time that the log covers, last stamp less first, so that a replay prints the same again. */
   readonly elapsedMs: number
+  /** Whether everything was seen: `degraded` when there was any blind spot in this run. */
+  readonly coverage: 'complete' | 'degraded'
   /** See `Finding`. */
   readonly head?: string
 }

@@ -54,11 +54,12 @@ function blindSpotText(spot: BlindSpot, { dim, off }: Colours): string {
 }
 
 function summaryText(summary: Summary): string {
-  const { records, events, edges, unseen, unreadable, lost, forged, head } = summary
+  const { records, events, edges, unseen, unreadable, lost, forged, coverage, head } = summary
   return (
     `${records} records, ${events} events in ${(summary.elapsedMs / 1000).toFixed(0)} s of log; ` +
     `${edges} edges in the baseline, ${unseen} unseen; ${unreadable} lines unreadable, ${lost} events lost` +
     (forged === 0 ? '' : `, ${forged} lines forged`) +
+    (coverage === 'complete' ? '' : '; not everything was seen') +
     (head === undefined ? '' : `; journal ${head.slice(0, HEAD_DIGITS)}`)
   )
 }

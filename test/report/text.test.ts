@@ -33,6 +33,7 @@ const PATTERN: PatternLearned = {
 const SUMMARY: Summary = {
   kind: 'summary',
   ...{ records: 10, events: 5, edges: 4, unseen: 3, unreadable: 2, lost: 1, forged: 0, elapsedMs: 61_000 },
+  coverage: 'complete',
 }
 
 describe('a line for a person', () => {
