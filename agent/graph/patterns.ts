@@ -8,10 +8,10 @@ import { WaitingShapes } from './waiting.ts'
 const ENOUGH_SIBLINGS = 3
 /** Every new file is tried on all patterns of its directory. */
 const MOST_IN_DIRECTORY = 256
-/** Characters of all patterns, whose names are part of them: 10,000 of usual length. */
+/** Characters of all patterns: 5,000 of usual length. */
 const MOST_CHARACTERS = 10_000_000
-/** What a regular expression costs besides its text. */
-const CHARACTERS_OF_PATTERN = 800
+/** What a regular expression costs besides its text, compiled. */
+const CHARACTERS_OF_PATTERN = 2000
 /** Names longer than this, process and path together, teach nothing: who may choose names may not choose our memory. */
 const LONGEST_TEACHER = 1024
 /** Of the random parts of siblings at least this share must look random, else they are words. */

@@ -509,8 +509,8 @@ describe('who may choose names may not choose our memory', () => {
       }
     }
     expect(heapBytes() - before).toBeLessThan(60_000_000)
-    expect(learned).toBeGreaterThan(10_000)
-    expect(learned).toBeLessThan(20_000)
+    expect(learned).toBeGreaterThan(4000)
+    expect(learned).toBeLessThan(6000)
     // The fourth name asks again.
     expect(patterns.refusedPatterns).toBe(2 * (100_000 - learned))
   })
