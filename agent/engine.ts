@@ -90,6 +90,8 @@ export interface EngineOptions {
   readonly emit: (report: Report) => void
   /** The same for what an earlier run has perhaps printed, before it was killed. */
   readonly emitAgain?: (report: Report) => void
+  /** Whether all that was emitted has left the process: a reader may stall. */
+  readonly isEmitted?: () => boolean
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
   readonly latestMs: () => number
   /** Called when training ends. `unlearned`: edges of windows that were not seen whole. */
@@ -148,6 +150,8 @@ export class Engine {
   /** Edges that were learned in windows of the training that were not seen whole, and forgotten again. */
   private unlearned = 0
   private hasPosted = false
+  /** The last of the outbox that was emitted. */
+  private emittedId = 0
   private headBefore: string
   /** This run is the last one. */
   private runs: readonly AgentRun[]
@@ -306,6 +310,7 @@ export class Engine {
 
   /** Prints what an earlier run has decided to report, and perhaps has not. */
   deliverAgain(): void {
+    this.hasPosted = true
     this.deliver(this.options.emitAgain ?? this.options.emit)
   }
 
@@ -320,6 +325,11 @@ export class Engine {
       this.saveProgress()
     })
     this.headBefore = baseline.head
+    this.deliverRest()
+  }
+
+  /** Prints what a reader who stalled could not take before. */
+  deliverRest(): void {
     if (this.hasPosted) this.deliver(this.options.emit)
   }
 
@@ -335,11 +345,20 @@ export class Engine {
     this.hasPosted = true
   }
 
+  /** A report is kept until it has left the process. Who reads slowly costs no memory, and who stalls loses nothing. */
   private deliver(print: (report: Report) => void): void {
-    const { baseline } = this.options
+    const { baseline, isEmitted = () => true } = this.options
+    if (!isEmitted()) return
     for (let posted = baseline.posted(); posted.length > 0; posted = baseline.posted()) {
-      for (const { report } of posted) print(report)
-      baseline.delivered(posted.at(-1)?.id ?? 0)
+      for (const { id, report } of posted) {
+        if (id <= this.emittedId) continue
+        print(report)
+        this.emittedId = id
+        if (isEmitted()) continue
+        baseline.delivered(id - 1)
+        return
+      }
+      baseline.delivered(this.emittedId)
     }
     this.hasPosted = false
   }

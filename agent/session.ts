@@ -41,6 +41,8 @@ export interface LiveOptions {
   readonly emit: (report: Report) => void
   /** The same for what an earlier run has perhaps printed, before it was killed. */
   readonly emitAgain: (report: Report) => void
+  /** Whether all that was emitted has left the process. */
+  readonly isEmitted: () => boolean
   /** Told at the start, when training ends, and when the baseline cannot be written. */
   readonly onPhase: (phase: Phase) => void
   /** Called when the log is being followed. */
@@ -211,6 +213,7 @@ export class Session {
   private tick(engine: Engine): void {
     const nowMs = Date.now()
     try {
+      engine.deliverRest()
       const jump = this.clock.jump()
       if (jump !== undefined) engine.wasTampered(jump)
       if (nowMs - this.arrivedMs >= Math.max(LEAST_QUIET_MS, 2 * this.options.pollMs)) engine.idle(nowMs)
@@ -240,7 +243,8 @@ export class Session {
   }
 
   private engineOf(baseline: Baseline): Engine {
-    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, emit, emitAgain } = this.options
+    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, emit, emitAgain, isEmitted } =
+      this.options
     return new Engine({
       baseline,
       world: thisHost(),
@@ -250,6 +254,7 @@ export class Session {
       learnDegraded,
       emit,
       emitAgain,
+      isEmitted,
       onTrained: (unlearned) => {
         this.options.onPhase({ name: 'monitoring', edges: baseline.countEdges(), unlearned })
         if (this.options.onlyTrain) this.trained.abort()

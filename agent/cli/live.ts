@@ -170,6 +170,7 @@ class Session {
         if (report.kind === 'blind-spot') this.#status.see(report)
       },
       emitAgain: again,
+      isEmitted: () => process.stdout.writableLength === 0,
       onPhase: (phase) => {
         this.#say(phaseText(phase))
         if (phase.name === 'training' || phase.name === 'monitoring') this.#status.enter(phaseText(phase))
