@@ -143,6 +143,8 @@ export class Engine {
   /** Who was reported in this window for what: a chain of processes, and a reason. */
   private readonly tampered = new Set<string>()
   private streamOffset = 0
+  /** Where the oldest event begins that was not finished when the last transaction was written. */
+  private savedOffset = 0
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
   private training: boolean
@@ -272,7 +274,9 @@ export class Engine {
 
   /** Bytes since the beginning of the oldest event that is not finished, which nobody can read again. */
   get unsaved(): readonly Buffer[] {
-    return this.chunks.flatMap(({ bytes }) => (bytes.length === 0 ? [] : [bytes]))
+    return this.chunks
+      .map(({ offset, bytes }) => bytes.subarray(Math.max(0, this.savedOffset - offset)))
+      .filter(({ length }) => length > 0)
   }
 
   /** The input is at its end: what still waits is finished, reported and summed up. */
@@ -317,13 +321,15 @@ export class Engine {
   /** Does `work` in one transaction, with all that is needed to go on behind it, and then prints what it reported. */
   private batch(work: () => void): void {
     const { baseline } = this.options
-    baseline.batch((othersWrote) => {
+    this.savedOffset = baseline.batch((othersWrote) => {
       if (othersWrote) this.noteWriting()
       work()
       // What is stamped before the end of the training but came behind it waits for no window any more.
       if (!this.training) this.settle(this.isWhole, this.schedule.nowMs ?? 0)
-      this.saveProgress()
+      return this.saveProgress()
     })
+    // Chunks before the one that holds this place will never be needed again.
+    while ((this.chunks[1]?.offset ?? Number.POSITIVE_INFINITY) <= this.savedOffset) this.chunks.shift()
     this.headBefore = baseline.head
     this.deliverRest()
   }
@@ -721,24 +727,23 @@ export class Engine {
       : Math.max(0, trainingEndMs - startMs)
   }
 
-  /** Everything that is needed to go on behind this batch. */
-  private saveProgress(): void {
+  /** Everything that is needed to go on behind this batch. Returns where reading must begin again. */
+  private saveProgress(): number {
     const { baseline, log } = this.options
     const { nowMs } = this.schedule
     this.savedMs = nowMs ?? this.savedMs
     this.unseen.clear()
     if (nowMs !== undefined && this.training) baseline.extendTraining(nowMs, false)
     const point = this.core.resumePoint
-    // Chunks before the one that holds the resume point will never be needed again.
-    while ((this.chunks[1]?.offset ?? Number.POSITIVE_INFINITY) <= point.offset) this.chunks.shift()
-    if (log === undefined) return
-    const [first] = this.chunks
-    if (first !== undefined) {
-      const at = first.at ?? NOWHERE
-      const position = { ...at, offset: at.offset + point.offset - first.offset }
+    if (log === undefined) return point.offset
+    const holding = this.chunks.findLast(({ offset }) => offset <= point.offset)
+    if (holding !== undefined) {
+      const at = holding.at ?? NOWHERE
+      const position = { ...at, offset: at.offset + point.offset - holding.offset }
       baseline.writeCheckpoint(log, { position, finished: point.finished, clockMs: nowMs ?? 0 })
     }
     this.saveState(log, point)
+    return point.offset
   }
 
   private saveState(log: string, { seenBytes }: ResumePoint): void {

@@ -6,74 +6,27 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { planOf } from '../agent/session.ts'
 import { Baseline } from '../agent/baseline/baseline.ts'
 import { edgesIn, exportBaseline } from '../agent/baseline/transfer.ts'
-import type { TrainingPlan } from '../agent/detect/schedule.ts'
-import { NO_WORLD } from '../agent/domain/activity.ts'
-import type { BlindSpot, Finding, Report, Summary } from '../agent/domain/report.ts'
-import { Engine, type EngineOptions } from '../agent/engine.ts'
-import { type Doer, LogBuilder } from './support/log-builder.ts'
+import type { BlindSpot, Report } from '../agent/domain/report.ts'
+import type { Engine, EngineOptions } from '../agent/engine.ts'
+import {
+  blindSpots,
+  CRON,
+  findings,
+  newBaseline,
+  NGINX,
+  NOON_MS,
+  ordinaryLife,
+  paths,
+  patterns,
+  planAt,
+  replay,
+  start,
+  summary,
+  TRAINING_MS,
+  WINDOW_MS,
+} from './support/engine.ts'
 import { folderForTest } from './support/folder.ts'
-
-const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
-const TRAINING_MS = 60_000
-const WINDOW_MS = 10_000
-const CRON: Doer = { pid: 700, exe: '/usr/sbin/cron' }
-const NGINX: Doer = { pid: 800, exe: '/usr/sbin/nginx', uid: 33 }
-
-const newBaseline = (path = ':memory:'): Baseline => {
-  const baseline = new Baseline(path)
-  onTestFinished(() => baseline.close())
-  return baseline
-}
-
-interface Running {
-  readonly engine: Engine
-  readonly reports: Report[]
-}
-
-function start(baseline: Baseline, options: Partial<EngineOptions> = {}): Running {
-  const reports: Report[] = []
-  const engine = new Engine({
-    baseline,
-    world: NO_WORLD,
-    plan: { kind: 'for', durationMs: TRAINING_MS },
-    monitorMs: WINDOW_MS,
-    rebase: false,
-    emit: (report) => void reports.push(report),
-    latestMs: () => Number.POSITIVE_INFINITY,
-    ...options,
-  })
-  return { engine, reports }
-}
-
-/** Everything that is reported about a log, read at once or in the given pieces. */
-function replay(
-  log: LogBuilder | readonly Buffer[],
-  options: Partial<EngineOptions> = {},
-  baseline = newBaseline(),
-): Report[] {
-  const { engine, reports } = start(baseline, options)
-  for (const bytes of log instanceof LogBuilder ? [log.bytes] : log) engine.ingest({ bytes, at: undefined })
-  engine.end()
-  return reports
-}
-
-const findings = (reports: readonly Report[]): Finding[] =>
-  reports.filter((report) => report.kind === 'finding')
-const paths = (reports: readonly Report[]): string[] => findings(reports).map(({ path }) => path)
-const blindSpots = (reports: readonly Report[]): BlindSpot[] =>
-  reports.filter((report) => report.kind === 'blind-spot')
-const patterns = (reports: readonly Report[]): string[] =>
-  reports.flatMap((report) => (report.kind === 'pattern' ? [report.pattern] : []))
-const summary = (reports: readonly Report[]): Summary | undefined =>
-  reports.find((report) => report.kind === 'summary')
-
-/** A host that does the same thing every second, until the training is over. */
-function ordinaryLife(log = new LogBuilder(NOON_MS)): LogBuilder {
-  for (let second = 0; second <= TRAINING_MS / 1000; second += 5) {
-    log.connect(NGINX, '192.0.2.1', 443).create(CRON, '/run/cron.pid').after(5000)
-  }
-  return log
-}
+import { type Doer, LogBuilder } from './support/log-builder.ts'
 
 describe('training', () => {
   test('reports nothing, however much happens', () => {
@@ -419,11 +372,6 @@ describe('a restart', () => {
     )
     if (index === 6) log.junk()
     log.after(3000)
-  }
-  /** Time in which the agent does not run is no time of training, so the end is set by the clock here. */
-  const planAt = (baseline: Baseline): TrainingPlan => {
-    const isTrained = baseline.trainings().at(-1)?.finished === true
-    return isTrained ? { kind: 'none' } : { kind: 'until', timeMs: NOON_MS + TRAINING_MS }
   }
   const what = (reports: readonly Report[]): string[] =>
     findings(reports)
