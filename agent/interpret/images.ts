@@ -124,15 +124,17 @@ export class Images {
       const state = states.get(number)
       if (state === undefined) throw new Error(`no image ${number} in the state`)
       const [container, user, exe, script, origin] = state
-      const image = this.of(
+      const same = this.of(
         container,
         user,
         exe,
         script ?? undefined,
         origin === 0 ? undefined : imageOf(origin),
       )
+      // One that was made again stands there twice, and tasks and children name either number: both must stay.
+      const image = this.numbers.has(same) ? { ...same } : same
       images.set(number, image)
-      if (!this.numbers.has(image)) this.numbers.set(image, number)
+      this.numbers.set(image, number)
       return image
     }
     for (const number of states.keys()) {
