@@ -52,6 +52,8 @@ export interface CoreSink {
   onEdge(seen: SeenEdge, event: AuditEvent): void
   /** Called after its edges, for those who show events. */
   onUnderstood?(event: AuditEvent, understood: Understood): void
+  /** Called after its edges, for an event with records besides those of a call, or with processes as its targets. */
+  onDone?(event: AuditEvent, actor: ProcessImage | undefined): void
   /** An address holds newlines, which auditd may have written as they are: lines of the log are forged. */
   onForgery?(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void
 }
@@ -203,18 +205,14 @@ export class Core {
     this.interpreter.drain(states)
   }
 
-  /** Who makes an event that is not understood yet, as far as that can be told before. */
-  actorOf(event: AuditEvent): ProcessImage | undefined {
-    const { syscall, id } = event
-    return syscall === undefined ? undefined : this.interpreter.process(id, syscall.pid, syscall.uid)
-  }
-
   private understand(event: AuditEvent): void {
     this.sink.onEvent(event)
     this.event = event
     if (this.sink.onUnderstood === undefined) this.interpreter.interpret(event, this.onActivity)
     else this.sink.onUnderstood(event, this.interpreter.understand(event, this.onActivity))
     if (event.isForgery) this.sink.onForgery?.(event, this.interpreter.lastActor)
+    if (event.others.length > 0 || event.targets.length > 0)
+      this.sink.onDone?.(event, this.interpreter.lastActor)
     const claimant = this.claimants.get(event.id)
     if (claimant === undefined) return
     this.claimants.delete(event.id)

@@ -180,6 +180,7 @@ export class Engine {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => this.onEdge(seen, event),
       onForgery: (event, actor, claimant) => this.onForgery(event, actor, claimant),
+      onDone: (event, actor) => this.noteSigns(event, actor),
     }
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
     this.patterns = patternsOf(baseline, log !== undefined)
@@ -491,19 +492,15 @@ export class Engine {
     }
     this.advance(Math.min(event.id.timeMs, latestMs()))
     this.isOwnChild = this.isByOwnChild(event)
-    if (this.isOwnChild) {
-      if (event.argv.length > 0) own?.sawExec(event.syscall?.pid ?? -1)
-      return
-    }
-    this.noteSigns(event)
+    if (this.isOwnChild && event.argv.length > 0) own?.sawExec(event.syscall?.pid ?? -1)
   }
 
-  private noteSigns(event: AuditEvent): void {
+  private noteSigns(event: AuditEvent, actor: ProcessImage | undefined): void {
+    if (this.isOwnChild) return
     const attack = event.targets.length === 0 ? undefined : attackOn(event, this.runningAt(event.id.timeMs))
-    if (attack !== undefined) this.onTamper('agent-signalled', attack, event, this.core.actorOf(event))
+    if (attack !== undefined) this.onTamper('agent-signalled', attack, event, actor)
     for (const { reason, detail, by } of this.signs.of(event)) {
       const evidence = evidenceOf(event)
-      const actor = event.syscall === undefined ? undefined : this.core.actorOf(event)
       this.onTamper(reason, detail, event, actor, by === undefined ? evidence : { ...evidence, ...by })
     }
   }
@@ -791,9 +788,9 @@ export class Engine {
     this.coverage.resume(coverage, known?.value as Coverage)
     this.windowMs = windowMs ?? this.windowMs
     for (const key of tampered) this.tampered.add(key)
-    this.quota.restore(read('quota'))
     for (const { edge, chain } of baseline.unreported())
       this.quota.admits(this.answerableFor(edge, chain.slice(0, -1)), chain.join('->'))
+    this.quota.restore(read('quota'))
     return true
   }
 }

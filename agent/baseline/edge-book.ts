@@ -35,7 +35,7 @@ export interface KnownEdge extends EdgeStats {
 
 const DAY_MS = 86_400_000
 /** Characters of names kept to answer without the database; all are dropped together when there are more. */
-const MOST_CHARACTERS = 16_000_000
+const MOST_CHARACTERS = 10_000_000
 /** What an entry costs besides its name. */
 const CHARACTERS_OF_ENTRY = 200
 /** The name of the target is also in the key here, and those who hold the edge have the path besides. */

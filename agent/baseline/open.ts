@@ -12,6 +12,8 @@ const OWNER_ONLY = 0o600
 const APPLICATION_ID = 0x66756c6d
 /** The first schema with a journal. */
 const JOURNALED = 2
+/** Of the pages of the file; SQLite itself would take twice as much. */
+const CACHE_KIB = 8192
 /** How long to wait for another program that writes, such as `baseline import`. */
 const PATIENCE_MS = 30_000
 const NO_DATABASE: ReadonlySet<string> = new Set(['SQLITE_NOTADB', 'SQLITE_CORRUPT'])
@@ -88,6 +90,7 @@ function open(path: string, readonly: boolean): Database.Database {
     const file = path === IN_MEMORY ? '' : path
     const database = new Database(file, { readonly, timeout: PATIENCE_MS })
     database.pragma('foreign_keys = ON')
+    database.pragma(`cache_size = -${CACHE_KIB}`)
     return database
   } catch (error) {
     throw failedTo('open', path, error)

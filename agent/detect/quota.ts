@@ -100,7 +100,7 @@ export class Quota {
   drain(writer: StateWriter): void {
     for (const key of this.changed) {
       const share = this.shares.get(key)
-      if (share === undefined) writer.remove('quota', key)
+      if (share === undefined || share.count === 0) writer.remove('quota', key)
       else writer.put('quota', key, [share.count, ...share.examples] satisfies Stored)
     }
     this.changed.clear()

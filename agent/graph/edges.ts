@@ -4,7 +4,7 @@ import { callerName, hostName, printable, processName } from './names.ts'
 
 /** Edges remembered at once, and the characters of their names; all are forgotten together when there are more. */
 const MOST_REMEMBERED = 8192
-const MOST_CHARACTERS = 6_000_000
+const MOST_CHARACTERS = 4_000_000
 
 /** An edge as one process image makes it: the same object every time it does. */
 export interface SeenEdge {

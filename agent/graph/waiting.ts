@@ -2,7 +2,7 @@ import type { StateEntry, StateWriter } from '../domain/state.ts'
 
 const MOST_SAMPLES = 8
 /** Characters of keys and samples in one half: what 16,000 shapes of usual length take. */
-const MOST_CHARACTERS = 6_000_000
+const MOST_CHARACTERS = 4_000_000
 /** What an entry costs besides its texts. */
 const CHARACTERS_OF_ENTRY = 200
 /** V8 keeps a shorter part of a text as a text of its own, a longer one as a view that keeps the whole alive. */

@@ -6,7 +6,7 @@ const MOST_INODES = 65_536
 /** Who chooses names may not choose our memory. */
 const LONGEST_KEPT = 1024
 /** Characters of the paths in one half. */
-const MOST_CHARACTERS = 8_000_000
+const MOST_CHARACTERS = 4_000_000
 /** Moved directories beyond this number are forgotten, and with them what was not seen since. */
 const MOST_MOVES = 4096
 const NOWHERE = ''

@@ -11,7 +11,7 @@ import { absolutePath } from './path.ts'
 /** Tasks beyond this number are forgotten, the longest unseen first. */
 const MOST_TASKS = 65_536
 /** Characters of the images that were made since tasks were forgotten last. */
-const MOST_CHARACTERS = 8_000_000
+const MOST_CHARACTERS = 4_000_000
 const DELETED = ' (deleted)'
 const UNKNOWN_EXE = '?'
 const INIT = 1

@@ -99,5 +99,23 @@ test('law: a restart loses nothing of what was counted, and admits no more', () 
       }
       expect(cut.overflow()).toEqual(whole.overflow())
     }),
+    {
+      numRuns: 1000,
+      examples: [
+        [
+          // A key that brought too much, was cleared, and came again without bringing too much.
+          [
+            ...['a0', 'a1'],
+            'a2 clear',
+            'a0 restart',
+            'a0 clear',
+            ...['b0', 'd1', 'c2'],
+            'a3 restart',
+            'a4',
+            'a5',
+          ].map((text) => ({ key: text[0] ?? '', finding: text[1] ?? '', then: text.slice(3) })),
+        ],
+      ],
+    },
   )
 })
