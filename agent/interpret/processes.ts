@@ -114,7 +114,6 @@ export class ProcessTable {
     tasks: Iterable<StateEntry>,
   ): void {
     const imageOf = this.images.restore(images)
-    this.images.charactersMade = charactersMade
     this.shed = shed
     this.pids.resume(pids)
     this.tasks.resume(generation)
@@ -131,6 +130,8 @@ export class ProcessTable {
       }
       this.tasks.place({ key: Number(key), value: task, generation: half })
     }
+    // Behind the tasks, whose images are made here and were counted before.
+    this.images.charactersMade = charactersMade
   }
 
   /** The process that made a call which was not a successful exec. */
