@@ -43,18 +43,20 @@ async function inSessions(
   let retryMs = FIRST_RETRY_MS
   let isFirst = true
   while (isFirst || !signal.aborted) {
-    const session = new Session(options, kernel)
+    const session = new Session(options, kernel, { isAgain: !isFirst, faultyMs, waiting })
     try {
-      session.open(!isFirst, faultyMs)
+      session.open()
       isFirst = false
-      faultyMs = undefined
-      retryMs = FIRST_RETRY_MS
-      await session.run(waiting, stdin, signal)
+      await session.run(stdin, signal)
       return
     } catch (error) {
       const fault = storageFault(error)
       if (fault === undefined || isFirst) throw error
-      waiting = session.unsaved(waiting)
+      waiting = session.unsaved
+      if (session.isSound) {
+        faultyMs = undefined
+        retryMs = FIRST_RETRY_MS
+      }
       faultyMs ??= sayFault(options, fault)
     } finally {
       await session.close()

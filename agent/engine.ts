@@ -35,8 +35,8 @@ const SAVE_TRAINING_MS = 10_000
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
 const MOST_FOUND = 8192
 
-/** Reports of tampering in one window: more would not be read. */
-const MOST_TAMPERED = 100
+/** Chains that are reported for one kind of tampering in a window: more would not be read, and are counted. */
+const MOST_TAMPERED = 50
 
 /** Findings that one place may bring in a window, and how many places have a share of their own. */
 const SHARES = { findings: 5000, keys: 200 }
@@ -73,8 +73,16 @@ interface EngineState {
   readonly schedule: ScheduleState
   readonly coverage: CoverageState
   readonly windowMs: number | null
-  readonly tampered: readonly string[]
+  readonly tampered: readonly (readonly [key: string, Tampering])[]
   readonly seenBytes: number
+  /** The boot that the processes are of; null in a replay. */
+  readonly bootId: string | null
+}
+
+/** Deeds of one kind by one chain of processes, in a window. */
+interface Tampering {
+  readonly count: number
+  readonly detail: string
 }
 
 export interface EngineOptions {
@@ -141,7 +149,7 @@ export class Engine {
   private readonly unseen = new Map<SeenEdge, UnseenNow>()
   private edition = 0
   /** Who was reported in this window for what: a chain of processes, and a reason. */
-  private readonly tampered = new Set<string>()
+  private readonly tampered = new Map<string, Tampering>()
   private streamOffset = 0
   /** Where the oldest event begins that was not finished when the last transaction was written. */
   private savedOffset = 0
@@ -159,6 +167,8 @@ export class Engine {
   private runs: readonly AgentRun[]
   /** Processes of this boot, until the log comes to it. */
   private booted: readonly FoundProcess[] | undefined
+  /** The boot that the processes are of. */
+  private bootId: string | undefined
   private isOwnChild = false
   private readonly signs = new TamperSigns()
   private kernelMemory = ''
@@ -185,6 +195,7 @@ export class Engine {
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
     this.patterns = patternsOf(baseline, log !== undefined)
     this.isResumed = log !== undefined && this.resume(log)
+    if (!this.isResumed) this.bootId = own?.boot.id
     this.lossesBefore = this.core.losses
   }
 
@@ -216,11 +227,10 @@ export class Engine {
    */
   idle(nowMs: number): void {
     this.guardBaseline(nowMs)
-    const isSetBack = this.isSetBack(nowMs)
+    this.noteClock(nowMs)
     const isLearning = this.training && nowMs - this.savedMs >= SAVE_TRAINING_MS
-    if (!isSetBack && !this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
+    if (!this.core.hasOpenEvents && !this.schedule.isDue(nowMs) && !isLearning) return
     this.batch(() => {
-      if (isSetBack) this.turnBack(nowMs)
       this.core.flush()
       this.advance(nowMs)
     })
@@ -257,20 +267,45 @@ export class Engine {
       this.noteRun(nowMs)
       this.noteJournal(nowMs)
       if (!this.isResumed) this.core.processes.seed(found)
-      else if (this.hasBooted) this.booted = found
+      else if (this.bootId !== this.options.own?.boot.id) this.booted = found
     })
     // One that goes on is at the time of the log, and that of the host comes when the log is read.
     if (!this.isResumed) this.idle(nowMs)
   }
 
-  /** Somebody worked against the agent, as the log does not tell. Once in a window for each way to do so. */
+  /** Somebody worked against the agent, as the log does not tell. */
   wasTampered(tamper: Tamper): void {
-    const key = `${tamper.reason} `
-    if (this.tampered.has(key)) return
+    const { reason, detail } = tamper
+    // Seen again and again while it lasts: told once in a window.
+    if (this.tampered.get(`${reason} `)?.detail === detail) return
     this.batch(() => {
-      this.tampered.add(key)
-      this.post(tamper)
+      if (this.isFirstOf(reason, '', detail)) this.post(tamper)
     })
+  }
+
+  /** The first deed of a kind by somebody in a window is reported at once, the others together when it ends. */
+  private isFirstOf(reason: TamperReason, who: string, detail: string): boolean {
+    const key = `${reason} ${who}`
+    const known = this.tampered.get(key)
+    // Each kind by itself: one that everybody can do at will must not hide the others.
+    const others =
+      known === undefined ? [...this.tampered.keys()].filter((each) => each.startsWith(`${reason} `)) : []
+    const isTooMuch = others.length > MOST_TAMPERED
+    const place = isTooMuch ? `${reason} …` : key
+    this.tampered.set(place, { count: (this.tampered.get(place)?.count ?? 0) + 1, detail })
+    return known === undefined && !isTooMuch
+  }
+
+  private reportTampering(timeMs: number): void {
+    for (const [key, { count, detail }] of this.tampered) {
+      const reason = key.slice(0, key.indexOf(' ')) as TamperReason
+      const who = key.slice(reason.length + 1)
+      const more = who === '…' ? count : count - 1
+      if (more === 0) continue
+      const by = who === '…' ? 'others' : who === '' ? 'the same' : who
+      this.post(tamperOf(reason, timeMs, `${more} more in this window, by ${by}; the last: ${detail}`))
+    }
+    this.tampered.clear()
   }
 
   /** Bytes since the beginning of the oldest event that is not finished, which nobody can read again. */
@@ -414,12 +449,13 @@ export class Engine {
       )
   }
 
-  private isSetBack(nowMs: number): boolean {
+  /** The host's clock is at `nowMs`. To be told also when much arrives: one that was set back silences the agent. */
+  noteClock(nowMs: number): void {
     const before = this.schedule.nowMs
-    return before !== undefined && nowMs < before - SET_BACK_MS
+    if (before !== undefined && nowMs < before - SET_BACK_MS) this.batch(() => this.turnBack(nowMs))
   }
 
-  /** What was due when the clock was set back is due as much earlier: else the agent would be silent until then. */
+  /** What was due when the clock was set back is due as much earlier. */
   private turnBack(nowMs: number): void {
     const seconds = Math.round(((this.schedule.nowMs ?? nowMs) - nowMs) / 1000)
     this.schedule.turnBack(nowMs)
@@ -456,11 +492,6 @@ export class Engine {
     this.options.baseline.remember('agents', [...this.runs.slice(0, -1), { ...last, toMs: nowMs }])
   }
 
-  /** Whether the agent before this one ran before the host was booted. */
-  private get hasBooted(): boolean {
-    return this.runs.at(-2)?.bootId !== this.runs.at(-1)?.bootId
-  }
-
   /** Another process has written to the baseline. `baseline import` says so in the journal. */
   private noteWriting(): void {
     const { baseline, latestMs, log } = this.options
@@ -489,6 +520,7 @@ export class Engine {
       this.core.processes.forgetAll()
       this.core.processes.seed(this.booted)
       this.booted = undefined
+      this.bootId = own?.boot.id
     }
     this.advance(Math.min(event.id.timeMs, latestMs()))
     this.isOwnChild = this.isByOwnChild(event)
@@ -534,7 +566,7 @@ export class Engine {
     if (this.training) this.settle(this.isWhole, endMs)
     else this.report(endMs, this.isWhole)
     for (const spot of missed) this.post(spot)
-    this.tampered.clear()
+    this.reportTampering(endMs)
     this.coverage.beginWindow()
     this.windowMs = endMs
   }
@@ -629,9 +661,7 @@ export class Engine {
     evidence = evidenceOf(event),
   ): void {
     const chain = actor === undefined ? [] : chainOf(actor)
-    const key = `${reason} ${chain.join('->')}`
-    if (this.tampered.has(key) || this.tampered.size >= MOST_TAMPERED) return
-    this.tampered.add(key)
+    if (!this.isFirstOf(reason, chain.join('->'), detail)) return
     const { timeMs } = event.id
     this.post({ kind: 'tamper', reason, timeMs, process: chain.at(-1) ?? '', chain, detail, evidence })
   }
@@ -758,6 +788,7 @@ export class Engine {
       windowMs: Number.isFinite(this.windowMs) ? this.windowMs : null,
       tampered: [...this.tampered],
       seenBytes,
+      bootId: this.bootId ?? null,
     }
     const text = JSON.stringify(state)
     if (text === this.drained) return
@@ -780,14 +811,15 @@ export class Engine {
       if (checkpoint !== undefined) this.core.resume({ ...ANEW, finished: checkpoint.finished })
       return false
     }
-    const { schedule, coverage, windowMs, tampered, seenBytes } = last.value as EngineState
+    const { schedule, coverage, windowMs, tampered, seenBytes, bootId } = last.value as EngineState
     this.core.restore(states)
     if (checkpoint !== undefined) this.core.resume({ offset: 0, finished: checkpoint.finished, seenBytes })
     this.schedule.resume(schedule)
     const [known] = read('coverage')
     this.coverage.resume(coverage, known?.value as Coverage)
     this.windowMs = windowMs ?? this.windowMs
-    for (const key of tampered) this.tampered.add(key)
+    for (const [key, tampering] of tampered) this.tampered.set(key, tampering)
+    this.bootId = bootId ?? undefined
     for (const { edge, chain } of baseline.unreported())
       this.quota.admits(this.answerableFor(edge, chain.slice(0, -1)), chain.join('->'))
     this.quota.restore(read('quota'))

@@ -90,6 +90,16 @@ export class Feed {
   }
 }
 
+/** What was before a session. */
+interface Past {
+  /** Whether this process has had a session. */
+  readonly isAgain: boolean
+  /** Since when the baseline could not be written; undefined when it could. Unix time in milliseconds. */
+  readonly faultyMs: number | undefined
+  /** What an earlier session could not take. */
+  readonly waiting: readonly News[]
+}
+
 /** One stretch of work on an open baseline: from a start, or a fault, to the next. */
 export class Session {
   private readonly options: LiveOptions
@@ -99,30 +109,29 @@ export class Session {
   private readonly trained = new AbortController()
   /** Ends the following of the log when the session ends. */
   private readonly over = new AbortController()
-  private isAgain = false
+  private readonly past: Past
   private baseline: Baseline | undefined
   private engine: Engine | undefined
   private feed: Feed | undefined
-  private waiting: readonly News[] = []
+  private waiting: readonly News[]
   private inHand: News | undefined
   private fail: (reason: Error) => void = () => undefined
-  private arrivedMs = Date.now()
+  /** By a clock that nobody can set, as is `lookedMs`. */
+  private arrivedMs = performance.now()
   private lookedMs = Number.NEGATIVE_INFINITY
+  private soundMs: number | undefined
 
-  constructor(options: LiveOptions, kernel: KernelWatch | undefined) {
+  constructor(options: LiveOptions, kernel: KernelWatch | undefined, past: Past) {
     this.options = options
     this.kernel = kernel
+    this.past = past
+    this.waiting = past.waiting
   }
 
-  /**
-   * Opens the baseline, and goes on where it says.
-   * @param isAgain whether this process has had a session before
-   * @param faultyMs since when the baseline could not be written, if that is over now
-   */
-  open(isAgain: boolean, faultyMs: number | undefined): void {
-    const { options } = this
-    this.isAgain = isAgain
-    if (isAgain && !existsSync(options.db))
+  /** Opens the baseline, and goes on where it says. */
+  open(): void {
+    const { options, past } = this
+    if (past.isAgain && !existsSync(options.db))
       throw new UsageError(
         `the baseline ${options.db} was removed while the agent ran: put it back, or train anew`,
       )
@@ -132,7 +141,6 @@ export class Session {
     this.engine = engine
     engine.deliverAgain()
     engine.begin(Date.now(), snapshot())
-    if (faultyMs !== undefined) engine.wentBlind(wasFaulty(faultyMs))
     if (this.kernel === undefined) baseline.forget('kernel')
     else this.kernel.restore(baseline.memory('kernel'))
     const { trainingEndMs } = engine
@@ -143,17 +151,16 @@ export class Session {
 
   /**
    * Until the input ends, or the signal says so.
-   * @param waiting what an earlier session could not take
    * @param stdin where standard input is read; without it the log is followed
    */
-  async run(waiting: readonly News[], stdin: Feed | undefined, signal: AbortSignal): Promise<void> {
+  async run(stdin: Feed | undefined, signal: AbortSignal): Promise<void> {
     const { engine, options } = this
     if (engine === undefined) throw new Error('a session must be opened first')
     const ended = AbortSignal.any([signal, this.trained.signal, this.over.signal])
     const feed = stdin ?? (this.feed = new Feed(this.followed(ended)))
     const ticking = setInterval(() => this.tick(engine), TICK_MS)
     try {
-      this.waiting = waiting
+      const { waiting } = this
       for (const [index, news] of waiting.entries()) {
         this.waiting = waiting.slice(index + 1)
         this.take(engine, news)
@@ -171,12 +178,16 @@ export class Session {
   }
 
   /** What a session after this one must take first. */
-  unsaved(waiting: readonly News[]): readonly News[] {
+  get unsaved(): readonly News[] {
     const { engine, inHand } = this
-    if (engine === undefined) return waiting
-    const bytes = engine.unsaved.map((each): News => ({ bytes: each, at: undefined }))
+    const bytes = (engine?.unsaved ?? []).map((each): News => ({ bytes: each, at: undefined }))
     const report = inHand !== undefined && 'kind' in inHand ? [inHand] : []
     return [...bytes, ...report, ...this.waiting]
+  }
+
+  /** Whether the baseline can be written, as far as it has been tried. */
+  get isSound(): boolean {
+    return this.past.faultyMs === undefined || this.soundMs !== undefined
   }
 
   async close(): Promise<void> {
@@ -197,11 +208,20 @@ export class Session {
     this.inHand = news
     if (!('kind' in news)) {
       engine.ingest(news)
+      this.noteSound(engine)
       this.noteLag(engine, news)
     } else if (news.kind === 'blind-spot') engine.wentBlind(news)
     else engine.wasTampered(news)
-    this.arrivedMs = Date.now()
+    this.arrivedMs = performance.now()
     this.inHand = undefined
+  }
+
+  /** A little could be written all the time: it is over when what failed has been taken, or nothing more comes. */
+  private noteSound(engine: Engine): void {
+    const { faultyMs } = this.past
+    if (faultyMs === undefined || this.soundMs !== undefined) return
+    engine.wentBlind(wasFaulty(faultyMs))
+    this.soundMs = performance.now()
   }
 
   private noteLag(engine: Engine, { behindBytes }: Chunk): void {
@@ -212,18 +232,23 @@ export class Session {
 
   private tick(engine: Engine): void {
     const nowMs = Date.now()
+    const { monitorMs, pollMs } = this.options
+    const tickMs = performance.now()
     try {
       engine.deliverRest()
       const jump = this.clock.jump()
       if (jump !== undefined) engine.wasTampered(jump)
-      if (nowMs - this.arrivedMs >= Math.max(LEAST_QUIET_MS, 2 * this.options.pollMs)) engine.idle(nowMs)
+      engine.noteClock(nowMs)
+      if (tickMs - this.arrivedMs >= Math.max(LEAST_QUIET_MS, 2 * pollMs)) {
+        engine.idle(nowMs)
+        this.noteSound(engine)
+      }
     } catch (error) {
       this.fail(error as Error)
       return
     }
-    const lookMs = Math.min(Math.max(this.options.monitorMs, LEAST_LOOK_MS), MOST_LOOK_MS)
-    if (nowMs - this.lookedMs < lookMs) return
-    this.lookedMs = nowMs
+    if (tickMs - this.lookedMs < Math.min(Math.max(monitorMs, LEAST_LOOK_MS), MOST_LOOK_MS)) return
+    this.lookedMs = tickMs
     this.look(engine, nowMs).catch((error: unknown) => this.fail(error as Error))
   }
 
@@ -239,7 +264,7 @@ export class Session {
     const { auditd, pollMs } = this.options
     const checkpoint = this.baseline?.checkpoint(logName(auditd))
     const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
-    return follow(auditd, { ...from, startAt: 'end', isPatient: this.isAgain, pollMs, signal })
+    return follow(auditd, { ...from, startAt: 'end', isPatient: this.past.isAgain, pollMs, signal })
   }
 
   private engineOf(baseline: Baseline): Engine {
@@ -261,7 +286,7 @@ export class Session {
       },
       latestMs: Date.now,
       log: logName(auditd),
-      continuesStream: this.isAgain,
+      continuesStream: this.past.isAgain,
       own: {
         pid: process.pid,
         boot: bootOf(),

@@ -41,7 +41,8 @@ export class Schedule {
   turnBack(timeMs: number): void {
     if (this.newestMs === undefined || this.endOfTrainingMs === undefined) return
     const byMs = this.newestMs - timeMs
-    if (!this.isTrained) this.endOfTrainingMs -= byMs
+    // A training that is over does not begin again because its end lies ahead again.
+    this.endOfTrainingMs = this.isTrained ? -FOREVER : this.endOfTrainingMs - byMs
     this.endOfWindowMs -= byMs
     this.newestMs = timeMs
   }
