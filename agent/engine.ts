@@ -72,7 +72,7 @@ interface KeptChunk {
 interface EngineState {
   readonly schedule: ScheduleState
   readonly coverage: CoverageState
-  readonly windowMs: number | null
+  readonly windowMs: number
   readonly tampered: readonly (readonly [key: string, Tampering])[]
   readonly seenBytes: number
   /** The boot that the processes are of; null in a replay. */
@@ -156,7 +156,8 @@ export class Engine {
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
   private training: boolean
-  private windowMs = Number.NEGATIVE_INFINITY
+  /** When the window began that goes on; undefined before the first event. */
+  private windowMs: number | undefined
   /** Edges that were learned in windows of the training that were not seen whole, and forgotten again. */
   private unlearned = 0
   private hasPosted = false
@@ -554,6 +555,7 @@ export class Engine {
   private beginAt(timeMs: number): void {
     const { baseline } = this.options
     this.firstMs = timeMs
+    this.windowMs ??= timeMs
     if (!this.training) return
     if (this.isResumed && baseline.trainings().at(-1)?.finished === false) baseline.resumeTraining()
     else baseline.beginTraining(timeMs, this.plannedMs(timeMs))
@@ -562,7 +564,7 @@ export class Engine {
   /** What the window showed is reported, or learned for good, if all of it was seen. */
   private closeWindow(endMs: number | undefined): void {
     if (endMs === undefined) return
-    const missed = this.coverage.missed({ ...this.core.losses }, this.firstMs ?? endMs, endMs)
+    const missed = this.coverage.missed({ ...this.core.losses }, this.windowMs ?? endMs, endMs)
     if (this.training) this.settle(this.isWhole, endMs)
     else this.report(endMs, this.isWhole)
     for (const spot of missed) this.post(spot)
@@ -606,7 +608,10 @@ export class Engine {
     }
     const unseen = this.unseen.get(seen)
     if (unseen === undefined || this.schedule.isInTraining(stampMs)) this.meet(seen, event, stampMs)
-    else baseline.countUnseen(unseen, stampMs)
+    else {
+      this.noteFile(seen, event)
+      baseline.countUnseen(unseen, stampMs)
+    }
   }
 
   /** Takes an edge that has not been met since the baseline changed. */
@@ -730,7 +735,7 @@ export class Engine {
       this.postOverflow(key, count, examples, timeMs)
     this.quota.clear()
     if (!rebase || !isWhole) return
-    for (const edge of baseline.mergeReported(timeMs, this.windowMs))
+    for (const edge of baseline.mergeReported(timeMs, this.windowMs ?? timeMs))
       this.learnPattern(edge, filePathOf(edge), timeMs)
   }
 
@@ -738,7 +743,7 @@ export class Engine {
     const spot: BlindSpot = {
       kind: 'blind-spot',
       reason: 'shed',
-      fromMs: Math.max(this.windowMs, this.firstMs ?? timeMs),
+      fromMs: this.windowMs ?? timeMs,
       toMs: timeMs,
       count,
       detail: `sightings of unseen edges are only counted: too many in this window of ${key === '' ? 'all others' : key}; the last: ${examples.join(', ')}`,
@@ -785,7 +790,7 @@ export class Engine {
     const state: EngineState = {
       schedule,
       coverage: coverage.memory,
-      windowMs: Number.isFinite(this.windowMs) ? this.windowMs : null,
+      windowMs: this.windowMs ?? schedule[0],
       tampered: [...this.tampered],
       seenBytes,
       bootId: this.bootId ?? null,
@@ -817,7 +822,7 @@ export class Engine {
     this.schedule.resume(schedule)
     const [known] = read('coverage')
     this.coverage.resume(coverage, known?.value as Coverage)
-    this.windowMs = windowMs ?? this.windowMs
+    this.windowMs = windowMs
     for (const [key, tampering] of tampered) this.tampered.set(key, tampering)
     this.bootId = bootId ?? undefined
     for (const { edge, chain } of baseline.unreported())

@@ -189,6 +189,18 @@ describe('--rebase', () => {
   })
 })
 
+test('--rebase merges nothing of an earlier run that was only seen in windows which were not seen whole', () => {
+  const baseline = newBaseline()
+  const options = { plan: { kind: 'none' }, rebase: true } as const
+  replay(new LogBuilder(NOON_MS).connect(NGINX, '203.0.113.66', 4444).junk(), options, baseline)
+  const nextDay = new LogBuilder(NOON_MS + 86_400_000)
+  replay(nextDay.connect(NGINX, '192.0.2.1', 443), options, baseline)
+  expect(baseline.countEdges()).toBe(1)
+  const another = new LogBuilder(NOON_MS + 2 * 86_400_000)
+  replay(another.connect(NGINX, '203.0.113.66', 4444), options, baseline)
+  expect(baseline.countEdges()).toBe(2)
+})
+
 describe('a flood', () => {
   /** Most findings that one place may bring in a window: `SHARES` in the engine. */
   const MOST = 5000
