@@ -39,7 +39,14 @@ const MOST_FOUND = 8192
 const MOST_TAMPERED = 50
 
 /** Findings that one place may bring in a window, and how many places have a share of their own. */
-const SHARES = { findings: 5000, keys: 200 }
+const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
+
+/** Findings that are kept. */
+const MOST_FINDINGS = 100_000
+
+/** What is loaded in this time behind a boot, by nobody who has logged in, is how the host is set up. */
+const BOOTING_MS = 120_000
+const NOBODY = 0xffffffff
 
 /** Earlier agents whose writing may still be read. */
 const MOST_RUNS = 8
@@ -534,8 +541,21 @@ export class Engine {
     if (attack !== undefined) this.onTamper('agent-signalled', attack, event, actor)
     for (const { reason, detail, by } of this.signs.of(event)) {
       const evidence = evidenceOf(event)
+      if (this.isRoutine(reason, event.id.timeMs, evidence.auid)) continue
       this.onTamper(reason, detail, event, actor, by === undefined ? evidence : { ...evidence, ...by })
     }
+  }
+
+  /** What happens at each boot: rules and settings are loaded, of which the watch over the kernel tells whether they are right. */
+  private isRoutine(reason: TamperReason, timeMs: number, auid: number): boolean {
+    const { own } = this.options
+    if (own === undefined) return false
+    if (reason === 'agent-stopped')
+      // Reported by the agent itself when it stopped.
+      return this.runs.some(({ toMs }) => toMs !== null && Math.abs(timeMs - toMs) < SET_BACK_MS)
+    if (reason !== 'rules-changed' && reason !== 'audit-changed') return false
+    const sinceMs = timeMs - own.boot.startMs
+    return auid === NOBODY && sinceMs >= 0 && sinceMs < BOOTING_MS
   }
 
   private advance(timeMs: number): void {
@@ -635,9 +655,15 @@ export class Engine {
     this.noteFile(seen, event)
     const ancestors = chainOf(seen.source)
     const chain = [...ancestors, edge.to]
-    const isMore = baseline.hasFinding(edge, chain)
-    if (!isMore && !this.quota.admits(this.answerableFor(edge, ancestors), chain.join('->'))) return
-    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence: evidenceOf(event) }))
+    const evidence = evidenceOf(event)
+    if (!baseline.hasFinding(edge, chain) && !this.hasRoom(edge, chain, evidence)) return
+    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence }))
+  }
+
+  private hasRoom(edge: Edge, chain: readonly string[], { argv }: Evidence): boolean {
+    const finding = chain.join('->')
+    const characters = argv.reduce((sum, { length }) => sum + length, finding.length)
+    return this.quota.admits(this.answerableFor(edge, chain.slice(0, -1)), finding, characters)
   }
 
   /** Whose share of the findings this takes: that of the nearest process which is normal, for this kind of edge. */
@@ -734,9 +760,28 @@ export class Engine {
     for (const { key, count, examples } of this.quota.overflow())
       this.postOverflow(key, count, examples, timeMs)
     this.quota.clear()
+    this.trimFindings(timeMs)
     if (!rebase || !isWhole) return
     for (const edge of baseline.mergeReported(timeMs, this.windowMs ?? timeMs))
       this.learnPattern(edge, filePathOf(edge), timeMs)
+  }
+
+  /** Who makes findings all day may not fill the disk. */
+  private trimFindings(timeMs: number): void {
+    const count = this.options.baseline.trimFindings(MOST_FINDINGS)
+    if (count === 0) return
+    const detail =
+      'findings that were reported long ago are forgotten, and are reported again when they come again'
+    const spot: BlindSpot = {
+      kind: 'blind-spot',
+      reason: 'shed',
+      fromMs: timeMs,
+      toMs: timeMs,
+      count,
+      detail,
+    }
+    this.coverage.note(spot)
+    this.post(spot)
   }
 
   private postOverflow(key: string, count: number, examples: readonly string[], timeMs: number): void {
@@ -795,11 +840,12 @@ export class Engine {
       seenBytes,
       bootId: this.bootId ?? null,
     }
-    const text = JSON.stringify(state)
+    const seen = coverage.at(schedule[0])
+    const text = JSON.stringify([state, seen])
     if (text === this.drained) return
     this.drained = text
     home.put('schedule', log, state)
-    home.put('coverage', '', coverage.at(schedule[0]))
+    home.put('coverage', '', seen)
   }
 
   /** Goes on where another run on this log stopped, if there was one. */
@@ -825,8 +871,7 @@ export class Engine {
     this.windowMs = windowMs
     for (const [key, tampering] of tampered) this.tampered.set(key, tampering)
     this.bootId = bootId ?? undefined
-    for (const { edge, chain } of baseline.unreported())
-      this.quota.admits(this.answerableFor(edge, chain.slice(0, -1)), chain.join('->'))
+    for (const { edge, chain, evidence } of baseline.unreported()) this.hasRoom(edge, chain, evidence)
     this.quota.restore(read('quota'))
     return true
   }

@@ -32,6 +32,11 @@ process.on('SIGHUP', function hangUp() {
   end('SIGHUP')
 })
 
+// Signals that would end the program and that nobody has a reason to send. SIGUSR1, which opens Node's debugger to everybody
+// on the host, is switched off by the launcher.
+for (const name of ['SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ', 'SIGIO', 'SIGPWR'] as const)
+  process.on(name, () => undefined)
+
 /** A terminal that is closed sends the same signal, and nobody is left to watch for. */
 const isInteractive = [0, 1, 2].some(isatty)
 function isTerminalGone(): boolean {

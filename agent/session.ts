@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Baseline } from './baseline/baseline.ts'
+import { storageFault } from './baseline/fault.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
 import type { BlindSpot, Report, Tamper } from './domain/report.ts'
@@ -21,12 +22,16 @@ const TICK_MS = 250
 /** Between two looks at the kernel's audit: a window, within these. */
 const LEAST_LOOK_MS = 2000
 const MOST_LOOK_MS = 60_000
+/** How long another program may keep the baseline busy. */
+const BUSY_MS = 1000
 const STDIN = '-'
 
 export interface LiveOptions {
   /** Log of auditd; `-` for standard input. */
   readonly auditd: string
   readonly db: string
+  /** Whether an agent had a baseline in this place before, and now there is none. */
+  readonly isBaselineGone: boolean
   /** Log file that the agent itself writes to. */
   readonly log: string | undefined
   /** Other files of the agent, whose change by somebody else is tampering, by full path: see GuardedPlaces. */
@@ -137,10 +142,10 @@ export class Session {
       )
     this.baseline = new Baseline(options.db)
     const { baseline } = this
-    const engine = this.engineOf(baseline)
+    baseline.waitAtMost(BUSY_MS)
+    const engine = this.begun(baseline)
     this.engine = engine
-    engine.deliverAgain()
-    engine.begin(Date.now(), snapshot())
+    if (options.isBaselineGone && !past.isAgain) engine.wasTampered(baselineGone(options.db))
     if (this.kernel === undefined) baseline.forget('kernel')
     else this.kernel.restore(baseline.memory('kernel'))
     const { trainingEndMs } = engine
@@ -267,6 +272,49 @@ export class Session {
     return follow(auditd, { ...from, startAt: 'end', isPatient: this.past.isAgain, pollMs, signal })
   }
 
+  /**
+   * An engine that goes on where the baseline says, or anew where what it says was not written by an engine.
+   * @throws UsageError when the baseline cannot be believed at all
+   */
+  private begun(baseline: Baseline): Engine {
+    try {
+      return this.beginWith(baseline)
+    } catch (error) {
+      if (storageFault(error) !== undefined || !(error instanceof Error)) throw error
+      return this.begunAnew(baseline, error.message)
+    }
+  }
+
+  private begunAnew(baseline: Baseline, complaint: string): Engine {
+    baseline.forgetAll()
+    try {
+      const engine = this.beginWith(baseline)
+      const detail = `what the agent had remembered was not written by it (${complaint}); it begins anew`
+      engine.wasTampered({
+        kind: 'tamper',
+        reason: 'own-files',
+        timeMs: Date.now(),
+        process: '',
+        chain: [],
+        detail,
+      })
+      return engine
+    } catch (error) {
+      if (storageFault(error) !== undefined || !(error instanceof Error)) throw error
+      const { db } = this.options
+      throw new UsageError(
+        `${db} holds what fullmon did not write (${error.message}): see fullmon verify --db ${db}`,
+      )
+    }
+  }
+
+  private beginWith(baseline: Baseline): Engine {
+    const engine = this.engineOf(baseline)
+    engine.deliverAgain()
+    engine.begin(Date.now(), snapshot())
+    return engine
+  }
+
   private engineOf(baseline: Baseline): Engine {
     const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, emit, emitAgain, isEmitted } =
       this.options
@@ -304,6 +352,15 @@ export class Session {
 const logName = (auditd: string): string => (auditd === STDIN ? STDIN : resolve(auditd))
 
 const nameOf = ({ reason }: AbortSignal): string => (typeof reason === 'string' ? ` (${reason})` : '')
+
+const baselineGone = (db: string): Tamper => ({
+  kind: 'tamper',
+  reason: 'own-files',
+  timeMs: Date.now(),
+  process: '',
+  chain: [],
+  detail: `an agent had a baseline at ${db} before, and it is gone: another one is made`,
+})
 
 const wasFaulty = (fromMs: number): BlindSpot => ({
   kind: 'blind-spot',

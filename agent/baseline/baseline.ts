@@ -90,6 +90,11 @@ export class Baseline {
     })
   }
 
+  /** Another program that keeps the file busy is a fault sooner: whoever waits here hears no signal. */
+  waitAtMost(milliseconds: number): void {
+    this.database.pragma(`busy_timeout = ${milliseconds}`)
+  }
+
   /** Head of the journal; empty while there is none. Of what is not committed yet, too. */
   head: string
 
@@ -298,9 +303,22 @@ export class Baseline {
   }
 
   /** What is not reported yet, in the order of its coming. */
-  *unreported(): Iterable<Pick<UnseenEdge, 'edge' | 'chain'>> {
-    for (const { kind, from_name: from, to_name: to, chain } of this.statements.waiting.iterate())
-      yield { edge: { kind, from, to }, chain: JSON.parse(chain) as string[] }
+  *unreported(): Iterable<Pick<UnseenEdge, 'edge' | 'chain' | 'evidence'>> {
+    for (const { kind, from_name: from, to_name: to, chain, evidence } of this.statements.waiting.iterate())
+      yield {
+        edge: { kind, from, to },
+        chain: JSON.parse(chain) as string[],
+        evidence: JSON.parse(evidence) as Evidence,
+      }
+  }
+
+  /**
+   * Forgets those that were reported and not seen for longest, when there are too many.
+   * @returns how many
+   */
+  trimFindings(most: number): number {
+    const { count } = this.statements.countFindings.get() ?? { count: 0 }
+    return count <= most ? 0 : this.statements.trimFindings.run(count - most).changes
   }
 
   /** One thing that is remembered by its name; undefined when there is none. */
@@ -320,6 +338,12 @@ export class Baseline {
   /** Nothing that was remembered counts any more. */
   forgetStates(): void {
     this.statements.forgetAllStates.run()
+  }
+
+  /** The same, and reports that may not have been printed: somebody else has written them. */
+  forgetAll(): void {
+    this.statements.forgetMemories.run()
+    this.statements.forgetPosted.run()
   }
 
   /** Remembers a report until it is surely printed. Belongs into the batch that decided on it. */
@@ -644,13 +668,20 @@ const prepare = (database: Database.Database) => ({
   knownSource: database.prepare<[string], { known: 1 }>(
     'SELECT 1 AS known FROM edges WHERE from_id = (SELECT id FROM nodes WHERE name = ?) LIMIT 1',
   ),
-  waiting: database.prepare<[], Pick<FindingRow, 'kind' | 'from_name' | 'to_name' | 'chain'>>(
-    `SELECT kind, source.name AS from_name, target.name AS to_name, chain FROM findings
+  waiting: database.prepare<[], Pick<FindingRow, 'kind' | 'from_name' | 'to_name' | 'chain' | 'evidence'>>(
+    `SELECT kind, source.name AS from_name, target.name AS to_name, chain, evidence FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
       WHERE reported_ms IS NULL ORDER BY findings.id`,
   ),
   readMemory: database.prepare<[string], { value: string }>(
     "SELECT value FROM state WHERE node = '' AND kind = 'memory' AND key = ?",
+  ),
+  forgetMemories: database.prepare<[]>('DELETE FROM state'),
+  forgetPosted: database.prepare<[]>('DELETE FROM outbox'),
+  countFindings: database.prepare<[], { count: number }>('SELECT count(*) AS count FROM findings'),
+  trimFindings: database.prepare<[number]>(
+    `DELETE FROM findings WHERE id IN
+       (SELECT id FROM findings WHERE reported_ms IS NOT NULL ORDER BY last_ms, id LIMIT ?)`,
   ),
   forgetAllStates: database.prepare<[]>("DELETE FROM state WHERE kind <> 'memory'"),
   addFresh: database.prepare<[RowId, RowId, string]>(

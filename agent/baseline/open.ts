@@ -14,7 +14,7 @@ const APPLICATION_ID = 0x66756c6d
 const JOURNALED = 2
 /** Of the pages of the file; SQLite itself would take twice as much. */
 const CACHE_KIB = 8192
-/** How long to wait for another program that writes, such as `baseline import`. */
+/** How long a command waits for another program that writes. */
 const PATIENCE_MS = 30_000
 const NO_DATABASE: ReadonlySet<string> = new Set(['SQLITE_NOTADB', 'SQLITE_CORRUPT'])
 
@@ -90,7 +90,6 @@ function open(path: string, readonly: boolean): Database.Database {
     const file = path === IN_MEMORY ? '' : path
     const database = new Database(file, { readonly, timeout: PATIENCE_MS })
     database.pragma('foreign_keys = ON')
-    database.pragma(`cache_size = -${CACHE_KIB}`)
     return database
   } catch (error) {
     throw failedTo('open', path, error)
@@ -102,6 +101,7 @@ function useLog(database: Database.Database, path: string): void {
   try {
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = NORMAL')
+    database.pragma(`cache_size = -${CACHE_KIB}`)
   } catch (error) {
     throw failedTo('write to', path, error)
   }

@@ -1,5 +1,5 @@
-import { accessSync, constants, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { runLive } from '../agent.ts'
 import { acquireLock, type Lock } from '../baseline/lock.ts'
 import { Config } from '../config/config.ts'
@@ -19,6 +19,9 @@ import { inMs } from './values.ts'
 const STDIN = '-'
 /** The agent's own code, with all that is in it. */
 const PROGRAM = new URL('..', import.meta.url).pathname
+/** What it is started and loaded with, from where its rules are. */
+const STARTED_WITH = ['scripts/', 'node_modules/']
+const UNITS = ['/etc/systemd/system/fullmon.service', '/lib/systemd/system/fullmon.service']
 
 interface LiveWords {
   readonly json: boolean
@@ -80,6 +83,7 @@ class Session {
   readonly #news: string | undefined
   readonly #status: Status
   readonly #ended = new AbortController()
+  #isBaselineGone = false
   #next: Config | undefined
   #log: Log | undefined
 
@@ -102,6 +106,7 @@ class Session {
     try {
       const { auditd, db, log } = this.#config
       if (this.#former?.auditd !== auditd) checkAuditd(auditd)
+      this.#isBaselineGone = existsSync(`${db}-lock`) && !existsSync(db)
       lock = acquireLock(db)
       this.#log = log === undefined ? undefined : openLog(log)
       if (this.#news !== undefined) this.#say(this.#news)
@@ -159,7 +164,8 @@ class Session {
     })
     return {
       ...{ auditd, db, log, rebase },
-      guarded: [resolve(this.#words.configFile), PROGRAM, rulesFile(), process.execPath],
+      isBaselineGone: this.#isBaselineGone,
+      guarded: guarded(this.#words.configFile),
       learnDegraded: this.#config['learn-degraded'],
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),
@@ -218,6 +224,12 @@ class Status {
     const blind = this.#ongoing.size === 0 ? '' : `; degraded: ${[...this.#ongoing].join(', ')}`
     return `STATUS=${this.#phase}${blind}`
   }
+}
+
+function guarded(configFile: string): readonly string[] {
+  const rules = rulesFile()
+  const around = STARTED_WITH.map((name) => `${dirname(rules)}/${name}`)
+  return [resolve(configFile), PROGRAM, rules, process.execPath, ...around, ...UNITS]
 }
 
 const kept = ({ message }: Error): string =>

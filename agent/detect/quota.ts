@@ -55,15 +55,16 @@ export class Quota {
    *
    * @param key who is answerable for it
    * @param finding tells it from all others, and is an example when it is too much
+   * @param characters that it takes when it is recorded
    */
-  admits(key: string, finding: string): boolean {
+  admits(key: string, finding: string, characters = finding.length): boolean {
     const hash = hashOf(finding)
     if (this.admitted.has(hash)) return true
     const name = this.shares.has(key) || this.shares.size < this.limits.keys ? key : REST
     const share = this.shareOf(name)
     if (share.findings < this.limits.findings && share.characters < this.limits.characters) {
       share.findings++
-      share.characters += finding.length
+      share.characters += characters
       this.admitted.add(hash)
       return true
     }

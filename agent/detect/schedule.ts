@@ -56,7 +56,8 @@ export class Schedule {
   resume([newestMs, endOfWindowMs]: ScheduleState): void {
     this.newestMs = newestMs
     this.endOfTrainingMs = endOfTraining(this.plan, newestMs)
-    this.endOfWindowMs = this.isTrained ? endOfWindowMs : Math.min(endOfWindowMs, this.endOfTrainingMs)
+    // Windows may be shorter now, and whoever has written here may not make one that never ends.
+    this.endOfWindowMs = Math.min(endOfWindowMs, this.windowEndAfter(newestMs))
   }
 
   /** What `resume` takes; undefined before the first event. */

@@ -154,10 +154,14 @@ export function tamperOfFile(edge: Edge, path: string, places: GuardedPlaces): T
   const { log, own } = places
   if (log !== undefined && (path.startsWith(log) || isAround(path, directoryOf(log))))
     return { reason: 'log-touched', detail: `${edge.to} is of the log of auditd` }
-  if (own.some((place) => isOf(path, place)))
+  if (own.some((place) => isOf(path, place)) || isWayTo(edge, path, places))
     return { reason: 'own-files', detail: `${edge.to} is of fullmon itself` }
   return undefined
 }
+
+/** Whether a directory above a guarded file gets another name: what takes its place names no file. */
+const isWayTo = ({ kind }: Edge, path: string, { log = '', own }: GuardedPlaces): boolean =>
+  (kind === 'rename' || kind === 'delete') && [log, ...own].some((place) => place.startsWith(`${path}/`))
 
 const isOf = (path: string, place: string): boolean =>
   place.endsWith('/')

@@ -182,7 +182,11 @@ describe('a change of a file', () => {
     ['create', '/var/log/auditor', undefined],
     ['write', '/var/lib/fullmon/baseline.dbx', undefined],
     ['create', '/usr/lib/fullmonitor', undefined],
-    ['rename', '/usr/lib', undefined],
+    // What takes its place names no file of fullmon.
+    ['rename', '/usr/lib', 'own-files'],
+    ['delete', '/var/lib/fullmon', 'own-files'],
+    ['attribute', '/usr/lib', undefined],
+    ['rename', '/usr/libexec', undefined],
   ] as const)('%s %s', (kind, path, reason) => {
     expect(reasonOf(kind, path)).toBe(reason)
   })

@@ -138,6 +138,74 @@ test('a baseline that is removed under the agent, or written by somebody else, i
     expect.stringMatching(/^journal-broken: 1 edge more than /),
   ])
   rmSync(db)
-  await agent.waitFor('the removal', () => tampered().length === 3)
-  expect(tampered()[2]).toMatch(/^own-files: the baseline was removed/)
+  await agent.waitFor('the removal', () => tampered().some((text) => text.includes('was removed')))
+  await agent.end('SIGKILL')
+  for (const part of ['-wal', '-shm']) rmSync(db + part, { force: true })
+  const next = await monitoring(log, db)
+  onTestFinished(() => void next.end('SIGKILL'))
+  expect(next.reports).toContainEqual(
+    expect.objectContaining({
+      reason: 'own-files',
+      detail: `an agent had a baseline at ${db} before, and it is gone: another one is made`,
+    }),
+  )
+})
+
+describe('what somebody else has written into the baseline while no agent ran', () => {
+  const PATTERN = `insert into patterns (process, action, path, printed, examples, learned_ms) values ('proc::root:/x', 'create', '(', '^x$', '[]', 1)`
+  const change = (db: string, sql: string): void => {
+    const script = `import sqlite3; c = sqlite3.connect(${JSON.stringify(db)}); c.execute(${JSON.stringify(sql)}); c.commit()`
+    expect(spawnSync('python3', ['-c', script], { encoding: 'utf8' }).stderr).toBe('')
+  }
+  async function changed(sql: string): Promise<{ log: string; db: string }> {
+    const folder = folderForTest()
+    const log = join(folder, 'audit.log')
+    writeFileSync(log, strangers(0, 1))
+    const db = join(folder, 'baseline.db')
+    const agent = await monitoring(log, db)
+    appendFileSync(log, strangers(1, 3))
+    await agent.waitFor('findings', () => found(agent).length === 3)
+    await agent.end('SIGTERM')
+    change(db, sql)
+    return { log, db }
+  }
+
+  test.each([
+    `update state set value = '[]' where kind = 'schedule'`,
+    `update state set value = '{' where kind = 'coverage'`,
+    `update state set value = '7' where kind = 'machine'`,
+    `update state set value = '[9999,1,1,1,1,1,1,1]' where kind = 'task'`,
+    `insert into outbox (report) values ('{')`,
+  ])('%s: it is told, and the agent begins anew', async (sql) => {
+    const { log, db } = await changed(sql)
+    const agent = await monitoring(log, db)
+    onTestFinished(() => void agent.end('SIGKILL'))
+    expect(agent.reports).toContainEqual(
+      expect.objectContaining({
+        kind: 'tamper',
+        reason: 'own-files',
+        detail: expect.stringMatching(/^what the agent had remembered was not written by it/) as string,
+      }),
+    )
+    appendFileSync(log, strangers(4, 3))
+    await agent.waitFor('findings', () => found(agent).length === 3)
+    expect(await agent.end('SIGTERM')).toBe(0)
+  })
+
+  test('a window that never ends ends', async () => {
+    const { log, db } = await changed(
+      `update state set value = json_set(value, '$.schedule[1]', 8000000000000000) where kind = 'schedule'`,
+    )
+    const agent = await monitoring(log, db)
+    onTestFinished(() => void agent.end('SIGKILL'))
+    appendFileSync(log, strangers(4, 3))
+    await agent.waitFor('findings', () => found(agent).length === 3)
+  })
+
+  test('a pattern that is none is refused in one sentence', async () => {
+    const { log, db } = await changed(PATTERN)
+    const { status, stderr } = spawnSync(FULLMON, ['run', '--auditd', log, '--db', db], { encoding: 'utf8' })
+    expect(status).toBe(2)
+    expect(stderr).toMatch(/holds what fullmon did not write \(.*\): see fullmon verify/)
+  })
 })
