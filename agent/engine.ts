@@ -89,7 +89,10 @@ interface EngineState {
 /** Deeds of one kind by one chain of processes, in a window. */
 interface Tampering {
   readonly count: number
-  readonly detail: string
+  /** What was reported at once; empty when nothing was. */
+  readonly reported: string
+  readonly last: string
+  readonly chain: readonly string[]
 }
 
 export interface EngineOptions {
@@ -283,35 +286,41 @@ export class Engine {
 
   /** Somebody worked against the agent, as the log does not tell. */
   wasTampered(tamper: Tamper): void {
-    const { reason, detail } = tamper
     // Seen again and again while it lasts: told once in a window.
-    if (this.tampered.get(`${reason} `)?.detail === detail) return
-    this.batch(() => {
-      if (this.isFirstOf(reason, '', detail)) this.post(tamper)
-    })
+    if (this.tampered.get(tamperKey(tamper))?.last === tamper.detail) return
+    this.batch(() => this.noteTamper(tamper))
   }
 
-  /** The first deed of a kind by somebody in a window is reported at once, the others together when it ends. */
-  private isFirstOf(reason: TamperReason, who: string, detail: string): boolean {
-    const key = `${reason} ${who}`
+  /** The first deed of a kind by somebody in a window is reported at once, others together when it ends. */
+  private noteTamper(tamper: Tamper): void {
+    const { reason, chain, detail } = tamper
+    const key = tamperKey(tamper)
     const known = this.tampered.get(key)
     // Each kind by itself: one that everybody can do at will must not hide the others.
-    const others =
-      known === undefined ? [...this.tampered.keys()].filter((each) => each.startsWith(`${reason} `)) : []
-    const isTooMuch = others.length > MOST_TAMPERED
+    const isTooMuch = known === undefined && this.countTampered(reason) > MOST_TAMPERED
+    if (known === undefined && !isTooMuch) {
+      this.tampered.set(key, { count: 0, reported: detail, last: detail, chain })
+      this.post(tamper)
+      return
+    }
     const place = isTooMuch ? `${reason} …` : key
-    this.tampered.set(place, { count: (this.tampered.get(place)?.count ?? 0) + 1, detail })
-    return known === undefined && !isTooMuch
+    const { count = 0, reported = '' } = this.tampered.get(place) ?? {}
+    this.tampered.set(place, { count: count + 1, reported, last: detail, chain })
   }
 
+  private countTampered(reason: TamperReason): number {
+    let count = 0
+    for (const key of this.tampered.keys()) if (key.startsWith(`${reason} `)) count++
+    return count
+  }
+
+  /** What came on top of what was reported at once, unless it was the same. */
   private reportTampering(timeMs: number): void {
-    for (const [key, { count, detail }] of this.tampered) {
+    for (const [key, { count, reported, last, chain }] of this.tampered) {
+      if (count === 0 || last === reported) continue
       const reason = key.slice(0, key.indexOf(' ')) as TamperReason
-      const who = key.slice(reason.length + 1)
-      const more = who === '…' ? count : count - 1
-      if (more === 0) continue
-      const by = who === '…' ? 'others' : who === '' ? 'the same' : who
-      this.post(tamperOf(reason, timeMs, `${more} more in this window, by ${by}; the last: ${detail}`))
+      const detail = `${count} more in this window; the last: ${last}`
+      this.post({ kind: 'tamper', reason, timeMs, process: chain.at(-1) ?? '', chain, detail })
     }
     this.tampered.clear()
   }
@@ -692,9 +701,9 @@ export class Engine {
     evidence = evidenceOf(event),
   ): void {
     const chain = actor === undefined ? [] : chainOf(actor)
-    if (!this.isFirstOf(reason, chain.join('->'), detail)) return
     const { timeMs } = event.id
-    this.post({ kind: 'tamper', reason, timeMs, process: chain.at(-1) ?? '', chain, detail, evidence })
+    const process = chain.at(-1) ?? ''
+    this.noteTamper({ kind: 'tamper', reason, timeMs, process, chain, detail, evidence })
   }
 
   private isOwn({ edge, filePath }: SeenEdge, event: AuditEvent): boolean {
@@ -914,6 +923,8 @@ function evidenceOf(event: AuditEvent): Evidence {
     count: 1,
   }
 }
+
+const tamperKey = ({ reason, chain }: Tamper): string => `${reason} ${chain.join('->')}`
 
 const tamperOf = (reason: TamperReason, timeMs: number, detail: string): Tamper => ({
   kind: 'tamper',
