@@ -53,7 +53,8 @@ interface Expected {
   readonly endMarks: number
 }
 
-const HEADER = /^(?:node=[^ ]{0,255} )?type=(?:[A-Z0-9_]+|UNKNOWN\[\d+\]) msg=audit\((\d+)\.(\d{3}):(\d+)\)[: ]/
+const HEADER =
+  /^(?:node=[^ ]{0,255} )?type=(?:[A-Z0-9_]+|UNKNOWN\[\d+\]) msg=audit\((\d+)\.(\d{3}):(\d+)\)[: ]/
 
 /**
  * A second opinion. A line is what stands between two newlines, when that is not nothing; without a newline behind it, it
