@@ -4,8 +4,10 @@ import { type Claimant, Core, type CoreSink, type ResumePoint } from './core.ts'
 import { CoverageWatch, type CoverageState } from './detect/coverage.ts'
 import { boundedArgv } from './detect/evidence.ts'
 import { Quota } from './detect/quota.ts'
+import { AgentRuns, type RunsState } from './detect/runs.ts'
 import { Schedule, type ScheduleState, type TrainingPlan } from './detect/schedule.ts'
 import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
+import { Tampering, type TamperingState } from './detect/tampering.ts'
 import type { FoundProcess, ProcessImage, World } from './domain/activity.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
 import type { Edge, FileAction } from './domain/edge.ts'
@@ -26,6 +28,7 @@ import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
 import { callName } from './interpret/calls.ts'
 import { attackOn } from './interpret/signals.ts'
 import { uringCallOf } from './interpret/uring.ts'
+import { Outbox, type Printers } from './outbox.ts'
 import type { Boot } from './support/procfs.ts'
 import type { KernelNews } from './watch/kernel-judge.ts'
 
@@ -34,9 +37,6 @@ const SAVE_TRAINING_MS = 10_000
 
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
 const MOST_FOUND = 8192
-
-/** Chains that are reported for one kind of tampering in a window: more would not be read, and are counted. */
-const MOST_TAMPERED = 50
 
 /** Findings that one place may bring in a window, and how many places have a share of their own. */
 const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
@@ -48,11 +48,6 @@ const MOST_FINDINGS = 100_000
 const BOOTING_MS = 120_000
 const NOBODY = 0xffffffff
 
-/** Earlier agents whose writing may still be read. */
-const MOST_RUNS = 8
-/** Stamps are taken with a coarse clock. */
-const STAMP_MS = 1000
-
 /** What the agent asks the kernel with, wherever a host has it: see support/command.ts. */
 const AUDITCTL = /^(?:\/usr)?\/s?bin\/auditctl$/
 
@@ -62,6 +57,7 @@ const SET_BACK_MS = 10_000
 /** Name of this host in the state. */
 const HOME = ''
 const NO_BYTES = Buffer.alloc(0)
+const NONE: ReadonlySet<number> = new Set()
 /** Where bytes are from that cannot be read again. */
 const NOWHERE: LogPosition = { path: '-', inode: 0, fingerprint: '', offset: 0 }
 /** Where a reader begins that has read nothing. */
@@ -80,22 +76,13 @@ interface EngineState {
   readonly schedule: ScheduleState
   readonly coverage: CoverageState
   readonly windowMs: number
-  readonly tampered: readonly (readonly [key: string, Tampering])[]
+  readonly tampered: TamperingState
   readonly seenBytes: number
   /** The boot that the processes are of; null in a replay. */
   readonly bootId: string | null
 }
 
-/** Deeds of one kind by one chain of processes, in a window. */
-interface Tampering {
-  readonly count: number
-  /** What was reported at once; empty when nothing was. */
-  readonly reported: string
-  readonly last: string
-  readonly chain: readonly string[]
-}
-
-export interface EngineOptions {
+export interface EngineOptions extends Printers {
   readonly baseline: Baseline
   readonly world: World
   readonly plan: TrainingPlan
@@ -105,11 +92,6 @@ export interface EngineOptions {
   readonly rebase: boolean
   /** Whether to learn also from windows in which something was not seen. */
   readonly learnDegraded?: boolean
-  readonly emit: (report: Report) => void
-  /** The same for what an earlier run has perhaps printed, before it was killed. */
-  readonly emitAgain?: (report: Report) => void
-  /** Whether all that was emitted has left the process: a reader may stall. */
-  readonly isEmitted?: () => boolean
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
   readonly latestMs: () => number
   /** Called when training ends. `unlearned`: edges of windows that were not seen whole. */
@@ -127,14 +109,6 @@ export interface EngineOptions {
   readonly log?: string
   /** Whether bytes without a position go on where those of an engine before this one ended. */
   readonly continuesStream?: boolean
-}
-
-/** A process that was the agent; `toMs` is null until it has ended in order. */
-interface AgentRun {
-  readonly pid: number
-  readonly bootId: string
-  readonly fromMs: number
-  readonly toMs: number | null
 }
 
 /**
@@ -158,8 +132,8 @@ export class Engine {
   /** The same of unseen edges, for one chunk: their evidence may hold many arguments. */
   private readonly unseen = new Map<SeenEdge, UnseenNow>()
   private edition = 0
-  /** Who was reported in this window for what: a chain of processes, and a reason. */
-  private readonly tampered = new Map<string, Tampering>()
+  private readonly tampering = new Tampering()
+  private readonly outbox: Outbox
   private streamOffset = 0
   /** Where the oldest event begins that was not finished when the last transaction was written. */
   private savedOffset = 0
@@ -170,12 +144,8 @@ export class Engine {
   private windowMs: number | undefined
   /** Edges that were learned in windows of the training that were not seen whole, and forgotten again. */
   private unlearned = 0
-  private hasPosted = false
-  /** The last of the outbox that was emitted. */
-  private emittedId = 0
   private headBefore: string
-  /** This run is the last one. */
-  private runs: readonly AgentRun[]
+  private readonly runs: AgentRuns | undefined
   /** Processes of this boot, until the log comes to it. */
   private booted: readonly FoundProcess[] | undefined
   /** The boot that the processes are of. */
@@ -196,7 +166,8 @@ export class Engine {
     this.training = plan.kind !== 'none'
     this.reportedBefore = baseline.countReported()
     this.headBefore = baseline.head
-    this.runs = own === undefined ? [] : [{ pid: own.pid, bootId: own.boot.id, fromMs: 0, toMs: null }]
+    this.runs = own && new AgentRuns(own.pid, own.boot.id)
+    this.outbox = new Outbox(baseline, options)
     const sink: CoreSink = {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => this.onEdge(seen, event),
@@ -286,43 +257,11 @@ export class Engine {
 
   /** Somebody worked against the agent, as the log does not tell. */
   wasTampered(tamper: Tamper): void {
-    // Seen again and again while it lasts: told once in a window.
-    if (this.tampered.get(tamperKey(tamper))?.last === tamper.detail) return
-    this.batch(() => this.noteTamper(tamper))
+    if (!this.tampering.isAsBefore(tamper)) this.batch(() => this.noteTamper(tamper))
   }
 
-  /** The first deed of a kind by somebody in a window is reported at once, others together when it ends. */
   private noteTamper(tamper: Tamper): void {
-    const { reason, chain, detail } = tamper
-    const key = tamperKey(tamper)
-    const known = this.tampered.get(key)
-    // Each kind by itself: one that everybody can do at will must not hide the others.
-    const isTooMuch = known === undefined && this.countTampered(reason) > MOST_TAMPERED
-    if (known === undefined && !isTooMuch) {
-      this.tampered.set(key, { count: 0, reported: detail, last: detail, chain })
-      this.post(tamper)
-      return
-    }
-    const place = isTooMuch ? `${reason} …` : key
-    const { count = 0, reported = '' } = this.tampered.get(place) ?? {}
-    this.tampered.set(place, { count: count + 1, reported, last: detail, chain })
-  }
-
-  private countTampered(reason: TamperReason): number {
-    let count = 0
-    for (const key of this.tampered.keys()) if (key.startsWith(`${reason} `)) count++
-    return count
-  }
-
-  /** What came on top of what was reported at once, unless it was the same. */
-  private reportTampering(timeMs: number): void {
-    for (const [key, { count, reported, last, chain }] of this.tampered) {
-      if (count === 0 || last === reported) continue
-      const reason = key.slice(0, key.indexOf(' ')) as TamperReason
-      const detail = `${count} more in this window; the last: ${last}`
-      this.post({ kind: 'tamper', reason, timeMs, process: chain.at(-1) ?? '', chain, detail })
-    }
-    this.tampered.clear()
+    if (this.tampering.isFirst(tamper)) this.post(tamper)
   }
 
   /** Bytes since the beginning of the oldest event that is not finished, which nobody can read again. */
@@ -335,7 +274,7 @@ export class Engine {
   /** The input is at its end: what still waits is finished, reported and summed up. */
   end(): void {
     this.batch(() => {
-      this.writeRun(this.options.latestMs())
+      this.endRun(this.options.latestMs())
       this.core.end()
       this.closeWindow(this.schedule.nowMs)
       // Training on everything is finished when everything has been read; one by time goes on at the next start.
@@ -352,7 +291,7 @@ export class Engine {
     this.batch(() => {
       const nowMs = this.options.latestMs()
       if (why !== undefined) this.post(tamperOf('agent-stopped', nowMs, why))
-      this.writeRun(nowMs)
+      this.endRun(nowMs)
       if (!this.training || this.options.log === undefined) this.closeWindow(this.schedule.nowMs)
       // The window goes on at the next start, but what was learned in it is not kept waiting.
       else this.settle(this.isWhole, this.schedule.nowMs ?? nowMs)
@@ -367,8 +306,12 @@ export class Engine {
 
   /** Prints what an earlier run has decided to report, and perhaps has not. */
   deliverAgain(): void {
-    this.hasPosted = true
-    this.deliver(this.options.emitAgain ?? this.options.emit)
+    this.outbox.deliverAgain()
+  }
+
+  /** Prints what a reader who stalled could not take before. */
+  deliver(): void {
+    this.outbox.deliver()
   }
 
   /** Does `work` in one transaction, with all that is needed to go on behind it, and then prints what it reported. */
@@ -384,42 +327,15 @@ export class Engine {
     // Chunks before the one that holds this place will never be needed again.
     while ((this.chunks[1]?.offset ?? Number.POSITIVE_INFINITY) <= this.savedOffset) this.chunks.shift()
     this.headBefore = baseline.head
-    this.deliverRest()
-  }
-
-  /** Prints what a reader who stalled could not take before. */
-  deliverRest(): void {
-    if (this.hasPosted) this.deliver(this.options.emit)
+    this.outbox.deliver()
   }
 
   private post(report: Exclude<Report, Summary>): void {
     const { baseline, emit, log } = this.options
     const { head } = baseline
     const stamped = head === '' ? report : { ...report, head }
-    if (log === undefined) {
-      emit(stamped)
-      return
-    }
-    baseline.post(stamped)
-    this.hasPosted = true
-  }
-
-  /** A report is kept until it has left the process. Who reads slowly costs no memory, and who stalls loses nothing. */
-  private deliver(print: (report: Report) => void): void {
-    const { baseline, isEmitted = () => true } = this.options
-    if (!isEmitted()) return
-    for (let posted = baseline.posted(); posted.length > 0; posted = baseline.posted()) {
-      for (const { id, report } of posted) {
-        if (id <= this.emittedId) continue
-        print(report)
-        this.emittedId = id
-        if (isEmitted()) continue
-        baseline.delivered(id - 1)
-        return
-      }
-      baseline.delivered(this.emittedId)
-    }
-    this.hasPosted = false
+    if (log === undefined) emit(stamped)
+    else this.outbox.post(stamped)
   }
 
   /** The time that the log has come to; undefined before the first event. Unix time in milliseconds. */
@@ -489,24 +405,15 @@ export class Engine {
   }
 
   private noteRun(nowMs: number): void {
-    const { own, baseline } = this.options
-    if (own === undefined) return
-    const runs = (baseline.memory('agents') ?? []) as readonly AgentRun[]
-    const last = runs.at(-1)
-    const isSame = last?.pid === own.pid && last.bootId === own.boot.id && last.toMs === null
-    this.runs = isSame ? runs : [...runs, { pid: own.pid, bootId: own.boot.id, fromMs: nowMs, toMs: null }]
-    this.runs = this.runs.slice(-MOST_RUNS)
-    baseline.remember('agents', this.runs)
-    if (last === undefined || isSame || last.toMs !== null) return
-    const how =
-      last.bootId === own.boot.id ? 'was killed, or crashed' : 'did not stop before the host was booted'
-    this.post(tamperOf('agent-stopped', nowMs, `the agent before this one (pid ${last.pid}) ${how}`))
+    const { baseline } = this.options
+    if (this.runs === undefined) return
+    const news = this.runs.begin((baseline.memory('agents') ?? []) as RunsState, nowMs)
+    baseline.remember('agents', this.runs.memory)
+    if (news !== undefined) this.post(tamperOf('agent-stopped', nowMs, news))
   }
 
-  private writeRun(nowMs: number): void {
-    const last = this.runs.at(-1)
-    if (last === undefined) return
-    this.options.baseline.remember('agents', [...this.runs.slice(0, -1), { ...last, toMs: nowMs }])
+  private endRun(nowMs: number): void {
+    if (this.runs !== undefined) this.options.baseline.remember('agents', this.runs.endedAt(nowMs))
   }
 
   /** Another process has written to the baseline. `baseline import` says so in the journal. */
@@ -546,7 +453,7 @@ export class Engine {
 
   private noteSigns(event: AuditEvent, actor: ProcessImage | undefined): void {
     if (this.isOwnChild) return
-    const attack = event.targets.length === 0 ? undefined : attackOn(event, this.runningAt(event.id.timeMs))
+    const attack = event.targets.length === 0 ? undefined : attackOn(event, this.pidsAt(event.id.timeMs))
     if (attack !== undefined) this.onTamper('agent-signalled', attack, event, actor)
     for (const { reason, detail, by } of this.signs.of(event)) {
       const evidence = evidenceOf(event)
@@ -559,9 +466,8 @@ export class Engine {
   private isRoutine(reason: TamperReason, timeMs: number, auid: number): boolean {
     const { own } = this.options
     if (own === undefined) return false
-    if (reason === 'agent-stopped')
-      // Reported by the agent itself when it stopped.
-      return this.runs.some(({ toMs }) => toMs !== null && Math.abs(timeMs - toMs) < SET_BACK_MS)
+    // Reported by the agent itself when it stopped.
+    if (reason === 'agent-stopped') return this.runs?.hasStoppedAt(timeMs) === true
     if (reason !== 'rules-changed' && reason !== 'audit-changed') return false
     const sinceMs = timeMs - own.boot.startMs
     return auid === NOBODY && sinceMs >= 0 && sinceMs < BOOTING_MS
@@ -597,7 +503,7 @@ export class Engine {
     if (this.training) this.settle(this.isWhole, endMs)
     else this.report(endMs, this.isWhole)
     for (const spot of missed) this.post(spot)
-    this.reportTampering(endMs)
+    for (const tamper of this.tampering.end(endMs)) this.post(tamper)
     this.coverage.beginWindow()
     this.windowMs = endMs
   }
@@ -710,23 +616,19 @@ export class Engine {
     const { own } = this.options
     const pid = event.syscall?.pid
     if (own === undefined || filePath === undefined || pid === undefined) return false
-    const isAgents = this.runningAt(event.id.timeMs).has(pid)
+    const isAgents = this.pidsAt(event.id.timeMs).has(pid)
     return isAgents && tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
+  }
+
+  /** Of the agent, now or before a restart. */
+  private pidsAt(timeMs: number): ReadonlySet<number> {
+    return this.runs?.pidsAt(timeMs) ?? NONE
   }
 
   /** Whether this is the doing of a program that the agent started to ask the kernel, or to load its rules. */
   private isByOwnChild({ id, syscall }: AuditEvent): boolean {
     if (syscall === undefined || !AUDITCTL.test(syscall.exe ?? '')) return false
-    return this.runningAt(id.timeMs).has(syscall.ppid)
-  }
-
-  /** Pids of the agent, now or before a restart, at this time: one that was killed has run until the next one began. */
-  private runningAt(timeMs: number): ReadonlySet<number> {
-    const runs = this.runs.filter(({ fromMs, toMs }, index) => {
-      const endMs = toMs ?? this.runs[index + 1]?.fromMs ?? timeMs
-      return timeMs >= fromMs - STAMP_MS && timeMs <= endMs + STAMP_MS
-    })
-    return new Set(runs.map(({ pid }) => pid))
+    return this.pidsAt(id.timeMs).has(syscall.ppid)
   }
 
   /** Somebody else has changed a file of the log or of the agent, and has not always done so. */
@@ -845,7 +747,7 @@ export class Engine {
       schedule,
       coverage: coverage.memory,
       windowMs: this.windowMs ?? schedule[0],
-      tampered: [...this.tampered],
+      tampered: this.tampering.memory,
       seenBytes,
       bootId: this.bootId ?? null,
     }
@@ -878,7 +780,7 @@ export class Engine {
     const [known] = read('coverage')
     this.coverage.resume(coverage, known?.value as Coverage)
     this.windowMs = windowMs
-    for (const [key, tampering] of tampered) this.tampered.set(key, tampering)
+    this.tampering.resume(tampered)
     this.bootId = bootId ?? undefined
     for (const { edge, chain, evidence } of baseline.unreported()) this.hasRoom(edge, chain, evidence)
     this.quota.restore(read('quota'))
@@ -923,8 +825,6 @@ function evidenceOf(event: AuditEvent): Evidence {
     count: 1,
   }
 }
-
-const tamperKey = ({ reason, chain }: Tamper): string => `${reason} ${chain.join('->')}`
 
 const tamperOf = (reason: TamperReason, timeMs: number, detail: string): Tamper => ({
   kind: 'tamper',

@@ -240,7 +240,7 @@ export class Session {
     const { monitorMs, pollMs } = this.options
     const tickMs = performance.now()
     try {
-      engine.deliverRest()
+      engine.deliver()
       const jump = this.clock.jump()
       if (jump !== undefined) engine.wasTampered(jump)
       engine.noteClock(nowMs)

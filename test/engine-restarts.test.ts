@@ -207,7 +207,7 @@ describe('tampering', () => {
     expect(all).toEqual([
       ['clock-jump', '1'],
       ['own-files', '3'],
-      ['clock-jump', '2 more in this window, by the same; the last: 4'],
+      ['clock-jump', '2 more in this window; the last: 4'],
       ['clock-jump', '5'],
     ])
   })
@@ -268,10 +268,10 @@ describe('a report', () => {
     engine.wentBlind(spot(1))
     isEmitted = false
     for (const number of [2, 3]) engine.wentBlind(spot(number))
-    engine.deliverRest()
+    engine.deliver()
     expect(numbers(reports)).toEqual([1])
     isEmitted = true
-    engine.deliverRest()
+    engine.deliver()
     expect(numbers(reports)).toEqual([1, 2, 3])
     isEmitted = false
     engine.wentBlind(spot(4))
