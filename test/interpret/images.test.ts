@@ -32,7 +32,8 @@ describe('an image', () => {
 
   test('is the same one exactly when its names are the same and its origin is the same one', () => {
     fc.assert(
-      fc.property(fc.array(names, { maxLength: 40 }), (all) => {
+      // Not so many that a chain of all of them would be shortened.
+      fc.property(fc.array(names, { maxLength: MOST_ANCESTORS }), (all) => {
         const images = new Images()
         const made: ProcessImage[] = []
         const byNames = new Map<string, ProcessImage>()
