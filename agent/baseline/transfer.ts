@@ -193,9 +193,11 @@ function* parse(lines: Iterable<string>, source: string): Iterable<Line> {
     number++
     const place = `${source}:${number}`
     if (text.trim() !== '') {
-      const line = Line.safeParse(jsonOf(text))
+      const json = jsonOf(text)
+      const line = Line.safeParse(json)
       if (line.success && line.data.kind === 'baseline') format ??= line.data.format
       if (format === undefined) throw new UsageError(`${place}: this is no exported baseline`)
+      if (json === undefined) throw new UsageError(`${place}: this is no JSON; was the file cut off?`)
       if (!line.success) throw new UsageError(`${place}: ${complaintOf(line.error)}`)
       if (isEnded) throw new UsageError(`${place}: this stands behind its end`)
       if (line.data.kind === 'pattern') checkPattern(line.data.path, place)
