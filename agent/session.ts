@@ -124,7 +124,7 @@ export class Session {
   /** By a clock that nobody can set, as is `lookedMs`. */
   private arrivedMs = performance.now()
   private lookedMs = Number.NEGATIVE_INFINITY
-  private soundMs: number | undefined
+  private hasRecovered = false
 
   constructor(options: LiveOptions, kernel: KernelWatch | undefined, past: Past) {
     this.options = options
@@ -192,7 +192,7 @@ export class Session {
 
   /** Whether the baseline can be written, as far as it has been tried. */
   get isSound(): boolean {
-    return this.past.faultyMs === undefined || this.soundMs !== undefined
+    return this.past.faultyMs === undefined || this.hasRecovered
   }
 
   async close(): Promise<void> {
@@ -224,9 +224,9 @@ export class Session {
   /** A little could be written all the time: it is over when what failed has been taken, or nothing more comes. */
   private noteSound(engine: Engine): void {
     const { faultyMs } = this.past
-    if (faultyMs === undefined || this.soundMs !== undefined) return
+    if (faultyMs === undefined || this.hasRecovered) return
     engine.wentBlind(wasFaulty(faultyMs))
-    this.soundMs = performance.now()
+    this.hasRecovered = true
   }
 
   private noteLag(engine: Engine, { behindBytes }: Chunk): void {

@@ -384,18 +384,19 @@ describe('what was seen in a window that was not seen whole', () => {
     expect(baseline.find(exec('ls'))).toBeDefined()
   })
 
+  const file = (name: string): Edge => ({ kind: 'create', from: DASH, to: `file:create:/q/${name}` })
+  const pattern = {
+    process: DASH,
+    action: 'create',
+    path: '/q/\\d+',
+    printed: '^x$',
+    examples: [],
+    learnedMs: 1,
+  } as const
+
   test('does not take away the edge of a pattern that covers something from before', () => {
     const path = newPath()
     const baseline = open(path)
-    const file = (name: string): Edge => ({ kind: 'create', from: DASH, to: `file:create:/q/${name}` })
-    const pattern = {
-      process: DASH,
-      action: 'create',
-      path: '/q/\\d+',
-      printed: '^x$',
-      examples: [],
-      learnedMs: 1,
-    } as const
     baseline.batch(() => baseline.learn(file('1'), NOON_MS))
     baseline.batch(() => baseline.settle(true, NOON_MS))
     baseline.batch(() => {
@@ -409,15 +410,6 @@ describe('what was seen in a window that was not seen whole', () => {
   test('takes away the edge of a pattern that covers nothing else', () => {
     const path = newPath()
     const baseline = open(path)
-    const file = (name: string): Edge => ({ kind: 'create', from: DASH, to: `file:create:/q/${name}` })
-    const pattern = {
-      process: DASH,
-      action: 'create',
-      path: '/q/\\d+',
-      printed: '^x$',
-      examples: [],
-      learnedMs: 1,
-    } as const
     baseline.batch(() => {
       baseline.learn(file('1'), NOON_MS)
       baseline.learn(file('2'), NOON_MS + 1)

@@ -103,13 +103,18 @@ describe.skipIf(!isRoot)('a baseline on a full disk', () => {
   })
 })
 
-test('the second agent on a baseline is refused, and told who the first one is', async () => {
+async function oneAgent(): Promise<{ log: string; db: string; agent: RunningAgent }> {
   const folder = folderForTest()
   const log = join(folder, 'audit.log')
   writeFileSync(log, strangers(0, 1))
   const db = join(folder, 'baseline.db')
   const agent = await monitoring(log, db)
   onTestFinished(() => void agent.end('SIGKILL'))
+  return { log, db, agent }
+}
+
+test('the second agent on a baseline is refused, and told who the first one is', async () => {
+  const { log, db } = await oneAgent()
   const second = spawnSync(FULLMON, ['run', '--auditd', log, '--db', db], { encoding: 'utf8' })
   expect(second.status).toBe(2)
   expect(second.stderr).toMatch(
@@ -118,12 +123,7 @@ test('the second agent on a baseline is refused, and told who the first one is',
 })
 
 test('a baseline that is removed under the agent, or written by somebody else, is told at once', async () => {
-  const folder = folderForTest()
-  const log = join(folder, 'audit.log')
-  writeFileSync(log, strangers(0, 1))
-  const db = join(folder, 'baseline.db')
-  const agent = await monitoring(log, db)
-  onTestFinished(() => void agent.end('SIGKILL'))
+  const { log, db, agent } = await oneAgent()
   const tampered = (): string[] =>
     agent.reports.flatMap((report) =>
       report.kind === 'tamper' ? [`${report.reason}: ${report.detail}`] : [],
