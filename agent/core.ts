@@ -1,5 +1,5 @@
 import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemble/assembler.ts'
-import type { Activity, ProcessImage, Understood, World } from './domain/activity.ts'
+import type { Activity, Ancestor, ProcessImage, Understood, World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { AuditRecord, EventId, SyscallRecord } from './domain/record.ts'
 import type { StatesReader, StatesWriter } from './domain/state.ts'
@@ -165,6 +165,12 @@ export class Core {
 
   get processes(): ProcessTable {
     return this.interpreter.processes
+  }
+
+  /** Who made an event, and whom that process descends from, nearest first; empty when nobody is told. */
+  lineageOf(event: AuditEvent): readonly Ancestor[] {
+    const pid = event.syscall?.pid ?? -1
+    return pid < 0 ? [] : this.interpreter.lineage(event.id, pid)
   }
 
   /** Where reading must begin again after a crash: see `Assembler.lowWater`. The offset counts from the first byte pushed. */

@@ -1,33 +1,21 @@
-import type { Baseline, UnseenNow } from './baseline/baseline.ts'
+import type { Baseline } from './baseline/baseline.ts'
 import type { KnownEdge } from './baseline/edge-book.ts'
 import { type Claimant, Core, type CoreSink, type ResumePoint } from './core.ts'
 import { CoverageWatch, type CoverageState } from './detect/coverage.ts'
-import { boundedArgv } from './detect/evidence.ts'
-import { Quota } from './detect/quota.ts'
 import { AgentRuns, type RunsState } from './detect/runs.ts'
 import { Schedule, type ScheduleState, type TrainingPlan } from './detect/schedule.ts'
 import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
 import { Tampering, type TamperingState } from './detect/tampering.ts'
 import type { FoundProcess, ProcessImage, World } from './domain/activity.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
-import type { Edge, FileAction } from './domain/edge.ts'
+import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type {
-  BlindSpot,
-  Coverage,
-  Evidence,
-  Finding,
-  Report,
-  Summary,
-  Tamper,
-  TamperReason,
-} from './domain/report.ts'
+import type { BlindSpot, Coverage, Report, Summary, Tamper, TamperReason } from './domain/report.ts'
+import { evidenceOf, Findings } from './findings.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
-import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
-import { callName } from './interpret/calls.ts'
 import { attackOn } from './interpret/signals.ts'
-import { uringCallOf } from './interpret/uring.ts'
+import { Naming } from './naming.ts'
 import { Outbox, type Printers } from './outbox.ts'
 import type { Boot } from './support/procfs.ts'
 import type { KernelNews } from './watch/kernel-judge.ts'
@@ -37,12 +25,6 @@ const SAVE_TRAINING_MS = 10_000
 
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
 const MOST_FOUND = 8192
-
-/** Findings that one place may bring in a window, and how many places have a share of their own. */
-const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
-
-/** Findings that are kept. */
-const MOST_FINDINGS = 100_000
 
 /** What is loaded in this time behind a boot, by nobody who has logged in, is how the host is set up. */
 const BOOTING_MS = 120_000
@@ -122,15 +104,13 @@ export class Engine {
   readonly isResumed: boolean
   private readonly options: EngineOptions
   private readonly schedule: Schedule
-  private readonly patterns: PathPatterns
+  private readonly naming: Naming
+  private readonly findings: Findings
   private readonly chunks: KeptChunk[] = []
   private readonly coverage = new CoverageWatch()
-  private readonly quota = new Quota(SHARES)
   private readonly reportedBefore: number
   /** What the baseline has told of edges, as long as it is of this edition. */
   private readonly found = new Map<SeenEdge, KnownEdge>()
-  /** The same of unseen edges, for one chunk: their evidence may hold many arguments. */
-  private readonly unseen = new Map<SeenEdge, UnseenNow>()
   private edition = 0
   private readonly tampering = new Tampering()
   private readonly outbox: Outbox
@@ -175,7 +155,8 @@ export class Engine {
       onDone: (event, actor) => this.noteSigns(event, actor),
     }
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
-    this.patterns = patternsOf(baseline, log !== undefined)
+    this.naming = new Naming(baseline, log !== undefined)
+    this.findings = new Findings(baseline, this.core)
     this.isResumed = log !== undefined && this.resume(log)
     if (!this.isResumed) this.bootId = own?.boot.id
     this.lossesBefore = this.core.losses
@@ -352,6 +333,8 @@ export class Engine {
       events: this.core.events,
       edges: this.options.baseline.countEdges(),
       unseen: this.options.baseline.countReported() - this.reportedBefore,
+      incidents: this.findings.incidents,
+      withheld: this.findings.withheld,
       unreadable: losses.unreadableLines - this.lossesBefore.unreadableLines,
       lost: losses.missingSerials - this.lossesBefore.missingSerials,
       forged: this.core.forgedLines,
@@ -534,29 +517,26 @@ export class Engine {
     if (this.edition !== baseline.edition || this.found.size > MOST_FOUND) {
       this.edition = baseline.edition
       this.found.clear()
-      this.unseen.clear()
+      this.findings.forget()
     }
     const known = this.found.get(seen)
     if (known !== undefined) {
       baseline.count(known, stampMs)
       return
     }
-    const unseen = this.unseen.get(seen)
-    if (unseen === undefined || this.schedule.isInTraining(stampMs)) this.meet(seen, event, stampMs)
-    else {
+    if (!this.schedule.isInTraining(stampMs) && this.findings.countAgain(seen, stampMs)) {
       this.noteFile(seen, event)
-      baseline.countUnseen(unseen, stampMs)
-    }
+    } else this.meet(seen, event, stampMs)
   }
 
   /** Takes an edge that has not been met since the baseline changed. */
   private meet(seen: SeenEdge, event: AuditEvent, stampMs: number): void {
     const { baseline } = this.options
-    const edge = this.covered(seen)
+    const edge = this.naming.nameOf(seen)
     if (this.schedule.isInTraining(stampMs)) {
       const isNew = baseline.learn(edge, stampMs)
       if (isNew) this.noteFile(seen, event)
-      if (isNew && edge === seen.edge) this.learnPattern(edge, seen.filePath, stampMs)
+      if (isNew && edge === seen.edge) this.learnPattern(edge, stampMs)
       const known = baseline.edition === this.edition ? baseline.find(edge) : undefined
       if (known !== undefined) this.found.set(seen, known)
       return
@@ -568,23 +548,7 @@ export class Engine {
       return
     }
     this.noteFile(seen, event)
-    const ancestors = chainOf(seen.source)
-    const chain = [...ancestors, edge.to]
-    const evidence = evidenceOf(event)
-    if (!baseline.hasFinding(edge, chain) && !this.hasRoom(edge, chain, evidence)) return
-    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: stampMs, evidence }))
-  }
-
-  private hasRoom(edge: Edge, chain: readonly string[], { argv }: Evidence): boolean {
-    const finding = chain.join('->')
-    const characters = argv.reduce((sum, { length }) => sum + length, finding.length)
-    return this.quota.admits(this.answerableFor(edge, chain.slice(0, -1)), finding, characters)
-  }
-
-  /** Whose share of the findings this takes: that of the nearest process which is normal, for this kind of edge. */
-  private answerableFor({ kind }: Edge, ancestors: readonly string[]): string {
-    const known = ancestors.findLast((name) => this.options.baseline.isKnown(name))
-    return `${kind} ${known ?? ''}`
+    this.findings.take(seen, edge, event, stampMs)
   }
 
   private onForgery(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void {
@@ -639,73 +603,22 @@ export class Engine {
     if (sign !== undefined) this.onTamper(sign.reason, sign.detail, event, source)
   }
 
-  /** The edge under the name that a learned pattern gives its file. */
-  private covered({ edge, filePath }: SeenEdge): Edge {
-    if (filePath === undefined) return edge
-    const to = this.patterns.nameOf(edge.from, edge.kind as FileAction, filePath)
-    return to === edge.to ? edge : { kind: edge.kind, from: edge.from, to }
-  }
-
-  private learnPattern(edge: Edge, filePath: string | undefined, timeMs: number): void {
-    if (filePath === undefined) return
-    const pattern = this.patterns.learn(edge.from, edge.kind as FileAction, filePath)
-    if (pattern === undefined) return
-    const printed = printedPattern(pattern)
-    const regex = new RegExp(`^${pattern.path}$`)
-    const stored = { ...pattern, printed, learnedMs: timeMs }
-    this.options.baseline.addPattern(stored, (path) => regex.test(path), directoryOf(pattern.path))
-    const { process, action, examples } = pattern
-    this.post({ kind: 'pattern', pattern: printed, process, action, examples })
+  private learnPattern(edge: Edge, timeMs: number): void {
+    const learned = this.naming.learn(edge, timeMs)
+    if (learned !== undefined) this.post(learned)
   }
 
   private report(timeMs: number, isWhole: boolean): void {
     const { baseline, rebase } = this.options
-    for (let found = baseline.reportable(); found.length > 0; found = baseline.reportable()) {
-      for (const { edge, chain, firstMs, evidence } of found) {
-        const path = chain.join('->')
-        this.post({ kind: 'finding', timeMs: firstMs, edge, chain, path, evidence } satisfies Finding)
-      }
-      const ids = found.map(({ id }) => id)
-      baseline.markReported(ids, timeMs, !isWhole)
+    const fromMs = this.windowMs ?? timeMs
+    const { incidents, spots } = this.findings.report({ fromMs, toMs: timeMs, isWhole })
+    for (const incident of incidents) this.post(incident)
+    for (const spot of spots) {
+      this.coverage.note(spot)
+      this.post(spot)
     }
-    for (const { key, count, examples } of this.quota.overflow())
-      this.postOverflow(key, count, examples, timeMs)
-    this.quota.clear()
-    this.trimFindings(timeMs)
     if (!rebase || !isWhole) return
-    for (const edge of baseline.mergeReported(timeMs, this.windowMs ?? timeMs))
-      this.learnPattern(edge, filePathOf(edge), timeMs)
-  }
-
-  /** Who makes findings all day may not fill the disk. */
-  private trimFindings(timeMs: number): void {
-    const count = this.options.baseline.trimFindings(MOST_FINDINGS)
-    if (count === 0) return
-    const detail =
-      'findings that were reported long ago are forgotten, and are reported again when they come again'
-    const spot: BlindSpot = {
-      kind: 'blind-spot',
-      reason: 'shed',
-      fromMs: timeMs,
-      toMs: timeMs,
-      count,
-      detail,
-    }
-    this.coverage.note(spot)
-    this.post(spot)
-  }
-
-  private postOverflow(key: string, count: number, examples: readonly string[], timeMs: number): void {
-    const spot: BlindSpot = {
-      kind: 'blind-spot',
-      reason: 'shed',
-      fromMs: this.windowMs ?? timeMs,
-      toMs: timeMs,
-      count,
-      detail: `sightings of unseen edges are only counted: too many in this window of ${key === '' ? 'all others' : key}; the last: ${examples.join(', ')}`,
-    }
-    this.coverage.note(spot)
-    this.post(spot)
+    for (const edge of baseline.mergeReported(timeMs, fromMs)) this.learnPattern(edge, timeMs)
   }
 
   private plannedMs(startMs: number): number | undefined {
@@ -720,7 +633,7 @@ export class Engine {
     const { baseline, log } = this.options
     const { nowMs } = this.schedule
     this.savedMs = nowMs ?? this.savedMs
-    this.unseen.clear()
+    this.findings.forget()
     if (nowMs !== undefined && this.training) baseline.extendTraining(nowMs, false)
     const point = this.core.resumePoint
     if (log === undefined) return point.offset
@@ -738,8 +651,8 @@ export class Engine {
     const { stateWriter } = this.options.baseline
     this.core.drain(stateWriter)
     const home = stateWriter.of(HOME)
-    this.patterns.drain(home)
-    this.quota.drain(home)
+    this.naming.drain(home)
+    this.findings.drain(home)
     const schedule = this.schedule.memory
     if (schedule === undefined) return
     const { coverage } = this
@@ -782,47 +695,8 @@ export class Engine {
     this.windowMs = windowMs
     this.tampering.resume(tampered)
     this.bootId = bootId ?? undefined
-    for (const { edge, chain, evidence } of baseline.unreported()) this.hasRoom(edge, chain, evidence)
-    this.quota.restore(read('quota'))
+    this.findings.restore(read)
     return true
-  }
-}
-
-/** Known patterns, and the files that may yet teach one. */
-function patternsOf(baseline: Baseline, tracksChanges: boolean): PathPatterns {
-  const known = baseline.patterns()
-  const patterns = new PathPatterns(known, tracksChanges)
-  const waiting = tracksChanges ? [...baseline.states.of(HOME)('sample')] : []
-  if (waiting.length > 0) {
-    patterns.restore(waiting)
-    return patterns
-  }
-  const covered = new Set(known.map(({ process, action, path }) => `${process} ${action} ${path}`))
-  for (const { process, action, path } of baseline.recentFileEdges()) {
-    if (!covered.has(`${process} ${action} ${path}`)) patterns.remember(process, action, path)
-  }
-  return patterns
-}
-
-function filePathOf(edge: Edge): string | undefined {
-  const prefix = `file:${edge.kind}:`
-  return edge.to.startsWith(prefix) ? edge.to.slice(prefix.length) : undefined
-}
-
-function evidenceOf(event: AuditEvent): Evidence {
-  const { id, argv } = event
-  const uring = event.syscall === undefined ? uringCallOf(event) : undefined
-  const syscall = event.syscall ?? uring?.syscall
-  return {
-    node: id.node,
-    serial: id.serial,
-    syscall: uring?.name ?? (syscall === undefined ? '' : callName(syscall.arch, syscall.syscall)),
-    pid: syscall?.pid ?? -1,
-    ppid: syscall?.ppid ?? -1,
-    auid: syscall?.auid ?? -1,
-    comm: syscall?.comm ?? '',
-    argv: boundedArgv(argv),
-    count: 1,
   }
 }
 

@@ -10,7 +10,6 @@ import type { BlindSpot, Report, Tamper } from '../agent/domain/report.ts'
 import type { Engine, EngineOptions } from '../agent/engine.ts'
 import {
   CRON,
-  findings,
   newBaseline,
   NGINX,
   NOON_MS,
@@ -20,6 +19,7 @@ import {
   start,
   WINDOW_MS,
 } from './support/engine.ts'
+import { findingsOf } from './support/incidents.ts'
 import { folderForTest } from './support/folder.ts'
 import { type Doer, LogBuilder } from './support/log-builder.ts'
 
@@ -217,7 +217,7 @@ describe('tampering', () => {
     const shell: Doer = { pid: 900, ppid: 800, exe: '/usr/bin/dash', uid: 33 }
     const log = new LogBuilder(NOON_MS).exec(NGINX).exec(shell).delete(shell, DB).delete(shell, DB)
     engine.ingest({ bytes: log.bytes, at: undefined })
-    expect(findings(reports)).toEqual([])
+    expect(findingsOf(reports)).toEqual([])
     expect(tampers(reports)).toMatchObject([
       {
         reason: 'own-files',

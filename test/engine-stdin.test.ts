@@ -7,7 +7,8 @@ import { Baseline } from '../agent/baseline/baseline.ts'
 import { edgesIn } from '../agent/baseline/transfer.ts'
 import type { Report } from '../agent/domain/report.ts'
 import type { Engine } from '../agent/engine.ts'
-import { CRON, findings, NGINX, NOON_MS, ordinaryLife, planAt, start } from './support/engine.ts'
+import { CRON, NGINX, NOON_MS, ordinaryLife, planAt, start } from './support/engine.ts'
+import { findingsOf } from './support/incidents.ts'
 import { folderForTest } from './support/folder.ts'
 import { LogBuilder } from './support/log-builder.ts'
 
@@ -78,7 +79,7 @@ function outcome(path: string, cuts: readonly number[], failures: readonly Faili
   database.close()
   return {
     reports: reports
-      .filter(({ kind }) => kind === 'finding' || kind === 'blind-spot')
+      .filter(({ kind }) => kind === 'incident' || kind === 'blind-spot')
       .map((report) => JSON.stringify(report))
       // Of events with the same stamp.
       .sort(),
@@ -89,7 +90,7 @@ function outcome(path: string, cuts: readonly number[], failures: readonly Faili
 test('law: whichever chunks cannot be written, and however much of them was, nothing is lost and nothing comes twice', () => {
   const folder = folderForTest()
   const whole = outcome(join(folder, 'whole.db'), [], [])
-  expect(findings(whole.reports.map((text) => JSON.parse(text) as Report)).length).toBeGreaterThan(5)
+  expect(findingsOf(whole.reports.map((text) => JSON.parse(text) as Report)).length).toBeGreaterThan(5)
   const failing = fc.constantFrom<Failing>('never', 'at its begin', 'at its end')
   let run = 0
   fc.assert(

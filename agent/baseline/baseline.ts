@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 import type { LogPosition } from '../domain/chunk.ts'
 import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
-import type { Evidence, Report } from '../domain/report.ts'
+import type { Evidence, Finding, Incident, Report } from '../domain/report.ts'
 import type { StatesReader, StatesWriter } from '../domain/state.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
@@ -21,11 +21,21 @@ const MOST_VERIFIED = 200_000
 const MOST_RECENT = 10_000
 
 /** An unseen edge that waits for the end of its window. */
-export interface UnseenEdge {
-  readonly edge: Edge
-  readonly chain: readonly string[]
+export interface UnseenEdge extends Omit<Finding, 'lastMs'> {
+  /** Which processes it belongs to, among the findings of its window. */
+  readonly tree: string
+}
+
+/** What one tree of processes did that is not reported yet. */
+export interface Reportable {
+  readonly tree: string
+  /** In the order of time; the most surprising when there are too many. */
+  readonly findings: readonly Finding[]
+  /** Of all its findings: how many, how often they were seen, and when. */
+  readonly edges: number
+  readonly count: number
   readonly firstMs: number
-  readonly evidence: Evidence
+  readonly lastMs: number
 }
 
 export interface StoredPattern {
@@ -53,7 +63,7 @@ export interface Training {
 }
 
 /** An unseen edge in one of the chains that it happens in, and how often since it was written last. */
-export interface UnseenNow extends UnseenEdge {
+export interface UnseenNow extends Omit<UnseenEdge, 'firstMs'> {
   firstMs: number
   lastMs: number
   sightings: number
@@ -227,30 +237,41 @@ export class Baseline {
     forget: (node) => void this.statements.forgetStates.run(node),
   }
 
-  /** Unseen edges that have not been reported yet, in the order of time: a portion, the first of them. */
-  reportable(): readonly (UnseenEdge & { readonly id: number })[] {
+  /** Unseen edges that have not been reported yet: those of the tree that was first to do something. */
+  reportable(): Reportable | undefined {
     this.flush()
-    return portionOf(
-      this.statements.unreported.iterate(),
+    const first = this.statements.unreportedTree.get()
+    if (first === undefined) return undefined
+    const { tree } = first
+    const { edges, count, firstMs, lastMs } = this.statements.unreportedCounts.get(tree) as Reportable
+    const rows = portionOf(
+      this.statements.unreported.iterate(tree),
       ({ chain, evidence }) => chain.length + evidence.length,
-    ).map((row) => {
-      const evidence = JSON.parse(row.evidence) as Evidence
-      return {
-        id: row.id,
-        edge: { kind: row.kind, from: row.from_name, to: row.to_name },
-        chain: JSON.parse(row.chain) as string[],
-        firstMs: row.first_ms,
-        evidence: { ...evidence, count: row.sightings },
-      }
-    })
+    )
+    const findings = rows.map(findingOf).sort((one, other) => one.firstMs - other.firstMs)
+    return { tree, findings, edges, count, firstMs, lastMs }
   }
 
   /**
-   * These have been reported, in a window that was or was not seen whole.
+   * An incident takes all that is not reported of a tree.
+   * @param isDegraded whether its window was not seen whole
+   * @param isWithheld whether the budget keeps it back
+   * @returns the incident with its id
    */
-  markReported(ids: readonly number[], timeMs: number, isDegraded: boolean): void {
-    this.flush()
-    for (const id of ids) this.statements.markReported.run(timeMs, isDegraded ? 1 : 0, id)
+  addIncident(
+    tree: string,
+    incident: Omit<Incident, 'id'>,
+    { timeMs, isDegraded, isWithheld }: { timeMs: number; isDegraded: boolean; isWithheld: boolean },
+  ): Incident {
+    const { addIncident, markReported, putIncident } = this.statements
+    const { severity, score } = incident
+    const { lastInsertRowid } = addIncident.run(timeMs, severity, score, isWithheld ? 1 : 0)
+    const id = Number(lastInsertRowid)
+    const { kind, ...rest } = incident
+    const numbered: Incident = { kind, id, ...rest }
+    putIncident.run(JSON.stringify(numbered), id)
+    markReported.run(timeMs, isDegraded ? 1 : 0, id, tree)
+    return numbered
   }
 
   /**
@@ -403,9 +424,9 @@ export class Baseline {
     for (const row of this.statements.fileEdgesIn.iterate({ process, action, prefix: prefix + directory }))
       if (row.name !== edge.to && covers(row.name.slice(prefix.length))) found.push(row)
     for (const covered of found) {
-      const { first_ms: firstMs, last_ms: lastMs, sightings, days } = covered
+      const { first_ms: firstMs, last_ms: lastMs, sightings, days, windows } = covered
       to ??= this.nodeId(edge.to)
-      this.statements.writeEdge.run(covered.from_id, to, action, firstMs, lastMs, sightings, days)
+      this.statements.writeEdge.run(covered.from_id, to, action, firstMs, lastMs, sightings, days, windows)
       this.statements.deleteEdge.run(covered.from_id, covered.to_id, action)
       from = covered.from_id
       if (this.statements.removeFresh.run(from, covered.to_id, action).changes > 0) continue
@@ -507,12 +528,11 @@ export class Baseline {
   }
 
   private writeEdge(known: KnownEdge): void {
-    const { edge, firstMs, lastMs, sightings, days } = known
-    const isNew = known.from === undefined
-    known.from ??= this.nodeId(edge.from)
-    known.to ??= this.nodeId(edge.to)
-    this.statements.writeEdge.run(known.from, known.to, edge.kind, firstMs, lastMs, sightings, days)
-    if (isNew) this.statements.addFresh.run(known.from, known.to, edge.kind)
+    const { edge, from, to, firstMs, lastMs, sightings, days, windows } = known
+    known.from = from ?? this.nodeId(edge.from)
+    known.to = to ?? this.nodeId(edge.to)
+    this.statements.writeEdge.run(known.from, known.to, edge.kind, firstMs, lastMs, sightings, days, windows)
+    if (from === undefined) this.statements.addFresh.run(known.from, known.to, edge.kind)
   }
 
   private writeUnseen(found: UnseenNow): void {
@@ -525,6 +545,8 @@ export class Baseline {
       firstMs: found.firstMs,
       lastMs: found.lastMs,
       sightings: found.sightings,
+      tree: found.tree,
+      bits: found.bits,
     })
   }
 }
@@ -543,6 +565,15 @@ function portionOf<T>(rows: Iterable<T>, charactersOf: (row: T) => number): T[] 
   return portion
 }
 
+const findingOf = (row: FindingRow): Finding => ({
+  edge: { kind: row.kind, from: row.from_name, to: row.to_name },
+  chain: JSON.parse(row.chain) as string[],
+  firstMs: row.first_ms,
+  lastMs: row.last_ms,
+  bits: row.bits,
+  evidence: { ...(JSON.parse(row.evidence) as Evidence), count: row.sightings },
+})
+
 interface FindingRow {
   id: number
   kind: EdgeKind
@@ -551,7 +582,9 @@ interface FindingRow {
   chain: string
   evidence: string
   first_ms: number
+  last_ms: number
   sightings: number
+  bits: number
 }
 
 interface CoveredRow {
@@ -562,6 +595,7 @@ interface CoveredRow {
   last_ms: number
   sightings: number
   days: number
+  windows: number
 }
 
 interface CheckpointRow {
@@ -599,9 +633,9 @@ const prepare = (database: Database.Database) => ({
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
         AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
-  writeEdge: database.prepare<[RowId, RowId, string, number, number, number, number]>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
-     VALUES (?, ?, ?, ?, ?, ?, ?) ${ON_SAME_EDGE}`,
+  writeEdge: database.prepare<[RowId, RowId, string, number, number, number, number, number]>(
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ${ON_SAME_EDGE}`,
   ),
   deleteEdge: database.prepare<[number, number, string]>(
     'DELETE FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
@@ -633,20 +667,33 @@ const prepare = (database: Database.Database) => ({
     firstMs: number
     lastMs: number
     sightings: number
+    tree: string
+    bits: number
   }>(
-    `INSERT INTO findings (from_id, to_id, kind, chain, evidence, first_ms, last_ms, sightings)
-     VALUES (@from, @to, @kind, @chain, @evidence, @firstMs, @lastMs, @sightings)
+    `INSERT INTO findings (from_id, to_id, kind, chain, evidence, first_ms, last_ms, sightings, tree, bits)
+     VALUES (@from, @to, @kind, @chain, @evidence, @firstMs, @lastMs, @sightings, @tree, @bits)
      ON CONFLICT DO UPDATE SET
        last_ms = max(last_ms, excluded.last_ms), sightings = sightings + excluded.sightings`,
   ),
-  unreported: database.prepare<[], FindingRow>(
+  unreportedTree: database.prepare<[], { tree: string }>(
+    'SELECT tree FROM findings WHERE reported_ms IS NULL ORDER BY first_ms, id LIMIT 1',
+  ),
+  unreportedCounts: database.prepare<[string], Omit<Reportable, 'findings'>>(
+    `SELECT tree, count(*) AS edges, sum(sightings) AS "count", min(first_ms) AS firstMs, max(last_ms) AS lastMs
+       FROM findings WHERE reported_ms IS NULL AND tree = ?`,
+  ),
+  unreported: database.prepare<[string], FindingRow>(
     `SELECT findings.*, source.name AS from_name, target.name AS to_name FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NULL ORDER BY first_ms, findings.id`,
+      WHERE reported_ms IS NULL AND tree = ? ORDER BY bits DESC, first_ms, findings.id`,
   ),
-  markReported: database.prepare<[number, 0 | 1, number]>(
-    'UPDATE findings SET reported_ms = ?, degraded = ? WHERE id = ?',
+  markReported: database.prepare<[number, 0 | 1, number, string]>(
+    'UPDATE findings SET reported_ms = ?, degraded = ?, incident_id = ? WHERE reported_ms IS NULL AND tree = ?',
   ),
+  addIncident: database.prepare<[number, string, number, 0 | 1]>(
+    "INSERT INTO incidents (time_ms, severity, score, withheld, report) VALUES (?, ?, ?, ?, '')",
+  ),
+  putIncident: database.prepare<[string, number]>('UPDATE incidents SET report = ? WHERE id = ?'),
   seenWhole: database.prepare<[number]>(
     'UPDATE findings SET degraded = 0 WHERE degraded = 1 AND last_ms >= ?',
   ),
@@ -657,9 +704,9 @@ const prepare = (database: Database.Database) => ({
       WHERE reported_ms IS NOT NULL AND merged_ms IS NULL AND degraded = 0 ORDER BY first_ms, findings.id`,
   ),
   mergeFinding: database.prepare<[number]>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days)
-     SELECT from_id, to_id, kind, first_ms, last_ms, sightings, 1 + (last_ms / 86400000 > first_ms / 86400000)
-       FROM findings WHERE id = ? ${ON_SAME_EDGE}`,
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows)
+     SELECT from_id, to_id, kind, first_ms, last_ms, sightings, 1 + (last_ms / 86400000 > first_ms / 86400000),
+            1 + (last_ms / 60000 > first_ms / 60000) FROM findings WHERE id = ? ${ON_SAME_EDGE}`,
   ),
   findFinding: database.prepare<[string, string, string, string], { id: number }>(
     `SELECT id FROM findings WHERE from_id = (SELECT id FROM nodes WHERE name = ?)

@@ -6,6 +6,8 @@ export interface EdgeStats {
   readonly sightings: number
   /** Distinct days (UTC) among the sightings. */
   readonly days: number
+  /** Distinct minutes (UTC) among the sightings. */
+  readonly windows: number
 }
 
 export type RowId = number | bigint
@@ -31,9 +33,11 @@ export interface KnownEdge extends EdgeStats {
   lastMs: number
   sightings: number
   days: number
+  windows: number
 }
 
 const DAY_MS = 86_400_000
+const WINDOW_MS = 60_000
 /** Characters of names kept to answer without the database; all are dropped together when there are more. */
 const MOST_CHARACTERS = 10_000_000
 /** What an entry costs besides its name. */
@@ -78,11 +82,14 @@ export class EdgeBook {
       known.firstMs = timeMs
       known.lastMs = timeMs
       known.days = 1
+      known.windows = 1
     } else if (timeMs > known.lastMs) {
       if (dayOf(timeMs) > dayOf(known.lastMs)) known.days++
+      if (windowOf(timeMs) > windowOf(known.lastMs)) known.windows++
       known.lastMs = timeMs
     } else if (timeMs < known.firstMs) {
       if (dayOf(timeMs) < dayOf(known.firstMs)) known.days++
+      if (windowOf(timeMs) < windowOf(known.firstMs)) known.windows++
       known.firstMs = timeMs
     }
     known.sightings++
@@ -111,7 +118,10 @@ export class EdgeBook {
   }
 
   private add(edge: Edge, row?: EdgeRow): KnownEdge {
-    const known = { edge, from: row?.from, to: row?.to, firstMs: 0, lastMs: 0, sightings: 0, days: 0 }
+    const known: KnownEdge = {
+      ...{ edge, from: row?.from, to: row?.to },
+      ...{ firstMs: 0, lastMs: 0, sightings: 0, days: 0, windows: 0 },
+    }
     let targets = this.entries.get(edge.from)
     if (targets === undefined) {
       this.entries.set(edge.from, (targets = new Map<string, KnownEdge>()))
@@ -124,3 +134,4 @@ export class EdgeBook {
 }
 
 const dayOf = (timeMs: number): number => Math.floor(timeMs / DAY_MS)
+const windowOf = (timeMs: number): number => Math.floor(timeMs / WINDOW_MS)

@@ -124,6 +124,30 @@ export const MIGRATIONS: readonly string[] = [
   -- Reported in a window that was not seen whole: not merged by --rebase until seen again in one that was.
   ALTER TABLE findings ADD COLUMN degraded INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Distinct minutes (UTC) among the sightings, merged like days.
+  ALTER TABLE edges ADD COLUMN windows INTEGER NOT NULL DEFAULT 1;
+  UPDATE edges SET windows = days;
+
+  -- tree: which processes it belongs to, among the findings of its window (see trees.ts); bits: its surprise.
+  ALTER TABLE findings ADD COLUMN tree TEXT NOT NULL DEFAULT '';
+  ALTER TABLE findings ADD COLUMN bits REAL NOT NULL DEFAULT 0;
+  ALTER TABLE findings ADD COLUMN incident_id INTEGER REFERENCES incidents;
+  CREATE INDEX findings_waiting ON findings (tree, bits) WHERE reported_ms IS NULL;
+  CREATE INDEX findings_of_incident ON findings (incident_id) WHERE incident_id IS NOT NULL;
+
+  -- Findings that belong together. report: as it was reported, as JSON. withheld: kept back by the budget. state: what a
+  -- person said of it.
+  CREATE TABLE incidents (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    time_ms  INTEGER NOT NULL,
+    severity TEXT NOT NULL,
+    score    REAL NOT NULL,
+    withheld INTEGER NOT NULL,
+    state    TEXT NOT NULL DEFAULT 'open',
+    report   TEXT NOT NULL
+  ) STRICT;
+  `,
 ]
 
 /**
@@ -141,4 +165,11 @@ export const ON_SAME_EDGE = `
       WHEN excluded.first_ms / 86400000 = last_ms / 86400000 OR excluded.last_ms / 86400000 = first_ms / 86400000
         THEN days + excluded.days - 1
       ELSE max(days, excluded.days)
+    END,
+    windows = CASE
+      WHEN excluded.first_ms / 60000 > last_ms / 60000 OR excluded.last_ms / 60000 < first_ms / 60000
+        THEN windows + excluded.windows
+      WHEN excluded.first_ms / 60000 = last_ms / 60000 OR excluded.last_ms / 60000 = first_ms / 60000
+        THEN windows + excluded.windows - 1
+      ELSE max(windows, excluded.windows)
     END`

@@ -21,6 +21,7 @@ export interface StoredEdge {
   readonly lastMs: number
   readonly sightings: number
   readonly days: number
+  readonly windows: number
 }
 
 /** Names as the graph prints them: no control character, no second line. */
@@ -46,9 +47,12 @@ const EdgeLine = z
     lastMs: Time,
     sightings: z.int().min(1),
     days: z.int().min(1),
+    // Earlier releases did not count them.
+    windows: z.int().min(1).optional(),
   })
   .refine(({ firstMs, lastMs }) => firstMs <= lastMs, 'lastMs is before firstMs')
   .refine(({ sightings, days }) => days <= sightings, 'more days than sightings')
+  .refine(({ sightings, windows = 1 }) => windows <= sightings, 'more windows than sightings')
 const PatternLine = z
   .strictObject({
     kind: z.literal('pattern'),
@@ -300,8 +304,8 @@ function edgeAdder(database: Database.Database): (line: z.infer<typeof EdgeLine>
   const isThere = database.prepare<[number, number, string]>(
     'SELECT 1 FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
   )
-  const addEdge = database.prepare<[number, number, string, number, number, number, number]>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days) VALUES (?, ?, ?, ?, ?, ?, ?)
+  const addEdge = database.prepare<[number, number, string, number, number, number, number, number]>(
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ${ON_SAME_EDGE}`,
   )
   // It need not wait for the end of its window any more.
@@ -312,10 +316,10 @@ function edgeAdder(database: Database.Database): (line: z.infer<typeof EdgeLine>
     addNode.run(name)
     return nodeId.get(name) ?? 0
   }
-  return ({ edge, firstMs, lastMs, sightings, days }) => {
+  return ({ edge, firstMs, lastMs, sightings, days, windows = days }) => {
     const key = [idOf(edge.from), idOf(edge.to), edge.kind] as const
     const wasThere = isThere.get(...key) !== undefined
-    addEdge.run(...key, firstMs, lastMs, sightings, days)
+    addEdge.run(...key, firstMs, lastMs, sightings, days, windows)
     return settle.run(...key).changes > 0 || !wasThere
   }
 }
@@ -339,7 +343,8 @@ interface PatternRow {
 const selectEdges = (database: Database.Database): IterableIterator<StoredEdge> =>
   database
     .prepare<[], StoredEdge>(
-      `SELECT kind, source.name AS "from", target.name AS "to", first_ms AS firstMs, last_ms AS lastMs, sightings, days
+      `SELECT kind, source.name AS "from", target.name AS "to", first_ms AS firstMs, last_ms AS lastMs, sightings, days,
+              windows
          FROM edges JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
         ORDER BY source.name, kind, target.name`,
     )

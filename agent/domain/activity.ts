@@ -20,6 +20,14 @@ export interface ProcessImage {
   readonly depth: number
 }
 
+/** A process at the time when it, or a descendant, acted. */
+export interface Ancestor {
+  readonly pid: number
+  readonly image: ProcessImage
+  /** When it was seen first as what it is; it is at least that old. Unix time in milliseconds. */
+  readonly sinceMs: number
+}
+
 /** The far or near end of a socket. */
 export type Address =
   | { readonly family: 'ip'; readonly address: string; readonly port: number }

@@ -1,18 +1,57 @@
 import type { Edge } from './edge.ts'
 
-/** An edge that the baseline has never seen, as it is reported. Times are Unix time in milliseconds. */
+/** An edge that the baseline has never seen, in one of the chains it happened in. Times are Unix time in milliseconds. */
 export interface Finding {
-  readonly kind: 'finding'
-  /** Stamp of the event that showed the edge first. */
-  readonly timeMs: number
   readonly edge: Edge
   /** Node names from the oldest known ancestor to the target. */
   readonly chain: readonly string[]
-  /** The chain as it is printed: joined with `->`. */
-  readonly path: string
+  readonly firstMs: number
+  readonly lastMs: number
+  /** How surprising it was when it was seen first: -log2 of the chance that its source makes a new edge of its kind. */
+  readonly bits: number
   readonly evidence: Evidence
-  /** Head of the baseline's journal when this was reported: SHA-256 in hex. */
+}
+
+/** How much an incident matters. */
+export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const
+
+export type Severity = (typeof SEVERITIES)[number]
+
+/** Unseen edges that belong together: what one tree of processes did in one window. */
+export interface Incident {
+  readonly kind: 'incident'
+  /** Counts from 1 in each baseline. */
+  readonly id: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly severity: Severity
+  /** In bits: see docs/detection.md. */
+  readonly score: number
+  /** One sentence for a person. */
+  readonly title: string
+  /** Chain of its gravest edge: node names from the oldest known ancestor to the target. */
+  readonly chain: readonly string[]
+  /** In the order of time. */
+  readonly edges: readonly IncidentEdge[]
+  /** Edges that are not listed because there are too many; the baseline has them. Undefined when all are listed. */
+  readonly unlisted?: number
+  /** Sightings of all edges up to the report, listed or not. */
+  readonly count: number
+  /** Why this is unusual, and what makes it dangerous; the weightiest first. */
+  readonly reasons: readonly string[]
+  /** What to do, in order. */
+  readonly next: readonly string[]
+  /** See `Tamper`. */
   readonly head?: string
+}
+
+export interface IncidentEdge extends Edge {
+  readonly count: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly chain: readonly string[]
+  readonly bits: number
+  readonly evidence: Evidence
 }
 
 /** What to look up in the log: `ausearch --event SERIAL`. */
@@ -40,7 +79,7 @@ export interface Tamper {
   readonly detail: string
   /** Undefined when no event of the log shows it. */
   readonly evidence?: Evidence
-  /** See `Finding`. */
+  /** Head of the baseline's journal when this was reported: SHA-256 in hex. */
   readonly head?: string
 }
 
@@ -83,7 +122,7 @@ export interface BlindSpot {
    * has the whole interval.
    */
   readonly isOngoing?: true
-  /** See `Finding`. */
+  /** See `Tamper`. */
   readonly head?: string
 }
 
@@ -137,7 +176,7 @@ export interface PatternLearned {
   readonly process: string
   readonly action: string
   readonly examples: readonly string[]
-  /** See `Finding`. */
+  /** See `Tamper`. */
   readonly head?: string
 }
 
@@ -148,8 +187,12 @@ export interface Summary {
   readonly events: number
   /** Distinct edges in the baseline. */
   readonly edges: number
-  /** Distinct edges reported in this run that had never been reported before. */
+  /** Distinct edges that became part of an incident in this run, and of none before. */
   readonly unseen: number
+  /** Incidents of this run, those that were withheld among them. */
+  readonly incidents: number
+  /** Incidents that the budget (`alerts-per-day`) kept back: `fullmon incidents --all` shows them. */
+  readonly withheld: number
   /** Lines that could not be read as records. */
   readonly unreadable: number
   /** Events that are missing by their serial numbers. What the kernel itself lost leaves no gap: `fullmon doctor` tells. */
@@ -160,8 +203,8 @@ export interface Summary {
   readonly elapsedMs: number
   /** Whether everything was seen: `degraded` when there was any blind spot in this run. */
   readonly coverage: 'complete' | 'degraded'
-  /** See `Finding`. */
+  /** See `Tamper`. */
   readonly head?: string
 }
 
-export type Report = Finding | Tamper | BlindSpot | PatternLearned | Summary
+export type Report = Incident | Tamper | BlindSpot | PatternLearned | Summary

@@ -1,5 +1,6 @@
 import type {
   Activity,
+  Ancestor,
   Address,
   PathAction,
   ProcessImage,
@@ -207,6 +208,12 @@ export class Interpreter {
   process({ node, timeMs }: EventId, pid: number, uid: number): ProcessImage {
     if (node !== this.node) this.turnTo(node)
     return this.machine.processes.target(pid, uid, UNKNOWN_NAME, timeMs)
+  }
+
+  /** The process with this pid on the machine of an event, and those that it descends from: see `ProcessTable.lineage`. */
+  lineage({ node, timeMs }: EventId, pid: number): readonly Ancestor[] {
+    if (node !== this.node) this.turnTo(node)
+    return this.machine.processes.lineage(pid, timeMs)
   }
 
   /** Does what `interpret` does, and tells what there is to show of the event besides. */

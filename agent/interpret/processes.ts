@@ -1,4 +1,4 @@
-import type { FoundProcess, ProcessImage, World } from '../domain/activity.ts'
+import type { Ancestor, FoundProcess, ProcessImage, World } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { SyscallRecord } from '../domain/record.ts'
 import type { StateEntry, StateWriter } from '../domain/state.ts'
@@ -194,6 +194,20 @@ export class ProcessTable {
     const found = this.find(pid, timeMs)
     if (found !== undefined) return this.imageOf(found, undefined)
     return this.images.of('', this.world.userName(uid) ?? String(uid), `[${comm}]`, undefined, undefined)
+  }
+
+  /** The process with this pid and those that it descends from, as far as they are known, nearest first. */
+  lineage(pid: number, timeMs: number): Ancestor[] {
+    const ancestors: Ancestor[] = []
+    const pids = new Set<number>()
+    for (let at = pid; !pids.has(at) && ancestors.length < MOST_ANCESTORS;) {
+      const task = this.current(at, timeMs)
+      if (task === undefined) break
+      pids.add(at)
+      ancestors.push({ pid: at, image: task.image, sinceMs: task.sinceMs })
+      at = task.ppid
+    }
+    return ancestors
   }
 
   private imageNow(call: SyscallRecord, task: Task | undefined, user: string, timeMs: number): ProcessImage {

@@ -1,4 +1,12 @@
-import type { BlindSpot, Evidence, Finding, Report, Summary, Tamper } from '../domain/report.ts'
+import type {
+  BlindSpot,
+  Evidence,
+  Incident,
+  IncidentEdge,
+  Report,
+  Summary,
+  Tamper,
+} from '../domain/report.ts'
 
 /** Escape sequences for a terminal; empty strings elsewhere. */
 export interface Colours {
@@ -14,11 +22,11 @@ const WIDEST_KIND = 11
 /** As much of the journal's head as a person compares. */
 const HEAD_DIGITS = 12
 
-/** A report as one line for a person, whatever the names in it are. */
+/** A report for a person, on one line or, for an incident, several, whatever the names in it are. */
 export function textOf(report: Report, colours: Colours = PLAIN): string {
   switch (report.kind) {
-    case 'finding':
-      return findingText(report, colours)
+    case 'incident':
+      return incidentText(report, colours)
     case 'tamper':
       return tamperText(report, colours)
     case 'blind-spot':
@@ -30,11 +38,17 @@ export function textOf(report: Report, colours: Colours = PLAIN): string {
   }
 }
 
-function findingText({ timeMs, edge, path, evidence }: Finding, { bad, dim, off }: Colours): string {
-  const { serial, count } = evidence
+/** The incident in one line, and one line for each of its edges. */
+function incidentText(incident: Incident, { bad, dim, off }: Colours): string {
+  const { id, firstMs, severity, title, edges } = incident
+  const head = `${timeText(firstMs)} ${bad}${severity}${off} ${onOneLine(title)} ${dim}[incident ${id}]${off}`
+  return [head, ...edges.map((edge) => `  ${edgeText(edge, dim, off)}`)].join('\n')
+}
+
+function edgeText({ kind, chain, count, evidence }: IncidentEdge, dim: string, off: string): string {
   const often = count === 1 ? '' : `, ${count} times`
-  const kind = edge.kind.padEnd(WIDEST_KIND)
-  return `${timeText(timeMs)} ${bad}unseen ${kind}${off} ${onOneLine(path)} ${dim}[event ${serial}, ${whoOf(evidence)}${often}]${off}`
+  const where = `[event ${evidence.serial}, ${whoOf(evidence)}${often}]`
+  return `${kind.padEnd(WIDEST_KIND)} ${onOneLine(chain.join('->'))} ${dim}${where}${off}`
 }
 
 function tamperText({ timeMs, reason, chain, detail, evidence }: Tamper, { bad, dim, off }: Colours): string {

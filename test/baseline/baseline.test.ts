@@ -6,15 +6,17 @@ import { Baseline, type UnseenEdge } from '../../agent/baseline/baseline.ts'
 import { edgesIn, type StoredEdge } from '../../agent/baseline/transfer.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 import { folderForTest } from '../support/folder.ts'
+import { reportAll, reportNext, waitingIn } from '../support/incidents.ts'
 
 const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
 const DASH = 'proc::root:/usr/bin/dash'
 
 const exec = (to: string): Edge => ({ kind: 'exec', from: DASH, to: `proc::root:/usr/bin/${to}` })
 const create = (path: string, from = DASH): Edge => ({ kind: 'create', from, to: `file:create:${path}` })
 
-function unseen(edge: Edge, firstMs: number, ancestors: readonly string[] = [DASH]): UnseenEdge {
+function unseen(edge: Edge, firstMs: number, ancestors: readonly string[] = [DASH], tree = ''): UnseenEdge {
   const evidence = {
     node: '',
     serial: 7,
@@ -26,7 +28,7 @@ function unseen(edge: Edge, firstMs: number, ancestors: readonly string[] = [DAS
     argv: ['sh'],
     count: 1,
   }
-  return { edge, chain: [...ancestors, edge.to], firstMs, evidence }
+  return { edge, chain: [...ancestors, edge.to], firstMs, evidence, tree, bits: 1 }
 }
 
 const newPath = (): string => join(folderForTest(), 'baseline.db')
@@ -57,6 +59,7 @@ function recount(sightings: readonly { readonly edge: Edge; readonly timeMs: num
       lastMs: Math.max(...all),
       sightings: all.length,
       days: new Set(all.map((timeMs) => Math.floor(timeMs / DAY_MS))).size,
+      windows: new Set(all.map((timeMs) => Math.floor(timeMs / MINUTE_MS))).size,
     }))
 }
 
@@ -100,7 +103,7 @@ describe('edges', () => {
     )
   })
 
-  test('law: seen out of order, everything but the days is exact, and days are never too many', () => {
+  test('law: seen out of order, everything but days and windows is exact, and these are never too many', () => {
     const folder = folderForTest()
     let run = 0
     const times = fc.array(fc.array(fc.nat(9 * DAY_MS), { maxLength: 4 }), { maxLength: 6 })
@@ -118,8 +121,9 @@ describe('edges', () => {
           batches.flat().map((timeMs) => ({ edge: exec('ls'), timeMs: NOON_MS + timeMs })),
         )
         const [found] = stored(path)
-        expect({ ...found, days: 0 }).toEqual({ ...truth, days: 0 })
+        expect({ ...found, days: 0, windows: 0 }).toEqual({ ...truth, days: 0, windows: 0 })
         expect(found?.days ?? 0).toBeLessThanOrEqual(truth?.days ?? 0)
+        expect(found?.windows ?? 0).toBeLessThanOrEqual(truth?.windows ?? 0)
       }),
       { numRuns: 30 },
     )
@@ -193,7 +197,7 @@ describe('a batch', () => {
       expect(baseline.find(exec('id'))).toBeUndefined()
     })
     expect(stored(path)).toEqual(before)
-    expect(baseline.reportable()).toEqual([])
+    expect(waitingIn(baseline)).toEqual([])
     expect(baseline.patterns()).toEqual([])
     expect(baseline.trainings()).toEqual([])
     expect(baseline.countReported()).toBe(0)
@@ -223,11 +227,7 @@ describe('a batch', () => {
 
 /** Everything that waits is reported, and becomes normal. */
 function mergeAll(baseline: Baseline): readonly Edge[] {
-  baseline.markReported(
-    baseline.reportable().map(({ id }) => id),
-    NOON_MS,
-    false,
-  )
+  reportAll(baseline, NOON_MS)
   return baseline.mergeReported(NOON_MS, NOON_MS)
 }
 
@@ -240,7 +240,7 @@ describe('unseen edges', () => {
       baseline.sawUnseen(unseen(exec('id'), NOON_MS + 1, ['proc::root:/usr/sbin/sshd', DASH]))
     })
     baseline.batch(() => baseline.sawUnseen(unseen(exec('id'), NOON_MS + 9)))
-    expect(baseline.reportable()).toMatchObject([
+    expect(waitingIn(baseline)).toMatchObject([
       { edge: exec('id'), chain: [DASH, exec('id').to], firstMs: NOON_MS, evidence: { serial: 7, count: 3 } },
       {
         chain: ['proc::root:/usr/sbin/sshd', DASH, exec('id').to],
@@ -256,7 +256,7 @@ describe('unseen edges', () => {
     baseline.sawUnseen(unseen({ kind: 'exec', from: 'proc::a:/b', to: 'proc::c:/d x' }, 1, ['p']))
     baseline.sawUnseen(unseen(exec('id'), 1, ['a', 'b']))
     baseline.sawUnseen(unseen(exec('id'), 1, ['a->b']))
-    expect(baseline.reportable()).toHaveLength(4)
+    expect(waitingIn(baseline)).toHaveLength(4)
   })
 
   test('are handed out in the order of time, until they have been reported, also after a restart', () => {
@@ -265,22 +265,15 @@ describe('unseen edges', () => {
     first.batch(() => {
       first.sawUnseen(unseen(exec('b'), NOON_MS + 2))
       first.sawUnseen(unseen(exec('a'), NOON_MS + 1))
-      first.sawUnseen(unseen(exec('c'), NOON_MS + 2))
+      first.sawUnseen(unseen(exec('c'), NOON_MS + 2, [DASH], 'another tree'))
     })
     first.close()
     const baseline = open(path)
-    const waiting = baseline.reportable()
-    expect(waiting.map(({ edge }) => edge.to)).toEqual([exec('a').to, exec('b').to, exec('c').to])
-    baseline.batch(() =>
-      baseline.markReported(
-        waiting.slice(0, 2).map(({ id }) => id),
-        NOON_MS,
-        false,
-      ),
-    )
-    expect(baseline.reportable().map(({ edge }) => edge.to)).toEqual([exec('c').to])
+    expect(waitingIn(baseline).map(({ edge }) => edge.to)).toEqual([exec('a').to, exec('b').to])
+    baseline.batch(() => reportNext(baseline, NOON_MS))
+    expect(waitingIn(baseline).map(({ edge }) => edge.to)).toEqual([exec('c').to])
     baseline.batch(() => baseline.sawUnseen(unseen(exec('a'), NOON_MS + 3)))
-    expect(baseline.reportable()).toHaveLength(1)
+    expect(waitingIn(baseline)).toHaveLength(1)
   })
 
   test('that were reported are counted once, whatever their chains', () => {
@@ -289,11 +282,7 @@ describe('unseen edges', () => {
     baseline.sawUnseen(unseen(exec('id'), 1, ['b']))
     baseline.sawUnseen(unseen(exec('ls'), 1, ['a']))
     expect(baseline.countReported()).toBe(0)
-    baseline.markReported(
-      baseline.reportable().map(({ id }) => id),
-      NOON_MS,
-      false,
-    )
+    reportAll(baseline, NOON_MS)
     expect(baseline.countReported()).toBe(2)
     expect(baseline.countEdges()).toBe(0)
   })
@@ -324,25 +313,18 @@ describe('unseen edges', () => {
     const baseline = open()
     baseline.batch(() => {
       baseline.sawUnseen(unseen(exec('id'), NOON_MS))
-      baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 1))
+      baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 1, [DASH], 'another tree'))
     })
-    const [first] = baseline.reportable()
-    baseline.markReported([first?.id ?? 0], NOON_MS, false)
+    reportNext(baseline, NOON_MS)
     expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
     expect(baseline.find(exec('rm'))).toBeUndefined()
-    expect(baseline.reportable().map(({ edge }) => edge)).toEqual([exec('rm')])
+    expect(waitingIn(baseline).map(({ edge }) => edge)).toEqual([exec('rm')])
   })
 
   test('that were reported before merging was asked for are merged too', () => {
     const baseline = open()
     baseline.batch(() => baseline.sawUnseen(unseen(exec('id'), NOON_MS)))
-    baseline.batch(() =>
-      baseline.markReported(
-        baseline.reportable().map(({ id }) => id),
-        NOON_MS,
-        false,
-      ),
-    )
+    baseline.batch(() => reportAll(baseline, NOON_MS))
     expect(baseline.find(exec('id'))).toBeUndefined()
     expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
     expect(baseline.find(exec('id'))).toBeDefined()
@@ -356,13 +338,7 @@ describe('what was seen in a window that was not seen whole', () => {
       baseline.sawUnseen(unseen(exec('id'), NOON_MS))
       baseline.sawUnseen(unseen(exec('rm'), NOON_MS))
     })
-    baseline.batch(() =>
-      baseline.markReported(
-        baseline.reportable().map(({ id }) => id),
-        NOON_MS + 10,
-        true,
-      ),
-    )
+    baseline.batch(() => reportAll(baseline, NOON_MS + 10, true))
     expect(baseline.batch(() => baseline.mergeReported(NOON_MS + 20, NOON_MS + 10))).toEqual([])
     baseline.batch(() => baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 25)))
     expect(baseline.batch(() => baseline.mergeReported(NOON_MS + 30, NOON_MS + 20))).toEqual([exec('rm')])
@@ -493,7 +469,7 @@ describe('a pattern', () => {
       baseline.addPattern(numbers, (file) => /^\/q\/\d+$/.test(file))
     })
     expect(stored(path)).toMatchObject([{ to: 'file:create:/q/\\d+', sightings: 2 }])
-    expect(baseline.reportable()).toMatchObject([{ edge: other }])
+    expect(waitingIn(baseline)).toMatchObject([{ edge: other }])
   })
 
   test('is kept, once', () => {

@@ -4,6 +4,7 @@ import { EdgeBook, type EdgeStats } from '../../agent/baseline/edge-book.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 
 const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
 
 const ROW = { from: 1, to: 2 }
@@ -49,9 +50,9 @@ test('law: what it hands out adds up to every sighting, however often it forgets
           mostCharacters,
         )
         const drain = (): void =>
-          book.drain(({ edge, firstMs, lastMs, sightings, days }) => {
+          book.drain(({ edge, firstMs, lastMs, sightings, days, windows }) => {
             const batches = stored.get(textOf(edge)) ?? []
-            stored.set(textOf(edge), [...batches, { firstMs, lastMs, sightings, days }])
+            stored.set(textOf(edge), [...batches, { firstMs, lastMs, sightings, days, windows }])
           })
         let nowMs = NOON_MS
         for (const step of steps) {
@@ -81,9 +82,10 @@ test('law: what it hands out adds up to every sighting, however often it forgets
           expect(Math.max(...batches.map(({ lastMs }) => lastMs))).toBe(Math.max(...times))
           expect(batches.reduce((sum, { sightings }) => sum + sightings, 0)).toBe(times.length)
           // The days of each batch are those between its first and its last sighting on which there was one.
-          for (const { firstMs, lastMs, days } of batches) {
+          for (const { firstMs, lastMs, days, windows } of batches) {
             const within = times.filter((time) => time >= firstMs && time <= lastMs)
             expect(days).toBe(new Set(within.map((time) => Math.floor(time / DAY_MS))).size)
+            expect(windows).toBe(new Set(within.map((time) => Math.floor(time / MINUTE_MS))).size)
           }
         }
       },
@@ -97,8 +99,10 @@ test('a late sighting moves the first time back, and adds its day', () => {
   const book = new EdgeBook({ find: () => undefined })
   for (const timeMs of [NOON_MS, NOON_MS - DAY_MS, NOON_MS - 10]) book.learn(edge, timeMs)
   const handed: EdgeStats[] = []
-  book.drain(({ firstMs, lastMs, sightings, days }) => void handed.push({ firstMs, lastMs, sightings, days }))
-  expect(handed).toEqual([{ firstMs: NOON_MS - DAY_MS, lastMs: NOON_MS, sightings: 3, days: 2 }])
+  book.drain(({ firstMs, lastMs, sightings, days, windows }) => {
+    handed.push({ firstMs, lastMs, sightings, days, windows })
+  })
+  expect(handed).toEqual([{ firstMs: NOON_MS - DAY_MS, lastMs: NOON_MS, sightings: 3, days: 2, windows: 2 }])
 })
 
 test.each([

@@ -33,7 +33,9 @@ function put(database: Database.Database, items: readonly Item[]): void {
         .run(item.process, item.action, item.path)
     } else {
       database
-        .prepare('INSERT INTO edges VALUES (?, ?, ?, 1, 2, 3, 1)')
+        .prepare(
+          `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days) VALUES (?, ?, ?, 1, 2, 3, 1)`,
+        )
         .run(node(item.from), node(item.to), item.kind)
     }
   }
@@ -208,7 +210,7 @@ test.each([
   ],
   [
     'the sum is set to fit',
-    "INSERT INTO edges VALUES (1, 1, 'exec', 1, 2, 3, 1); UPDATE content SET edges = 6",
+    "INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days) VALUES (1, 1, 'exec', 1, 2, 3, 1); UPDATE content SET edges = 6",
     3,
     'edges and patterns are not what journal row 3 vouches for, and its sum was changed',
   ],

@@ -8,6 +8,7 @@ import { printedPattern } from '../../agent/graph/patterns.ts'
 import { NO_WORLD } from '../../agent/domain/activity.ts'
 import { Engine } from '../../agent/engine.ts'
 import { folderForTest } from '../support/folder.ts'
+import { reportAll } from '../support/incidents.ts'
 import { LogBuilder } from '../support/log-builder.ts'
 
 const SH = 'proc::root:/bin/sh'
@@ -65,6 +66,8 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
                   chain: [each.edge.from, each.edge.to],
                   firstMs: timeMs,
                   evidence: EVIDENCE,
+                  tree: '',
+                  bits: 1,
                 })
             })
             break
@@ -99,11 +102,7 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
             break
           case 'merge':
             batch(() => {
-              baseline.markReported(
-                baseline.reportable().map(({ id }) => id),
-                timeMs,
-                false,
-              )
+              reportAll(baseline, timeMs)
               baseline.mergeReported(timeMs, 0)
             })
             break

@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Report } from '../../agent/domain/report.ts'
+import { findingsOf } from '../support/incidents.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const MAIN = join(ROOT, 'agent/main.ts')
@@ -111,7 +112,7 @@ function openedByReader(pipe: string): number | undefined {
 describe('replay', () => {
   test('reports everything as unseen without training, one object a line, the summary last', () => {
     const reports = reportsOf(fullmon(['replay', recorded('connect'), '--train', '0', '--json']))
-    const findings = reports.filter((report) => report.kind === 'finding')
+    const findings = findingsOf(reports)
     expect(findings.map(({ edge }) => edge)).toContainEqual(
       expect.objectContaining({ kind: 'connect', to: 'host:203.0.113.66:4444' }),
     )
@@ -133,30 +134,29 @@ describe('replay', () => {
 
   test('reports nothing that it was trained on', () => {
     const reports = reportsOf(fullmon(['replay', recorded('files'), '--json']))
-    expect(reports.filter(({ kind }) => kind === 'finding')).toEqual([])
+    expect(findingsOf(reports)).toEqual([])
     expect(reports.at(-1)).toMatchObject({ unseen: 0 })
   })
 
   test.each(['epoch seconds', 'ISO 8601'])('--train-until takes %s', (form) => {
-    const { timeMs } = reportsOf(fullmon(['replay', recorded('files'), '--train', '0', '--json'])).find(
-      (report) => report.kind === 'finding',
-    ) ?? { timeMs: 0 }
+    const [first] = findingsOf(reportsOf(fullmon(['replay', recorded('files'), '--train', '0', '--json'])))
+    const timeMs = first?.timeMs ?? 0
     const until = form === 'ISO 8601' ? new Date(timeMs + 1).toISOString() : String((timeMs + 1) / 1000)
     const words = ['replay', recorded('files'), '--train-until', until, '--json']
-    const findings = reportsOf(fullmon(words)).filter((report) => report.kind === 'finding')
+    const findings = findingsOf(reportsOf(fullmon(words)))
     expect(findings.length).toBeGreaterThan(0)
     for (const finding of findings) expect(finding.timeMs).toBeGreaterThan(timeMs)
   })
 
   test('a time without a zone is UTC, wherever that is', () => {
-    const [first] = reportsOf(fullmon(['replay', recorded('files'), '--train', '0', '--json']))
-    const until = new Date(first?.kind === 'finding' ? first.timeMs + 1 : 0).toISOString().replace('Z', '')
+    const [first] = findingsOf(reportsOf(fullmon(['replay', recorded('files'), '--train', '0', '--json'])))
+    const until = new Date((first?.timeMs ?? 0) + 1).toISOString().replace('Z', '')
     const words = [MAIN, 'replay', recorded('files'), '--train-until', until, '--json']
     const outputs = ['UTC', 'America/New_York'].map(
       (zone) =>
         spawnSync(process.execPath, words, { encoding: 'utf8', env: { ...process.env, TZ: zone } }).stdout,
     )
-    expect(outputs[0]).toContain('"finding"')
+    expect(outputs[0]).toContain('"incident"')
     expect(outputs[1]).toBe(outputs[0])
   })
 
@@ -241,9 +241,9 @@ describe('replay', () => {
     ).toEqual([expect.objectContaining({ kind: 'summary', unseen: 0 })])
     fullmon(['train', '--no-follow', '--auditd', recorded('exec'), '--db', db])
     const again = reportsOf(fullmon(['replay', recorded('exec'), '--db', db, '--json']))
-    expect(again.filter(({ kind }) => kind === 'finding')).toEqual([])
+    expect(findingsOf(again)).toEqual([])
     const other = reportsOf(fullmon(['replay', recorded('memory'), '--db', db, '--json']))
-    expect(other.some((report) => report.kind === 'finding' && report.edge.kind === 'memory-exec')).toBe(true)
+    expect(findingsOf(other).some(({ edge }) => edge.kind === 'memory-exec')).toBe(true)
   })
 })
 
@@ -270,7 +270,7 @@ describe('train --no-follow', () => {
     })
     for (const name of ['exec', 'files', 'connect']) {
       const reports = reportsOf(fullmon(['replay', recorded(name), '--db', db, '--json']))
-      expect(reports.filter(({ kind }) => kind === 'finding')).toEqual([])
+      expect(findingsOf(reports)).toEqual([])
     }
   })
 })
@@ -313,10 +313,8 @@ describe('baseline', () => {
     expect(fullmon(['baseline', 'export', '--db', copy]).stdout).toBe(exported)
     const stdinCopy = newDb()
     expect(fullmon(['baseline', 'import', '-', '--db', stdinCopy], exported).status).toBe(0)
-    const findings = reportsOf(fullmon(['replay', recorded('files'), '--db', copy, '--json'])).filter(
-      ({ kind }) => kind === 'finding',
-    )
-    expect(findings).toEqual([])
+    const again = reportsOf(fullmon(['replay', recorded('files'), '--db', copy, '--json']))
+    expect(findingsOf(again)).toEqual([])
   })
 
   test('a file that is no export changes nothing', () => {

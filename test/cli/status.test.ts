@@ -9,6 +9,7 @@ import type { Edge } from '../../agent/domain/edge.ts'
 import type { BlindSpot, Coverage } from '../../agent/domain/report.ts'
 import { fingerprintOf } from '../../agent/tail/first-line.ts'
 import { folderForTest } from '../support/folder.ts'
+import { reportNext } from '../support/incidents.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const DAY_MS = 86_400_000
@@ -95,13 +96,14 @@ test('edges, nodes, patterns and findings are counted', () => {
         chain: [to],
         firstMs: NOON_MS,
         evidence: { ...evidence, count: 1 },
+        tree: to,
+        bits: 1,
       })
     see('host:203.0.113.1:1')
     see('host:203.0.113.2:2')
-    const [first, second] = baseline.reportable().map(({ id }) => id)
-    baseline.markReported([first ?? 0], NOON_MS + 120_000, false)
+    reportNext(baseline, NOON_MS + 120_000)
     baseline.mergeReported(NOON_MS + 120_000, NOON_MS)
-    baseline.markReported([second ?? 0], NOON_MS + 180_000, false)
+    reportNext(baseline, NOON_MS + 180_000)
     see('host:203.0.113.3:3')
   })
   expect(statusOf(db)).toMatchObject({

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Finding, Report } from '../../agent/domain/report.ts'
+import type { Report } from '../../agent/domain/report.ts'
+import { findingsOf, type ReportedFinding } from '../support/incidents.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const HOST_A = join(ROOT, '../shared/corpus/host-a')
@@ -29,10 +30,8 @@ describe.skipIf(!isThere)('the recording of host-a', () => {
   let replayed: Replayed
 
   const markMs = (name: string): number => (marks.find((mark) => mark.name === name)?.t ?? Number.NaN) * 1000
-  const between = (fromMs: number, toMs: number): Finding[] =>
-    replayed.reports
-      .filter((report) => report.kind === 'finding')
-      .filter(({ timeMs }) => timeMs >= fromMs - COARSE_MS && timeMs < toMs)
+  const between = (fromMs: number, toMs: number): ReportedFinding[] =>
+    findingsOf(replayed.reports).filter(({ timeMs }) => timeMs >= fromMs - COARSE_MS && timeMs < toMs)
 
   beforeAll(async () => {
     execFileSync('sh', ['-c', `xz -dc '${join(HOST_A, 'audit.log.xz')}' >'${log}'`])

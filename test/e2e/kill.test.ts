@@ -13,6 +13,7 @@ import type { Report } from '../../agent/domain/report.ts'
 import { Chance } from '../fuzz/chance.ts'
 import { folderForTest } from '../support/folder.ts'
 import { event, execve, path, syscall } from '../support/log.ts'
+import { findingsOf } from '../support/incidents.ts'
 import { RotatingLog } from '../tail/writer.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -148,9 +149,8 @@ test(
         .split('\n')
         .filter((text) => text !== '')
         .map((text) => JSON.parse(text) as Report)
-    const findingsOf = (name: string): string[] =>
-      reportsOf(name)
-        .flatMap((report) => (report.kind === 'finding' ? [{ ...report, head: '' }] : []))
+    const findingsIn = (name: string): string[] =>
+      findingsOf(reportsOf(name))
         .map((finding) => JSON.stringify(finding))
         .sort()
 
@@ -201,10 +201,10 @@ test(
     expect(expected.split('\n').length).toBeGreaterThan(50)
     expect(expected).toContain('"kind":"pattern"')
     expect(actual).toBe(expected)
-    const findings = findingsOf('whole')
+    const findings = findingsIn('whole')
     expect(findings.length).toBeGreaterThan(20)
     expect(new Set(findings).size).toBe(findings.length)
-    expect(findingsOf('killed')).toEqual(findings)
+    expect(findingsIn('killed')).toEqual(findings)
     for (const name of ['whole', 'killed'])
       expect(spawnSync(FULLMON, ['verify', '--db', `${folder}/${name}.db`]).status).toBe(0)
     process.stderr.write(

@@ -11,7 +11,6 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Finding } from '../../agent/domain/report.ts'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
 import {
   auditdUnavailable,
@@ -20,6 +19,7 @@ import {
   rulesForLoginuid,
   startAuditd,
 } from '../support/auditd.ts'
+import { findingsOf, type ReportedFinding } from '../support/incidents.ts'
 
 const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
 const STATE = '/var/lib/fullmon'
@@ -50,7 +50,7 @@ describe.skipIf(unavailable !== undefined).each(['ENRICHED', 'RAW'] as const)('l
         ' ',
       ),
     )
-  const findings = (): Finding[] => agent.reports.filter((report) => report.kind === 'finding')
+  const findings = (): ReportedFinding[] => findingsOf(agent.reports)
   const work = (): Promise<unknown> => lab.run(['/bin/sh', daily], { addresses: ADDRESSES })
   /** Reports come at the end of a window: a program that was never seen tells that the window is over. */
   const windowWith = async (program: string): Promise<void> => {

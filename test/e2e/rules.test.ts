@@ -13,7 +13,7 @@ import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Edge, EDGE_KINDS } from '../../agent/domain/edge.ts'
-import type { Finding } from '../../agent/domain/report.ts'
+import type { Report } from '../../agent/domain/report.ts'
 import {
   auditctl,
   auditdUnavailable,
@@ -30,6 +30,7 @@ import {
   SYSCALLS,
   workload,
 } from '../support/workload/syscalls.ts'
+import { findingsOf } from '../support/incidents.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const TEXT = readFileSync(join(ROOT, 'audit.rules'), 'utf8')
@@ -298,8 +299,7 @@ describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
       findings = stdout
         .split('\n')
         .filter((line) => line.startsWith('{'))
-        .map((line) => JSON.parse(line) as Finding | { kind: 'other' })
-        .flatMap((report) => (report.kind === 'finding' ? [report.edge] : []))
+        .flatMap((line) => findingsOf([JSON.parse(line) as Report]).map(({ edge }) => edge))
     })
 
     test.each(always)('line $line yields its edge', (rule) => {

@@ -9,6 +9,7 @@ import type { Edge } from '../../agent/domain/edge.ts'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
 import { folderForTest } from '../support/folder.ts'
 import { LogBuilder } from '../support/log-builder.ts'
+import { findingsOf } from '../support/incidents.ts'
 
 const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
 const UNIT = join(import.meta.dirname, '../../scripts/fullmon.service')
@@ -55,9 +56,7 @@ const isMonitoring = (agent: RunningAgent): Promise<void> =>
 /** Something has happened on the host, was reported, and the agent knows where in the log it is. */
 async function reports(agent: RunningAgent, { log }: Host, name: string): Promise<void> {
   appendFileSync(log, programs([name]))
-  await agent.waitFor(name, () =>
-    agent.reports.some((report) => report.kind === 'finding' && report.edge.to.endsWith(`/${name}`)),
-  )
+  await agent.waitFor(name, () => findingsOf(agent.reports).some(({ edge }) => edge.to.endsWith(`/${name}`)))
 }
 
 /** Programs that a shell starts, one event each. */

@@ -4,10 +4,11 @@ import { appendFileSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { BlindSpot, Report } from '../../agent/domain/report.ts'
+import type { BlindSpot } from '../../agent/domain/report.ts'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
 import { folderForTest } from '../support/folder.ts'
 import { LogBuilder } from '../support/log-builder.ts'
+import { findingsOf } from '../support/incidents.ts'
 
 const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
 const FAR_PID = 5_000_000
@@ -38,8 +39,7 @@ function strangers(from: number, count: number): string {
   return log.text.replace(/:(1\d\d\d)\)/g, (_, serial: string) => `:${Number(serial) + from})`)
 }
 
-const found = (agent: RunningAgent): string[] =>
-  agent.reports.flatMap((report: Report) => (report.kind === 'finding' ? [report.edge.to] : []))
+const found = (agent: RunningAgent): string[] => findingsOf(agent.reports).map(({ edge }) => edge.to)
 const faults = (agent: RunningAgent): BlindSpot[] =>
   agent.reports.filter(
     (report): report is BlindSpot => report.kind === 'blind-spot' && report.reason === 'baseline-unwritable',

@@ -1,19 +1,30 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { BlindSpot, Finding, PatternLearned, Report, Summary } from '../../agent/domain/report.ts'
+import type {
+  BlindSpot,
+  Incident,
+  IncidentEdge,
+  PatternLearned,
+  Report,
+  Summary,
+} from '../../agent/domain/report.ts'
 import { printer } from '../../agent/report/printer.ts'
 import { ANSI, textOf, timeText } from '../../agent/report/text.ts'
 
-const FINDING: Finding = {
-  kind: 'finding',
-  timeMs: Date.parse('2026-11-20T12:00:00.123Z'),
-  edge: { kind: 'connect', from: 'proc::www-data:/usr/bin/dash', to: 'host:203.0.113.66:4444' },
-  chain: ['proc::www-data:/usr/sbin/nginx', 'proc::www-data:/usr/bin/dash', 'host:203.0.113.66:4444'],
-  path: 'proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash->host:203.0.113.66:4444',
+const CHAIN = ['proc::www-data:/usr/sbin/nginx', 'proc::www-data:/usr/bin/dash', 'host:203.0.113.66:4444']
+const EDGE: IncidentEdge = {
+  ...{ kind: 'connect', from: 'proc::www-data:/usr/bin/dash', to: 'host:203.0.113.66:4444' },
+  ...{ count: 1, firstMs: Date.parse('2026-11-20T12:00:00.123Z'), lastMs: 0, chain: CHAIN, bits: 8 },
   evidence: {
     ...{ node: '', serial: 4711, syscall: 'connect', pid: 99, ppid: 98, auid: 1000, comm: 'sh' },
     ...{ argv: ['sh', '-i'], count: 1 },
   },
+}
+const INCIDENT: Incident = {
+  kind: 'incident',
+  id: 12,
+  ...{ firstMs: EDGE.firstMs, lastMs: EDGE.firstMs, severity: 'high', score: 20, title: 'a shell connected' },
+  ...{ chain: CHAIN, edges: [EDGE], count: 1, reasons: [], next: [] },
 }
 const BLIND: BlindSpot = {
   kind: 'blind-spot',
@@ -32,22 +43,33 @@ const PATTERN: PatternLearned = {
 }
 const SUMMARY: Summary = {
   kind: 'summary',
-  ...{ records: 10, events: 5, edges: 4, unseen: 3, unreadable: 2, lost: 1, forged: 0, elapsedMs: 61_000 },
+  ...{
+    records: 10,
+    events: 5,
+    edges: 4,
+    unseen: 3,
+    incidents: 2,
+    withheld: 0,
+    unreadable: 2,
+    lost: 1,
+    forged: 0,
+    elapsedMs: 61_000,
+  },
   coverage: 'complete',
 }
 
 describe('a line for a person', () => {
-  test('of a finding has its time, kind, chain and where to look it up', () => {
-    expect(textOf(FINDING)).toBe(
-      '2026-11-20T12:00:00.123Z unseen connect     ' +
-        'proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash->host:203.0.113.66:4444 ' +
+  test('of an incident has its time, severity, title and number, and below it each edge with where to look it up', () => {
+    expect(textOf(INCIDENT)).toBe(
+      '2026-11-20T12:00:00.123Z high a shell connected [incident 12]\n' +
+        '  connect     proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash->host:203.0.113.66:4444 ' +
         '[event 4711, pid 99, auid 1000]',
     )
   })
 
-  test('of a finding of nobody who logged in names no login; of several it says how many', () => {
-    const evidence = { ...FINDING.evidence, auid: 4_294_967_295, count: 7 }
-    expect(textOf({ ...FINDING, evidence })).toMatch(/ \[event 4711, pid 99, 7 times\]$/)
+  test('of an edge of nobody who logged in names no login; of several sightings it says how many', () => {
+    const edge = { ...EDGE, count: 7, evidence: { ...EDGE.evidence, auid: 4_294_967_295 } }
+    expect(textOf({ ...INCIDENT, edges: [edge] })).toMatch(/ \[event 4711, pid 99, 7 times\]$/)
   })
 
   test('of a blind spot says how much and since when', () => {
@@ -74,8 +96,8 @@ describe('a line for a person', () => {
   })
 
   test('has colours on a terminal only', () => {
-    expect(textOf(FINDING)).not.toContain('\u001b')
-    expect(textOf(FINDING, ANSI)).toContain('\u001b[')
+    expect(textOf(INCIDENT)).not.toContain('\u001b')
+    expect(textOf(INCIDENT, ANSI)).toContain('\u001b[')
   })
 })
 
@@ -107,9 +129,15 @@ const TEXT = fc.oneof(
 const NUMBER = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
 const REPORT: fc.Arbitrary<Report> = fc.oneof(
   fc.tuple(TEXT, TEXT, NUMBER).map(([path, word, timeMs]) => ({
-    ...FINDING,
-    ...{ timeMs, path, edge: { ...FINDING.edge, to: path }, chain: [path] },
-    evidence: { ...FINDING.evidence, comm: word, argv: [word, path], node: word, syscall: word },
+    ...INCIDENT,
+    ...{ firstMs: timeMs, title: word, chain: [path], reasons: [word], next: [path] },
+    edges: [
+      {
+        ...EDGE,
+        ...{ to: path, chain: [path] },
+        evidence: { ...EDGE.evidence, comm: word, argv: [word, path], node: word, syscall: word },
+      },
+    ],
   })),
   fc.tuple(TEXT, NUMBER).map(([detail, toMs]) => ({ ...BLIND, detail, toMs })),
   fc.tuple(TEXT, TEXT).map(([pattern, example]) => ({ ...PATTERN, pattern, examples: [example] })),
@@ -119,8 +147,14 @@ const REPORT: fc.Arbitrary<Report> = fc.oneof(
 const LIVELY = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
 
 describe('law: whatever the names are', () => {
-  test('a report is one line of text', () => {
-    fc.assert(fc.property(REPORT, (report) => !LIVELY.test(textOf(report))))
+  test('a report has as many lines of text as it would have with other names', () => {
+    fc.assert(
+      fc.property(REPORT, (report) => {
+        const lines = textOf(report).split('\n')
+        expect(lines).toHaveLength(report.kind === 'incident' ? 2 : 1)
+        expect(lines.some((line) => LIVELY.test(line))).toBe(false)
+      }),
+    )
   })
 
   test('a report is one line of JSON that says the same', () => {

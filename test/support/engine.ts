@@ -2,8 +2,9 @@ import { onTestFinished } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import type { TrainingPlan } from '../../agent/detect/schedule.ts'
 import { NO_WORLD } from '../../agent/domain/activity.ts'
-import type { BlindSpot, Finding, Report, Summary } from '../../agent/domain/report.ts'
+import type { BlindSpot, Incident, Report, Summary } from '../../agent/domain/report.ts'
 import { Engine, type EngineOptions } from '../../agent/engine.ts'
+import { findingsOf } from './incidents.ts'
 import { type Doer, LogBuilder } from './log-builder.ts'
 
 export const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
@@ -52,9 +53,9 @@ export function replay(
   return reports
 }
 
-export const findings = (reports: readonly Report[]): Finding[] =>
-  reports.filter((report) => report.kind === 'finding')
-export const paths = (reports: readonly Report[]): string[] => findings(reports).map(({ path }) => path)
+export const paths = (reports: readonly Report[]): string[] => findingsOf(reports).map(({ path }) => path)
+export const incidents = (reports: readonly Report[]): Incident[] =>
+  reports.filter((report) => report.kind === 'incident')
 export const blindSpots = (reports: readonly Report[]): BlindSpot[] =>
   reports.filter((report) => report.kind === 'blind-spot')
 export const patterns = (reports: readonly Report[]): string[] =>

@@ -1,0 +1,2 @@
+/** How surprising an unseen edge is, in bits. */
+export const surpriseOf = (): number => 8

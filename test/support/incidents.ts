@@ -1,0 +1,43 @@
+import type { Baseline } from '../../agent/baseline/baseline.ts'
+import { incidentOf } from '../../agent/detect/incidents.ts'
+import type { Edge } from '../../agent/domain/edge.ts'
+import type { Evidence, Finding, Report } from '../../agent/domain/report.ts'
+
+/** An unseen edge as an incident lists it. */
+export interface ReportedFinding {
+  readonly timeMs: number
+  readonly edge: Edge
+  readonly chain: readonly string[]
+  /** The chain, joined. */
+  readonly path: string
+  readonly evidence: Evidence
+}
+
+/** The unseen edges of all incidents, in the order of time. */
+export const findingsOf = (reports: readonly Report[]): ReportedFinding[] =>
+  reports
+    .flatMap((report) => (report.kind === 'incident' ? report.edges : []))
+    .map(({ kind, from, to, firstMs, chain, evidence }) => ({
+      timeMs: firstMs,
+      edge: { kind, from, to },
+      chain,
+      path: chain.join('->'),
+      evidence,
+    }))
+    .sort((one, other) => one.timeMs - other.timeMs)
+
+/** What waits of the tree that comes next. */
+export const waitingIn = (baseline: Baseline): readonly Finding[] => baseline.reportable()?.findings ?? []
+
+/** Reports the tree that comes next; false when nothing waits. */
+export function reportNext(baseline: Baseline, timeMs: number, isDegraded = false): boolean {
+  const found = baseline.reportable()
+  if (found !== undefined)
+    baseline.addIncident(found.tree, incidentOf(found), { timeMs, isDegraded, isWithheld: false })
+  return found !== undefined
+}
+
+/** Reports all that waits. */
+export function reportAll(baseline: Baseline, timeMs: number, isDegraded = false): void {
+  while (reportNext(baseline, timeMs, isDegraded));
+}
