@@ -128,7 +128,7 @@ test('a baseline that is removed under the agent, or written by somebody else, i
     agent.reports.flatMap((report) =>
       report.kind === 'tamper' ? [`${report.reason}: ${report.detail}`] : [],
     )
-  const sql = `import sqlite3; c = sqlite3.connect(${JSON.stringify(db)}); c.execute("insert into nodes (name) values ('proc::evil:/x')"); c.execute("insert into edges select id, id, 'exec', 1, 1, 1, 1 from nodes where name = 'proc::evil:/x'"); c.commit()`
+  const sql = `import sqlite3; c = sqlite3.connect(${JSON.stringify(db)}); c.execute("insert into nodes (name) values ('proc::evil:/x')"); c.execute("insert into edges (from_id, to_id, kind, first_ms, last_ms, sightings, days) select id, id, 'exec', 1, 1, 1, 1 from nodes where name = 'proc::evil:/x'"); c.commit()`
   expect(spawnSync('python3', ['-c', sql], { encoding: 'utf8' }).stderr).toBe('')
   await agent.waitFor('the foreign writing', () =>
     tampered().some((text) => text.startsWith('journal-broken')),
