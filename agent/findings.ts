@@ -3,7 +3,6 @@ import type { Core } from './core.ts'
 import { boundedArgv } from './detect/evidence.ts'
 import { incidentOf } from './detect/incidents.ts'
 import { Quota } from './detect/quota.ts'
-import { surpriseOf } from './detect/surprise.ts'
 import { treeOf } from './detect/trees.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
@@ -13,6 +12,7 @@ import type { SeenEdge } from './graph/edges.ts'
 import { chainOf, processName } from './graph/names.ts'
 import { callName } from './interpret/calls.ts'
 import { uringCallOf } from './interpret/uring.ts'
+import { Rating } from './rating.ts'
 
 /** Findings that one place may bring in a window, and how many places have a share of their own. */
 const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
@@ -69,8 +69,7 @@ export class Findings {
     const tree = treeOf(event.id.node, this.core.lineageOf(event), timeMs, ({ image }) =>
       baseline.isKnown(processName(image)),
     )
-    const bits = surpriseOf()
-    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: timeMs, evidence, tree, bits }))
+    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: timeMs, evidence, tree, bits: 0 }))
   }
 
   /** What was met is looked for again: the chunk is over, or the baseline has changed. */
@@ -82,8 +81,11 @@ export class Findings {
   report({ fromMs, toMs, isWhole }: Window): Reported {
     const { baseline } = this
     const incidents: Incident[] = []
+    const rating = new Rating(baseline, toMs)
+    baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
+    const before = (from: string, to: string): number => baseline.unseenBits(from, to)
     for (let found = baseline.reportable(); found !== undefined; found = baseline.reportable()) {
-      const incident = incidentOf(found)
+      const incident = incidentOf({ ...found, before })
       const isWithheld = incident.score < this.leastScore
       const stored = baseline.addIncident(found.tree, incident, {
         timeMs: toMs,

@@ -10,6 +10,7 @@ import { ON_SAME_EDGE } from './migrations.ts'
 import type { Item } from './content.ts'
 import { Journal } from './journal.ts'
 import { openDatabase } from './open.ts'
+import { Sources } from './sources.ts'
 import { type JournalVerdict, verifyJournal } from './verify.ts'
 
 /** Findings that are held in memory at once, and what they may hold. */
@@ -86,12 +87,14 @@ export class Baseline {
   private readonly statements: ReturnType<typeof prepare>
   private trainingId: RowId = 0
   private dataVersion: number
+  private readonly sources: Sources
 
   constructor(path: string) {
     this.path = path
     this.database = openDatabase(path)
     this.inode = inodeOf(path)
     this.statements = prepare(this.database)
+    this.sources = new Sources(this.database)
     this.journal = new Journal(this.database)
     this.head = this.journal.head
     this.dataVersion = this.statements.dataVersion.get()?.data_version ?? 0
@@ -237,6 +240,25 @@ export class Baseline {
     forget: (node) => void this.statements.forgetStates.run(node),
   }
 
+  /** What is told of the processes that do something; as of now, until the baseline changes. */
+  sourcesNow(): Sources {
+    this.flush()
+    return this.sources
+  }
+
+  /** Bits of a step between two nodes that was unseen and has not become known; 0 when there was none. */
+  unseenBits(from: string, to: string): number {
+    return this.statements.unseenBits.get(from, to) ?? 0
+  }
+
+  /** Rates each unseen edge that has not been reported yet, in bits. */
+  rate(bitsOf: (edge: Edge, chain: readonly string[]) => number): void {
+    this.flush()
+    const { unrated, putBits } = this.statements
+    for (const { id, kind, from_name: from, to_name: to, chain } of unrated.all())
+      putBits.run(bitsOf({ kind, from, to }, JSON.parse(chain) as string[]), id)
+  }
+
   /** Unseen edges that have not been reported yet: those of the tree that was first to do something. */
   reportable(): Reportable | undefined {
     this.flush()
@@ -248,7 +270,7 @@ export class Baseline {
       this.statements.unreported.iterate(tree),
       ({ chain, evidence }) => chain.length + evidence.length,
     )
-    const findings = rows.map(findingOf).sort((one, other) => one.firstMs - other.firstMs)
+    const findings = rows.sort((one, other) => one.first_ms - other.first_ms || one.id - other.id).map(findingOf)
     return { tree, findings, edges, count, firstMs, lastMs }
   }
 
@@ -675,6 +697,20 @@ const prepare = (database: Database.Database) => ({
      ON CONFLICT DO UPDATE SET
        last_ms = max(last_ms, excluded.last_ms), sightings = sightings + excluded.sightings`,
   ),
+  unrated: database.prepare<[], Pick<FindingRow, 'id' | 'kind' | 'from_name' | 'to_name' | 'chain'>>(
+    `SELECT findings.id, kind, source.name AS from_name, target.name AS to_name, chain FROM findings
+       JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+      WHERE reported_ms IS NULL ORDER BY findings.id`,
+  ),
+  unseenBits: database
+    .prepare<[string, string], number | null>(
+      `SELECT max(bits) FROM findings
+        WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND to_id = (SELECT id FROM nodes WHERE name = ?)
+          AND NOT EXISTS (SELECT 1 FROM edges WHERE edges.from_id = findings.from_id
+                             AND edges.to_id = findings.to_id AND edges.kind = findings.kind)`,
+    )
+    .pluck(),
+  putBits: database.prepare<[number, number]>('UPDATE findings SET bits = ? WHERE id = ?'),
   unreportedTree: database.prepare<[], { tree: string }>(
     'SELECT tree FROM findings WHERE reported_ms IS NULL ORDER BY first_ms, id LIMIT 1',
   ),

@@ -129,6 +129,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE edges ADD COLUMN windows INTEGER NOT NULL DEFAULT 1;
   UPDATE edges SET windows = days;
 
+  -- Who else reaches a target, and who runs a program.
+  CREATE INDEX edges_by_target ON edges (to_id, kind);
+
   -- tree: which processes it belongs to, among the findings of its window (see trees.ts); bits: its surprise.
   ALTER TABLE findings ADD COLUMN tree TEXT NOT NULL DEFAULT '';
   ALTER TABLE findings ADD COLUMN bits REAL NOT NULL DEFAULT 0;
@@ -147,6 +150,7 @@ export const MIGRATIONS: readonly string[] = [
     state    TEXT NOT NULL DEFAULT 'open',
     report   TEXT NOT NULL
   ) STRICT;
+  CREATE INDEX incidents_by_time ON incidents (time_ms);
   `,
 ]
 

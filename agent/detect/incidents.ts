@@ -1,4 +1,6 @@
 import type { Finding, Incident } from '../domain/report.ts'
+import { scoreOf } from './score.ts'
+import { severityOf } from './severity.ts'
 
 /** What one tree of processes did in a window. */
 export interface Deeds {
@@ -7,17 +9,20 @@ export interface Deeds {
   readonly count: number
   readonly firstMs: number
   readonly lastMs: number
+  /** Bits of a step of a chain that was reported before, and is not known yet; 0 of any other. */
+  readonly before: (from: string, to: string) => number
 }
 
 /** Makes an incident of findings that belong together; its id is given when it is stored. */
-export function incidentOf({ findings, edges, count, firstMs, lastMs }: Deeds): Omit<Incident, 'id'> {
+export function incidentOf({ findings, edges, count, firstMs, lastMs, before }: Deeds): Omit<Incident, 'id'> {
   const gravest = findings.reduce((one, other) => (other.bits > one.bits ? other : one))
+  const score = scoreOf(findings, before, [])
   return {
     kind: 'incident',
     firstMs,
     lastMs,
-    severity: 'medium',
-    score: findings.reduce((sum, { bits }) => sum + bits, 0),
+    severity: severityOf(score),
+    score: score.surpriseBits + score.dangerBits,
     title: `${gravest.edge.kind} ${gravest.chain.join('->')}`,
     chain: gravest.chain,
     edges: findings.map(({ edge, evidence, ...rest }) => ({

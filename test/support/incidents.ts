@@ -33,7 +33,11 @@ export const waitingIn = (baseline: Baseline): readonly Finding[] => baseline.re
 export function reportNext(baseline: Baseline, timeMs: number, isDegraded = false): boolean {
   const found = baseline.reportable()
   if (found !== undefined)
-    baseline.addIncident(found.tree, incidentOf(found), { timeMs, isDegraded, isWithheld: false })
+    baseline.addIncident(found.tree, incidentOf({ ...found, before: () => 0 }), {
+      timeMs,
+      isDegraded,
+      isWithheld: false,
+    })
   return found !== undefined
 }
 
