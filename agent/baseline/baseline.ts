@@ -270,7 +270,9 @@ export class Baseline {
       this.statements.unreported.iterate(tree),
       ({ chain, evidence }) => chain.length + evidence.length,
     )
-    const findings = rows.sort((one, other) => one.first_ms - other.first_ms || one.id - other.id).map(findingOf)
+    const findings = rows
+      .sort((one, other) => one.first_ms - other.first_ms || one.id - other.id)
+      .map(findingOf)
     return { tree, findings, edges, count, firstMs, lastMs }
   }
 
