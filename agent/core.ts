@@ -8,6 +8,7 @@ import { callOf } from './interpret/calls.ts'
 import { Interpreter } from './interpret/interpreter.ts'
 import { RECORD_TYPES } from './interpret/tables/record-types.ts'
 import type { ProcessTable } from './interpret/processes.ts'
+import { uringCallOf } from './interpret/uring.ts'
 import { ForgedLines } from './parse/forged.ts'
 import { LineCutter } from './parse/lines.ts'
 import { PROCTITLE, RecordReader, STAMP_BYTES } from './parse/record.ts'
@@ -169,7 +170,7 @@ export class Core {
 
   /** Who made an event, and whom that process descends from, nearest first; empty when nobody is told. */
   lineageOf(event: AuditEvent): readonly Ancestor[] {
-    const pid = event.syscall?.pid ?? -1
+    const pid = (event.syscall ?? uringCallOf(event)?.syscall)?.pid ?? -1
     return pid < 0 ? [] : this.interpreter.lineage(event.id, pid)
   }
 

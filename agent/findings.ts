@@ -1,16 +1,19 @@
-import type { Baseline, UnseenNow } from './baseline/baseline.ts'
+import type { Baseline, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
 import type { Core } from './core.ts'
+import type { Normal } from './detect/dangers.ts'
 import { boundedArgv } from './detect/evidence.ts'
 import { incidentOf } from './detect/incidents.ts'
+import { networkPeerOf } from './detect/nodes.ts'
 import { Quota } from './detect/quota.ts'
-import { treeOf } from './detect/trees.ts'
+import { memberKey, treeOf } from './detect/trees.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { BlindSpot, Evidence, Incident } from './domain/report.ts'
 import type { StateReader, StateWriter } from './domain/state.ts'
-import type { SeenEdge } from './graph/edges.ts'
+import { fileName, type SeenEdge } from './graph/edges.ts'
 import { chainOf, processName } from './graph/names.ts'
 import { callName } from './interpret/calls.ts'
+import { modeGivenBy } from './interpret/modes.ts'
 import { uringCallOf } from './interpret/uring.ts'
 import { Rating } from './rating.ts'
 
@@ -19,6 +22,17 @@ const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
 
 /** Findings that are kept. */
 const MOST_FINDINGS = 100_000
+
+/** Trees of one parent that are told apart in a window. */
+const MOST_TREES = 20
+/** Linux hands out ports from here on to whoever asks for none (net.ipv4.ip_local_port_range). */
+const FIRST_VOLATILE_PORT = 32_768
+/** Processes that are known to be in a tree. */
+const MOST_MEMBERS = 20_000
+
+/** Where a finding belongs: see `UnseenEdge`. */
+type Place = Pick<UnseenEdge, 'tree' | 'parent'>
+const NOWHERE: Place = { tree: '', parent: '' }
 
 interface Window {
   readonly fromMs: number
@@ -65,11 +79,25 @@ export class Findings {
     const ancestors = chainOf(seen.source)
     const chain = [...ancestors, edge.to]
     const evidence = evidenceOf(event)
-    if (!baseline.hasFinding(edge, chain) && !this.hasRoom(edge, chain, evidence)) return
-    const tree = treeOf(event.id.node, this.core.lineageOf(event), timeMs, ({ image }) =>
-      baseline.isKnown(processName(image)),
-    )
-    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: timeMs, evidence, tree, bits: 0 }))
+    const isFound = baseline.unseenNow(edge, chain) !== undefined || baseline.hasFinding(edge, chain)
+    if (!isFound && !this.hasRoom(edge, chain, evidence)) return
+    // What was found before stays where it is.
+    const place = isFound ? NOWHERE : this.placeOf(event, ancestors, timeMs)
+    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: timeMs, evidence, ...place, bits: 0 }))
+  }
+
+  private placeOf(event: AuditEvent, ancestors: readonly string[], timeMs: number): Place {
+    const { baseline } = this
+    const { node } = event.id
+    const [actor, ...lineage] = this.core.lineageOf(event)
+    if (actor === undefined) return { tree: `${node} ${ancestors.at(-1) ?? ''}`, parent: '' }
+    const { key, parent, members } = treeOf(node, [actor, ...lineage], timeMs, {
+      isKnown: ({ image }) => baseline.isKnown(processName(image)),
+      treeOf: (member) => baseline.treeOfMember(member),
+    })
+    baseline.addMembers(key, members, timeMs)
+    const who = parent === undefined ? '' : `${memberKey(node, parent)} ${processName(parent.image)}`
+    return { tree: key, parent: who }
   }
 
   /** What was met is looked for again: the chunk is over, or the baseline has changed. */
@@ -84,8 +112,16 @@ export class Findings {
     const rating = new Rating(baseline, toMs)
     baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
     const before = (from: string, to: string): number => baseline.unseenBits(from, to)
+    baseline.joinTrees(MOST_TREES)
+    const normal: Normal = {
+      isService: (process) => baseline.callersOf(process).some(isOfService),
+      isWritten: (path) => baseline.isTarget(fileName('write', path)),
+    }
     for (let found = baseline.reportable(); found !== undefined; found = baseline.reportable()) {
-      const incident = incidentOf({ ...found, before })
+      const incident = incidentOf(
+        { ...found, before, goesOnFrom: baseline.lastIncidentOf(found.tree) },
+        normal,
+      )
       const isWithheld = incident.score < this.leastScore
       const stored = baseline.addIncident(found.tree, incident, {
         timeMs: toMs,
@@ -101,6 +137,7 @@ export class Findings {
       .map(({ key, count, examples }) => tooMany(key, count, examples, fromMs, toMs))
     this.quota.clear()
     // Who makes findings all day may not fill the disk.
+    baseline.trimMembers(MOST_MEMBERS)
     const forgotten = baseline.trimFindings(MOST_FINDINGS)
     return { incidents, spots: forgotten === 0 ? spots : [...spots, trimmed(forgotten, toMs)] }
   }
@@ -129,11 +166,19 @@ export class Findings {
   }
 }
 
+/** Whether a name that a process listens at, or takes connections from, is on a network and chosen by it for good. */
+function isOfService(name: string): boolean {
+  const peer = networkPeerOf(name)
+  if (peer === undefined) return false
+  return peer.port === '*' || (Number(peer.port) > 0 && Number(peer.port) < FIRST_VOLATILE_PORT)
+}
+
 /** What shows the event, for whoever looks it up. */
 export function evidenceOf(event: AuditEvent): Evidence {
   const { id, argv } = event
   const uring = event.syscall === undefined ? uringCallOf(event) : undefined
   const syscall = event.syscall ?? uring?.syscall
+  const mode = event.syscall === undefined ? undefined : modeGivenBy(event.syscall)
   return {
     node: id.node,
     serial: id.serial,
@@ -143,6 +188,7 @@ export function evidenceOf(event: AuditEvent): Evidence {
     auid: syscall?.auid ?? -1,
     comm: syscall?.comm ?? '',
     argv: boundedArgv(argv),
+    ...(mode === undefined ? {} : { mode }),
     count: 1,
   }
 }

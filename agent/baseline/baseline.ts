@@ -23,13 +23,16 @@ const MOST_RECENT = 10_000
 
 /** An unseen edge that waits for the end of its window. */
 export interface UnseenEdge extends Omit<Finding, 'lastMs'> {
-  /** Which processes it belongs to, among the findings of its window. */
+  /** Which processes it belongs to: see detect/trees.ts. */
   readonly tree: string
+  /** Who started these: a key and a printed name, with a space between; empty when that is init or not known. */
+  readonly parent: string
 }
 
 /** What one tree of processes did that is not reported yet. */
 export interface Reportable {
   readonly tree: string
+  readonly parent: string
   /** In the order of time; the most surprising when there are too many. */
   readonly findings: readonly Finding[]
   /** Of all its findings: how many, how often they were seen, and when. */
@@ -151,8 +154,7 @@ export class Baseline {
    * result is for `countUnseen`.
    */
   sawUnseen(found: UnseenEdge): UnseenNow {
-    const { edge } = found
-    const key = `${edge.kind} ${edge.from}\u0000${edge.to}\u0000${found.chain.join('\u0000')}`
+    const key = unseenKey(found.edge, found.chain)
     let unseen = this.unseen.get(key)
     if (unseen === undefined) {
       unseen = { ...found, lastMs: found.firstMs, sightings: 0 }
@@ -160,6 +162,11 @@ export class Baseline {
     }
     this.countUnseen(unseen, found.firstMs)
     return unseen
+  }
+
+  /** What was found of this in this chain since the last batch, for `countUnseen`. */
+  unseenNow(edge: Edge, chain: readonly string[]): UnseenNow | undefined {
+    return this.unseen.get(unseenKey(edge, chain))
   }
 
   /** The same in the same chain was seen again. */
@@ -265,7 +272,7 @@ export class Baseline {
     const first = this.statements.unreportedTree.get()
     if (first === undefined) return undefined
     const { tree } = first
-    const { edges, count, firstMs, lastMs } = this.statements.unreportedCounts.get(tree) as Reportable
+    const { parent, edges, count, firstMs, lastMs } = this.statements.unreportedCounts.get(tree) as Reportable
     const rows = portionOf(
       this.statements.unreported.iterate(tree),
       ({ chain, evidence }) => chain.length + evidence.length,
@@ -273,7 +280,54 @@ export class Baseline {
     const findings = rows
       .sort((one, other) => one.first_ms - other.first_ms || one.id - other.id)
       .map(findingOf)
-    return { tree, findings, edges, count, firstMs, lastMs }
+    return { tree, parent, findings, edges, count, firstMs, lastMs }
+  }
+
+  /**
+   * What many trees of one parent did becomes what one tree did, which has the parent's key.
+   * @param most trees of one parent that are left as they are
+   * @returns how many trees the new ones are made of
+   */
+  joinTrees(most: number): ReadonlyMap<string, number> {
+    this.flush()
+    const joined = new Map<string, number>()
+    for (const { parent, trees } of this.statements.manyTrees.all(most)) {
+      const tree = `below ${parent}`
+      this.statements.joinTrees.run(tree, parent)
+      joined.set(tree, trees)
+    }
+    return joined
+  }
+
+  /** The tree that a process was found to be in. */
+  treeOfMember(member: string): string | undefined {
+    return this.statements.treeOfMember.get(member)?.tree
+  }
+
+  /** Processes were found to be in a tree. */
+  addMembers(tree: string, members: readonly string[], timeMs: number): void {
+    for (const member of members) this.statements.addMember.run(member, tree, timeMs)
+  }
+
+  /** Forgets those that were found longest ago, when there are too many. */
+  trimMembers(most: number): void {
+    const { count } = this.statements.countMembers.get() ?? { count: 0 }
+    if (count > most) this.statements.trimMembers.run(count - most)
+  }
+
+  /** The last incident that was made of a tree. */
+  lastIncidentOf(tree: string): number | undefined {
+    return this.statements.lastIncidentOf.get(tree)?.id ?? undefined
+  }
+
+  /** Whether anything is done to a node, when all is normal. */
+  isTarget(name: string): boolean {
+    return this.statements.knownTarget.get(name) !== undefined
+  }
+
+  /** Whom a process listens at and takes connections from, when all is normal; not all, when they are many. */
+  callersOf(process: string): readonly string[] {
+    return this.statements.callersOf.all(process).map(({ name }) => name)
   }
 
   /**
@@ -289,7 +343,7 @@ export class Baseline {
   ): Incident {
     const { addIncident, markReported, putIncident } = this.statements
     const { severity, score } = incident
-    const { lastInsertRowid } = addIncident.run(timeMs, severity, score, isWithheld ? 1 : 0)
+    const { lastInsertRowid } = addIncident.run(tree, timeMs, severity, score, isWithheld ? 1 : 0)
     const id = Number(lastInsertRowid)
     const { kind, ...rest } = incident
     const numbered: Incident = { kind, id, ...rest }
@@ -344,7 +398,7 @@ export class Baseline {
 
   /** Whether a process stands in the baseline, as one that did something. */
   isKnown(process: string): boolean {
-    return this.statements.knownSource.get(process) !== undefined
+    return this.book.hasSource(process) || this.statements.knownSource.get(process) !== undefined
   }
 
   /** What is not reported yet, in the order of its coming. */
@@ -570,10 +624,14 @@ export class Baseline {
       lastMs: found.lastMs,
       sightings: found.sightings,
       tree: found.tree,
+      parent: found.parent,
       bits: found.bits,
     })
   }
 }
+
+const unseenKey = ({ kind, from, to }: Edge, chain: readonly string[]): string =>
+  [`${kind} ${from}`, to, ...chain].join('\u0000')
 
 const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino
 
@@ -692,10 +750,11 @@ const prepare = (database: Database.Database) => ({
     lastMs: number
     sightings: number
     tree: string
+    parent: string
     bits: number
   }>(
-    `INSERT INTO findings (from_id, to_id, kind, chain, evidence, first_ms, last_ms, sightings, tree, bits)
-     VALUES (@from, @to, @kind, @chain, @evidence, @firstMs, @lastMs, @sightings, @tree, @bits)
+    `INSERT INTO findings (from_id, to_id, kind, chain, evidence, first_ms, last_ms, sightings, tree, parent, bits)
+     VALUES (@from, @to, @kind, @chain, @evidence, @firstMs, @lastMs, @sightings, @tree, @parent, @bits)
      ON CONFLICT DO UPDATE SET
        last_ms = max(last_ms, excluded.last_ms), sightings = sightings + excluded.sightings`,
   ),
@@ -717,7 +776,7 @@ const prepare = (database: Database.Database) => ({
     'SELECT tree FROM findings WHERE reported_ms IS NULL ORDER BY first_ms, id LIMIT 1',
   ),
   unreportedCounts: database.prepare<[string], Omit<Reportable, 'findings'>>(
-    `SELECT tree, count(*) AS edges, sum(sightings) AS "count", min(first_ms) AS firstMs, max(last_ms) AS lastMs
+    `SELECT tree, max(parent) AS parent, count(*) AS edges, sum(sightings) AS "count", min(first_ms) AS firstMs, max(last_ms) AS lastMs
        FROM findings WHERE reported_ms IS NULL AND tree = ?`,
   ),
   unreported: database.prepare<[string], FindingRow>(
@@ -728,8 +787,32 @@ const prepare = (database: Database.Database) => ({
   markReported: database.prepare<[number, 0 | 1, number, string]>(
     'UPDATE findings SET reported_ms = ?, degraded = ?, incident_id = ? WHERE reported_ms IS NULL AND tree = ?',
   ),
-  addIncident: database.prepare<[number, string, number, 0 | 1]>(
-    "INSERT INTO incidents (time_ms, severity, score, withheld, report) VALUES (?, ?, ?, ?, '')",
+  manyTrees: database.prepare<[number], { parent: string; trees: number }>(
+    `SELECT parent, count(DISTINCT tree) AS trees FROM findings WHERE reported_ms IS NULL
+      GROUP BY parent HAVING trees > ? ORDER BY parent`,
+  ),
+  joinTrees: database.prepare<[string, string]>(
+    'UPDATE findings SET tree = ? WHERE reported_ms IS NULL AND parent = ?',
+  ),
+  treeOfMember: database.prepare<[string], { tree: string }>('SELECT tree FROM members WHERE member = ?'),
+  addMember: database.prepare<[string, string, number]>(
+    `INSERT INTO members (member, tree, time_ms) VALUES (?, ?, ?)
+     ON CONFLICT DO UPDATE SET time_ms = excluded.time_ms`,
+  ),
+  countMembers: database.prepare<[], { count: number }>('SELECT count(*) AS count FROM members'),
+  trimMembers: database.prepare<[number]>(
+    `DELETE FROM members WHERE member IN (SELECT member FROM members ORDER BY time_ms, member LIMIT ?)`,
+  ),
+  lastIncidentOf: database.prepare<[string], { id: number | null }>(
+    'SELECT max(id) AS id FROM incidents WHERE tree = ?',
+  ),
+  callersOf: database.prepare<[string], { name: string }>(
+    `SELECT target.name FROM edges JOIN nodes target ON target.id = to_id
+      WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND kind IN ('listen', 'accept')
+      ORDER BY kind, target.name LIMIT 100`,
+  ),
+  addIncident: database.prepare<[string, number, string, number, 0 | 1]>(
+    "INSERT INTO incidents (tree, time_ms, severity, score, withheld, report) VALUES (?, ?, ?, ?, ?, '')",
   ),
   putIncident: database.prepare<[string, number]>('UPDATE incidents SET report = ? WHERE id = ?'),
   seenWhole: database.prepare<[number]>(
@@ -752,6 +835,9 @@ const prepare = (database: Database.Database) => ({
   ),
   knownSource: database.prepare<[string], { known: 1 }>(
     'SELECT 1 AS known FROM edges WHERE from_id = (SELECT id FROM nodes WHERE name = ?) LIMIT 1',
+  ),
+  knownTarget: database.prepare<[string], { known: 1 }>(
+    'SELECT 1 AS known FROM edges WHERE to_id = (SELECT id FROM nodes WHERE name = ?) LIMIT 1',
   ),
   waiting: database.prepare<[], Pick<FindingRow, 'kind' | 'from_name' | 'to_name' | 'chain' | 'evidence'>>(
     `SELECT kind, source.name AS from_name, target.name AS to_name, chain, evidence FROM findings

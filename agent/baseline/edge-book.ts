@@ -68,6 +68,11 @@ export class EdgeBook {
     return row === undefined ? undefined : this.add(edge, row)
   }
 
+  /** Whether an edge of the baseline is remembered that begins at this process. */
+  hasSource(process: string): boolean {
+    return this.entries.has(process)
+  }
+
   /** The edge is normal from now on. True when it was not before. */
   learn(edge: Edge, timeMs: number): boolean {
     const known = this.find(edge)

@@ -132,8 +132,10 @@ export const MIGRATIONS: readonly string[] = [
   -- Who else reaches a target, and who runs a program.
   CREATE INDEX edges_by_target ON edges (to_id, kind);
 
-  -- tree: which processes it belongs to, among the findings of its window (see trees.ts); bits: its surprise.
+  -- tree: which processes it belongs to (see trees.ts); parent: who started that tree, as a key and a printed name; bits: its
+  -- surprise.
   ALTER TABLE findings ADD COLUMN tree TEXT NOT NULL DEFAULT '';
+  ALTER TABLE findings ADD COLUMN parent TEXT NOT NULL DEFAULT '';
   ALTER TABLE findings ADD COLUMN bits REAL NOT NULL DEFAULT 0;
   ALTER TABLE findings ADD COLUMN incident_id INTEGER REFERENCES incidents;
   CREATE INDEX findings_waiting ON findings (tree, bits) WHERE reported_ms IS NULL;
@@ -143,6 +145,7 @@ export const MIGRATIONS: readonly string[] = [
   -- person said of it.
   CREATE TABLE incidents (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    tree     TEXT NOT NULL,
     time_ms  INTEGER NOT NULL,
     severity TEXT NOT NULL,
     score    REAL NOT NULL,
@@ -151,6 +154,15 @@ export const MIGRATIONS: readonly string[] = [
     report   TEXT NOT NULL
   ) STRICT;
   CREATE INDEX incidents_by_time ON incidents (time_ms);
+  CREATE INDEX incidents_of_tree ON incidents (tree);
+
+  -- Processes that were found to be in a tree, for what they do later.
+  CREATE TABLE members (
+    member  TEXT PRIMARY KEY,
+    tree    TEXT NOT NULL,
+    time_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX members_by_time ON members (time_ms);
   `,
 ]
 

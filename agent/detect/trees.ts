@@ -1,30 +1,81 @@
-import type { Ancestor } from '../domain/activity.ts'
+import type { Ancestor, ProcessImage } from '../domain/activity.ts'
+import { isKind } from './programs.ts'
 
 /** A process that has been there for so long is not part of what began lately. */
 const SETTLED_MS = 60_000
 const INIT = 1
 
+/** What is known of processes. */
+export interface Acquaintance {
+  /** Whether the program of an ancestor is normal as one that does something. */
+  readonly isKnown: (ancestor: Ancestor) => boolean
+  /** The tree that a process was found to be in before. */
+  readonly treeOf: (member: string) => string | undefined
+}
+
+/** Processes that belong together. */
+export interface Tree {
+  /** Tells it from all others. */
+  readonly key: string
+  /** The process that it was started by and is not part of it; undefined when that is init or not known. */
+  readonly parent: Ancestor | undefined
+  /** Those of its processes that will still be in it when they have been there for long. */
+  readonly members: readonly string[]
+}
+
 /**
- * Which processes belong together in a window: those that descend from one process which began lately, or whose program
- * nobody knows. A service that has been there for long has many children that have nothing to do with each other.
+ * Which processes belong together: those that descend from one process which began lately, or whose program nobody
+ * knows, and all that was found to be in such a tree before, however long it lives on. A service that has been there for
+ * long has many children that have nothing to do with each other; a shell has not, and neither has who only starts
+ * another program, nor a process that was forked and is still what its parent is.
  *
  * @param node machine that the processes run on; empty for this host
- * @param lineage the process that acted, its parent, and so on
+ * @param lineage the process that acted, its parent, and so on; at least itself
  * @param timeMs when it acted
- * @param isKnown whether the program of an ancestor is normal as one that does something
- * @returns a key: equal for processes that belong together, as long as no pid is used again
  */
 export function treeOf(
   node: string,
-  lineage: readonly Ancestor[],
+  lineage: readonly [Ancestor, ...Ancestor[]],
   timeMs: number,
-  isKnown: (ancestor: Ancestor) => boolean,
-): string {
-  let root = lineage[0]
-  for (const ancestor of lineage.slice(1)) {
+  { isKnown, treeOf: formerTreeOf }: Acquaintance,
+): Tree {
+  const [actor] = lineage
+  let root = actor
+  let parent: Ancestor | undefined
+  let former: string | undefined
+  let isOneProgram = true
+  const members: string[] = []
+  for (const ancestor of lineage) {
+    if (ancestor !== actor && ancestor.pid <= INIT) break
+    const member = memberKey(node, ancestor)
+    const formerHere = formerTreeOf(member)
     const isSettled = timeMs - ancestor.sinceMs >= SETTLED_MS && isKnown(ancestor)
-    if (isSettled || ancestor.pid <= INIT) break
+    isOneProgram &&= isSameProgram(ancestor.image, actor.image)
+    if (isSettled && formerHere === undefined && !isOneProgram && !isPassing(ancestor)) {
+      parent = ancestor
+      break
+    }
+    former ??= formerHere
+    if (!isSettled) members.push(member)
     root = ancestor
   }
-  return `${node} ${root?.pid ?? ''}`
+  const key = memberKey(node, root)
+  // Who stands below init is a service: its children will have nothing to do with how it was started.
+  return {
+    key: former ?? key,
+    parent,
+    members: parent === undefined ? members.filter((member) => member !== key) : members,
+  }
 }
+
+/** Tells a process from all others. */
+export const memberKey = (node: string, { pid, bornMs }: Ancestor): string => `${node} ${pid}@${bornMs}`
+
+/** Whether what a process starts is its own doing. */
+function isPassing({ image }: Ancestor): boolean {
+  const process = { ...image, script: image.script ?? '' }
+  return isKind(process, 'shell') || isKind(process, 'wrapper') || isKind(process, 'switcher')
+}
+
+const isSameProgram = (one: ProcessImage, other: ProcessImage): boolean =>
+  one === other || (one.exe === other.exe && one.script === other.script && one.user === other.user)

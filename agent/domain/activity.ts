@@ -26,6 +26,8 @@ export interface Ancestor {
   readonly image: ProcessImage
   /** When it was seen first as what it is; it is at least that old. Unix time in milliseconds. */
   readonly sinceMs: number
+  /** When it was seen first, whatever programs it has become since: with the pid it tells a process from all others. */
+  readonly bornMs: number
 }
 
 /** The far or near end of a socket. */

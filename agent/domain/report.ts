@@ -64,6 +64,8 @@ export interface Evidence {
   readonly auid: number
   readonly comm: string
   readonly argv: readonly string[]
+  /** Permissions that the call gave to the file: chmod(2). Undefined for a call that gives none. */
+  readonly mode?: number
   /** How often the edge was seen up to the report. */
   readonly count: number
 }

@@ -25,6 +25,8 @@ interface Task {
   readonly ppid: number
   /** Stamp of the first event that showed it, or when /proc said that it was forked; it is at least that old. */
   readonly sinceMs: number
+  /** The same for the process itself, whatever programs it has become. */
+  readonly bornMs: number
   /** From /proc, so what happened before `sinceMs` was done by another process with this pid. */
   readonly isFound: boolean
   /** When it was last seen to be there, by the order of pids. */
@@ -45,6 +47,7 @@ type TaskState = readonly [
   isParent: 0 | 1,
   isPrivileged: 0 | 1,
   generation: number,
+  bornMs: number,
 ]
 type ProcessesState = readonly [
   generation: number,
@@ -118,11 +121,12 @@ export class ProcessTable {
     this.pids.resume(pids)
     this.tasks.resume(generation)
     for (const { key, value } of tasks) {
-      const [number, ppid, sinceMs, isFound, seen, isParent, isPrivileged, half] = value as TaskState
+      const [number, ppid, sinceMs, isFound, seen, isParent, isPrivileged, half, bornMs] = value as TaskState
       const task: Task = {
         image: imageOf(number),
         ppid,
         sinceMs,
+        bornMs,
         isFound: isFound === 1,
         seen,
         isParent: isParent === 1,
@@ -160,6 +164,7 @@ export class ProcessTable {
     this.pids.tick(call.pid)
     const { timeMs } = event.id
     const user = this.userOf(call)
+    const own = this.current(call.pid, timeMs, false)
     const before = this.imageBeforeExec(call, user, timeMs)
     const exe = call.exe ?? UNKNOWN_EXE
     const after = this.images.of(
@@ -169,7 +174,8 @@ export class ProcessTable {
       placed(scriptOf(exe, event.argv, event.paths), event.cwd),
       before,
     )
-    this.put(call, after, timeMs, false)
+    const bornMs = own?.image === before ? own.bornMs : timeMs
+    this.put(call, after, { sinceMs: timeMs, bornMs, isParent: false })
     if (this.images.charactersMade > MOST_CHARACTERS) this.shedTasks()
     return { before, after }
   }
@@ -204,7 +210,8 @@ export class ProcessTable {
       const task = this.current(at, timeMs)
       if (task === undefined) break
       pids.add(at)
-      ancestors.push({ pid: at, image: task.image, sinceMs: task.sinceMs })
+      const { image, sinceMs, bornMs } = task
+      ancestors.push({ pid: at, image, sinceMs, bornMs })
       at = task.ppid
     }
     return ancestors
@@ -286,6 +293,7 @@ export class ProcessTable {
       image: this.imageOf(found, origin),
       ppid: found.ppid,
       sinceMs: found.startMs,
+      bornMs: found.startMs,
       isFound: true,
       seen: this.pids.now,
       isParent: false,
@@ -320,7 +328,7 @@ export class ProcessTable {
       task.seen = this.pids.now
       task.isPrivileged = isPrivileged
       this.tasks.touch(call.pid)
-    } else this.put(call, acting, task?.sinceMs ?? timeMs, task?.isParent ?? false)
+    } else this.put(call, acting, task ?? { sinceMs: timeMs, bornMs: timeMs, isParent: false })
   }
 
   /**
@@ -335,7 +343,7 @@ export class ProcessTable {
   }
 
   private stateOf(task: Task, generation: number, writer: StateWriter): TaskState {
-    const { image, ppid, sinceMs, isFound, seen, isParent, isPrivileged } = task
+    const { image, ppid, sinceMs, bornMs, isFound, seen, isParent, isPrivileged } = task
     return [
       this.images.numberOf(image, writer),
       ppid,
@@ -345,14 +353,20 @@ export class ProcessTable {
       isParent ? 1 : 0,
       isPrivileged ? 1 : 0,
       generation,
+      bornMs,
     ]
   }
 
-  private put(call: SyscallRecord, image: ProcessImage, sinceMs: number, isParent: boolean): void {
+  private put(
+    call: SyscallRecord,
+    image: ProcessImage,
+    { sinceMs, bornMs, isParent }: Pick<Task, 'sinceMs' | 'bornMs' | 'isParent'>,
+  ): void {
     this.tasks.set(call.pid, {
       image,
       ppid: call.ppid,
       sinceMs,
+      bornMs,
       isFound: false,
       seen: this.pids.now,
       isParent,

@@ -28,7 +28,7 @@ function unseen(edge: Edge, firstMs: number, ancestors: readonly string[] = [DAS
     argv: ['sh'],
     count: 1,
   }
-  return { edge, chain: [...ancestors, edge.to], firstMs, evidence, tree, bits: 1 }
+  return { edge, chain: [...ancestors, edge.to], firstMs, evidence, tree, parent: '', bits: 1 }
 }
 
 const newPath = (): string => join(folderForTest(), 'baseline.db')

@@ -67,6 +67,7 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
                   firstMs: timeMs,
                   evidence: EVIDENCE,
                   tree: '',
+                  parent: '',
                   bits: 1,
                 })
             })

@@ -97,6 +97,7 @@ test('edges, nodes, patterns and findings are counted', () => {
         firstMs: NOON_MS,
         evidence: { ...evidence, count: 1 },
         tree: to,
+        parent: '',
         bits: 1,
       })
     see('host:203.0.113.1:1')

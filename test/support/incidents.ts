@@ -1,7 +1,11 @@
 import type { Baseline } from '../../agent/baseline/baseline.ts'
+import type { Normal } from '../../agent/detect/dangers.ts'
 import { incidentOf } from '../../agent/detect/incidents.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 import type { Evidence, Finding, Report } from '../../agent/domain/report.ts'
+
+/** A host of which nothing is known. */
+export const NOTHING_NORMAL: Normal = { isService: () => false, isWritten: () => false }
 
 /** An unseen edge as an incident lists it. */
 export interface ReportedFinding {
@@ -33,7 +37,7 @@ export const waitingIn = (baseline: Baseline): readonly Finding[] => baseline.re
 export function reportNext(baseline: Baseline, timeMs: number, isDegraded = false): boolean {
   const found = baseline.reportable()
   if (found !== undefined)
-    baseline.addIncident(found.tree, incidentOf({ ...found, before: () => 0 }), {
+    baseline.addIncident(found.tree, incidentOf({ ...found, before: () => 0 }, NOTHING_NORMAL), {
       timeMs,
       isDegraded,
       isWithheld: false,

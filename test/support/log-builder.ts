@@ -61,6 +61,10 @@ export class LogBuilder {
     return this.change(syscall('unlink', { ...fieldsOf(doer), items: 2 }), file, 'DELETE')
   }
 
+  exit(doer: Doer): this {
+    return this.event([['SYSCALL', syscall('exit_group', { ...fieldsOf(doer), success: '', exit: '' })]])
+  }
+
   /** Events whose records come line by line in turn, as those of several processors do. */
   interleaved(...writes: readonly ((log: LogBuilder) => void)[]): this {
     const before = this.text

@@ -1,0 +1,305 @@
+import type { Finding } from '../domain/report.ts'
+import {
+  baseName,
+  filePathOf,
+  isLoopback,
+  isNameless,
+  isOutside,
+  type NamedPeer,
+  type NamedProcess,
+  networkPeerOf,
+  processOf,
+} from './nodes.ts'
+import {
+  hasNoScript,
+  hiddenPlaceOf,
+  isKind,
+  isSystemProgram,
+  programOf,
+  temporaryPlaceOf,
+} from './programs.ts'
+
+/**
+ * Shapes that ordinary life hardly has and attacks are made of, and what each weighs: how many bits it is rarer among the
+ * unseen edges of an honest host than among those of an attack. These are judgements, in steps of two bits, and the same
+ * for every host; nothing is dangerous here that was not unseen before.
+ */
+export const DANGERS = {
+  'memory-exec': 16,
+  'shell-connects': 14,
+  'setuid-file': 14,
+  'wrote-and-ran': 12,
+  'temporary-exec': 12,
+  'became-root': 12,
+  'service-shell': 12,
+  'shell-listens': 12,
+  'log-wiped': 10,
+  traced: 10,
+  scan: 10,
+  'relay-connects': 10,
+  'deleted-exec': 10,
+  'account-tool': 8,
+  'below-service': 6,
+  'relay-inside': 6,
+  'downloader-connects': 4,
+  'hidden-exec': 4,
+} as const
+
+export type DangerShape = keyof typeof DANGERS
+
+/** A dangerous shape that findings which belong together have. */
+export interface Danger {
+  readonly shape: DangerShape
+  /** See `DANGERS`. */
+  readonly bits: number
+  /** One sentence for a person, without a full stop. */
+  readonly reason: string
+  /** What shows it, in the order of time; at least one. */
+  readonly findings: readonly Finding[]
+}
+
+/** What is known of what is normal. */
+export interface Normal {
+  /** Whether a process of this name takes connections from a network. */
+  readonly isService: (process: string) => boolean
+  /** Whether anybody writes this file. */
+  readonly isWritten: (path: string) => boolean
+}
+
+/** Ports of one address, or addresses with one port, that one process looks at when it looks for something. */
+const SCAN = 10
+const SETUID = 0o4000
+/** Stamps of the log are not finer. */
+const COARSE_S = 0.01
+
+/** The dangerous shapes of findings that belong together, each once, the weightiest first. */
+export function dangersOf(findings: readonly Finding[], normal: Normal): readonly Danger[] {
+  const found = new Map<string, { shape: DangerShape; reason: string; findings: Finding[] }>()
+  const note = (shape: DangerShape, reason: string, finding: Finding): void => {
+    const danger = found.get(shape)
+    if (danger === undefined) found.set(shape, { shape, reason, findings: [finding] })
+    else danger.findings.push(finding)
+  }
+  const written = new Map<string, Finding>()
+  for (const finding of findings) {
+    const source = processOf(finding.edge.from)
+    if (source === undefined) continue
+    dangersOfOne(finding, source, normal, (shape, reason) => note(shape, reason, finding))
+    noteWritten(finding, written, (reason) => note('wrote-and-ran', reason, finding))
+  }
+  for (const { reason, of } of scansIn(findings)) for (const finding of of) note('scan', reason, finding)
+  return [...found.values()]
+    .map((danger) => ({ ...danger, bits: DANGERS[danger.shape] }))
+    .sort((one, other) => other.bits - one.bits)
+}
+
+type Note = (shape: DangerShape, reason: string) => void
+
+function dangersOfOne(finding: Finding, source: NamedProcess, normal: Normal, note: Note): void {
+  const { edge } = finding
+  switch (edge.kind) {
+    case 'exec':
+    case 'memory-exec':
+      noteExec(finding, source, normal, note)
+      return
+    case 'connect':
+      noteConnect(finding, source, note)
+      return
+    case 'listen':
+      noteListen(finding, source, note)
+      return
+    case 'privilege':
+      if (!isKind(source, 'becomer') || !isSystemProgram(source.exe))
+        note(
+          'became-root',
+          `${nameOf(source)} became root, and is none of the programs that let people do so`,
+        )
+      return
+    case 'trace':
+      noteTrace(finding, source, note)
+      return
+    case 'attribute':
+    case 'create':
+    case 'write':
+      noteMode(finding, note)
+      noteLog(finding, source, normal, note)
+      return
+    case 'delete':
+      noteLog(finding, source, normal, note)
+      return
+    case 'rename':
+    case 'accept':
+  }
+}
+
+function noteExec({ edge, chain }: Finding, source: NamedProcess, normal: Normal, note: Note): void {
+  const target = processOf(edge.to)
+  if (target === undefined) return
+  if (edge.kind === 'memory-exec') {
+    note('memory-exec', `${target.exe} was executed from memory: no file of that program is left to look at`)
+    return
+  }
+  if (target.exe.endsWith(' (deleted)') && !target.exe.startsWith('/memfd:'))
+    note('deleted-exec', `${target.exe} had been deleted when it was executed`)
+  const ran = target.script.startsWith('/') ? target.script : target.exe
+  const temporary = temporaryPlaceOf(ran)
+  if (temporary !== undefined)
+    note('temporary-exec', `${ran} was executed in ${temporary}, where anybody may put programs`)
+  else {
+    const hidden = hiddenPlaceOf(ran)
+    if (hidden !== undefined) note('hidden-exec', `${ran} was executed in a hidden place`)
+  }
+  if (isKind(target, 'account-tool'))
+    note('account-tool', `${programOf(target)} changes who may log in, and as what`)
+  const service = serviceAbove(chain.slice(0, -1), normal)
+  if (service === undefined) return
+  if (isKind(target, 'shell') && hasNoScript(target) && chain.at(-2) === service)
+    note(
+      'service-shell',
+      `${shortName(service)} takes connections from a network, and never ran a shell before`,
+    )
+  else if (isKind(source, 'shell') && hasNoScript(source))
+    note(
+      'below-service',
+      `a shell below ${shortName(service)}, which takes connections from a network, ran what it never ran before`,
+    )
+}
+
+function noteConnect({ edge }: Finding, source: NamedProcess, note: Note): void {
+  const peer = networkPeerOf(edge.to)
+  if (peer === undefined) return
+  if (!isOutside(peer)) {
+    if (isKind(source, 'relay'))
+      note('relay-inside', `${nameOf(source)} speaks to a service of this host, at ${printedPeer(peer)}`)
+    return
+  }
+  const to = `${printedPeer(peer)}${isNameless(peer) ? ', to which no name resolved' : ''}`
+  if (isKind(source, 'shell') && !isScripted(source))
+    note('shell-connects', `a shell itself connected to ${to}`)
+  else if (isKind(source, 'interpreter') && hasNoScript(source))
+    note('shell-connects', `${nameOf(source)} without a script connected to ${to}`)
+  else if (isKind(source, 'relay')) note('relay-connects', `${nameOf(source)} connected to ${to}`)
+  else if (isKind(source, 'downloader') && isNameless(peer))
+    note('downloader-connects', `${nameOf(source)} connected to ${to}`)
+}
+
+function noteListen({ edge }: Finding, source: NamedProcess, note: Note): void {
+  const peer = networkPeerOf(edge.to)
+  if (peer === undefined || peer.port === '0') return
+  const isTool =
+    isKind(source, 'shell') ||
+    isKind(source, 'relay') ||
+    (isKind(source, 'interpreter') && (hasNoScript(source) || source.script.startsWith('-m ')))
+  if (isTool) note('shell-listens', `${nameOf(source)} waits for callers at ${printedPeer(peer)}`)
+}
+
+/** A debugger that follows its own child is none of this: that child has its own name, or that of the debugger. */
+function noteTrace({ edge }: Finding, source: NamedProcess, note: Note): void {
+  const target = processOf(edge.to)
+  if (target === undefined || target.exe === `[${programOf(source)}]`) return
+  if (target.exe === source.exe && target.user === source.user) return
+  note(
+    'traced',
+    `${nameOf(source)} took hold of ${nameOf(target)}: it may read its memory and change what it does`,
+  )
+}
+
+function noteMode({ edge, evidence }: Finding, note: Note): void {
+  const { mode = 0 } = evidence
+  const path = filePathOf(edge.to)
+  if (path === undefined || (mode & SETUID) === 0) return
+  note('setuid-file', `${path} got mode ${mode.toString(8)}: whoever runs it becomes its owner`)
+}
+
+const LOG_FILE = /^\/var\/log\/|\/\.[a-z]*_?history$|^\/(?:var\/)?run\/utmp$/
+/** Logs that show who was there, on every host. */
+const WITNESS =
+  /\/(?:wtmp|btmp|utmp|lastlog|faillog|auth\.log|secure|syslog|messages|audit\.log|system\.journal|\.[a-z]*_?history)$/
+/** What rotates logs deletes these. */
+const ROTATED = /\.(?:\d+|gz|xz|bz2|zst|old|lz4|tmp)$|[-.]\d{8}|\d{4}-\d{2}-\d{2}/
+const TRUNCATING = new Set(['truncate', 'ftruncate', 'truncate64', 'ftruncate64'])
+
+function noteLog({ edge, evidence }: Finding, source: NamedProcess, normal: Normal, note: Note): void {
+  const path = filePathOf(edge.to)
+  if (path === undefined || !LOG_FILE.test(path) || ROTATED.test(path)) return
+  if (isSystemProgram(source.exe) && programOf(source) === 'logrotate') return
+  const isOfOthers = WITNESS.test(path) || normal.isWritten(path)
+  const isByHand = isKind(source, 'file-tool') || (isKind(source, 'shell') && hasNoScript(source))
+  if (edge.kind === 'delete' && isOfOthers) note('log-wiped', `${nameOf(source)} removed ${path}`)
+  else if (edge.kind === 'write' && isOfOthers && (isByHand || TRUNCATING.has(evidence.syscall)))
+    note('log-wiped', `${nameOf(source)} wrote over ${path}, which is not its own log`)
+}
+
+/** What the same processes had written before they ran it. */
+function noteWritten(finding: Finding, written: Map<string, Finding>, note: (reason: string) => void): void {
+  const { edge, firstMs } = finding
+  const path = filePathOf(edge.to)
+  if (path !== undefined) {
+    if (edge.kind !== 'delete' && !written.has(path)) written.set(path, finding)
+    return
+  }
+  const target = edge.kind === 'exec' ? processOf(edge.to) : undefined
+  if (target === undefined) return
+  for (const ran of [target.script, target.exe]) {
+    const before = written.get(ran)
+    if (before === undefined) continue
+    const seconds = Math.max(0, firstMs - before.firstMs) / 1000
+    const when = seconds < COARSE_S ? 'just' : `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`
+    note(`${ran} was written ${when} before it was executed, by ${shortName(before.edge.from)}`)
+    return
+  }
+}
+
+interface Scan {
+  readonly reason: string
+  readonly of: readonly Finding[]
+}
+
+/** Many ports of one address, or many addresses with one port, that one process went to. */
+function scansIn(findings: readonly Finding[]): readonly Scan[] {
+  const groups = new Map<string, { of: Finding[]; others: Set<string>; what: string }>()
+  const join = (key: string, other: string, what: string, finding: Finding): void => {
+    let group = groups.get(key)
+    if (group === undefined) groups.set(key, (group = { of: [], others: new Set(), what }))
+    group.of.push(finding)
+    group.others.add(other)
+  }
+  for (const finding of findings) {
+    const peer = finding.edge.kind === 'connect' ? networkPeerOf(finding.edge.to) : undefined
+    if (peer === undefined) continue
+    const { from } = finding.edge
+    join(`${from} ports ${peer.host}`, peer.port, `ports of ${peer.host}`, finding)
+    if (isNameless(peer) && !isLoopback(peer))
+      join(`${from} hosts ${peer.port}`, peer.host, `addresses with port ${peer.port}`, finding)
+  }
+  return [...groups.values()]
+    .filter(({ others }) => others.size >= SCAN)
+    .map(({ of, others, what }) => ({
+      reason: `${shortName(of[0]?.edge.from ?? '')} went to ${others.size} ${what}`,
+      of,
+    }))
+}
+
+/** The nearest process above that takes connections from a network, with nobody between who lets people in. */
+function serviceAbove(ancestors: readonly string[], { isService }: Normal): string | undefined {
+  for (const name of ancestors.toReversed()) {
+    const process = processOf(name)
+    if (process === undefined || isKind(process, 'login') || isKind(process, 'scheduler')) return undefined
+    if (!isKind(process, 'shell') && isService(name)) return name
+  }
+  return undefined
+}
+
+/** A script has a file of its own, with what it does in it. */
+const isScripted = (process: NamedProcess): boolean => !hasNoScript(process)
+
+const printedPeer = ({ host, port }: NamedPeer): string =>
+  host.includes(':') && !host.includes('/') ? `[${host}]:${port}` : `${host}:${port}`
+
+function shortName(name: string): string {
+  const process = processOf(name)
+  return process === undefined ? name : nameOf(process)
+}
+
+const nameOf = (process: NamedProcess): string =>
+  isScripted(process) && process.script.startsWith('/') ? baseName(process.script) : programOf(process)

@@ -1,0 +1,103 @@
+import { baseName, type NamedProcess } from './nodes.ts'
+
+/**
+ * What kinds of programs there are, by the names that distributions give them. A name is no proof: who renames a program
+ * only loses the weight that the name would have given it, and is unseen under any name.
+ */
+const SHELLS = new Set('sh ash bash csh dash fish ksh mksh rbash tcsh yash zsh'.split(' '))
+const INTERPRETERS = new Set(
+  'python pypy perl ruby node nodejs php lua tclsh expect Rscript gawk mawk awk'.split(' '),
+)
+/** Connect a terminal, a program or a file with a socket. */
+const RELAYS = new Set(
+  'nc ncat netcat nc.openbsd nc.traditional socat cryptcat telnet chisel ngrok frpc proxychains proxychains4'.split(
+    ' ',
+  ),
+)
+const DOWNLOADERS = new Set(
+  'curl wget aria2c axel ftp tftp sftp scp rsync lftp lwp-request GET lynx w3m fetch'.split(' '),
+)
+/** Start another program and are nothing by themselves. */
+const WRAPPERS = new Set(
+  (
+    'env timeout nice ionice nohup setsid setpriv stdbuf chrt taskset time xargs runuser start-stop-daemon ' +
+    'chroot unshare nsenter flock setarch linux64 prlimit systemd-run run-parts'
+  ).split(' '),
+)
+/** Let somebody in, or make somebody else of him: what is below them is a person's doing. */
+const LOGINS = new Set(
+  (
+    'sshd sshd-session sshd-auth dropbear login agetty su sudo doas pkexec runuser in.telnetd telnetd rlogind ' +
+    'mosh-server tmux screen gdm gdm3 lightdm sddm xrdp cockpit-session'
+  ).split(' '),
+)
+/** Run a program as somebody else, for whoever asks. */
+const SWITCHERS = new Set('sudo su doas pkexec runuser'.split(' '))
+const SCHEDULERS = new Set('cron crond anacron atd fcron systemd-cron run-parts'.split(' '))
+const BECOMERS = new Set(
+  (
+    'sudo su doas pkexec newgrp passwd chsh chfn gpasswd mount umount fusermount fusermount3 ping ping6 crontab at ' +
+    'ssh-keysign unix_chkpwd polkit-agent-helper-1 dbus-daemon-launch-helper ntfs-3g chage expiry sg ' +
+    'newuidmap newgidmap Xorg.wrap exim4 sendmail postdrop postqueue dma traceroute6 bwrap sudoedit mtr-packet'
+  ).split(' '),
+)
+const ACCOUNT_TOOLS = new Set(
+  (
+    'useradd adduser userdel deluser usermod groupadd addgroup groupmod gpasswd chpasswd newusers passwd vipw ' +
+    'chage visudo'
+  ).split(' '),
+)
+/** Change files as they are told, and keep no logs of their own. */
+const FILE_TOOLS = new Set(
+  'truncate shred dd cp mv rm unlink ln install sed tee ed ex vi vim nano cat sponge'.split(' '),
+)
+
+const KINDS = {
+  shell: SHELLS,
+  interpreter: INTERPRETERS,
+  relay: RELAYS,
+  downloader: DOWNLOADERS,
+  wrapper: WRAPPERS,
+  login: LOGINS,
+  switcher: SWITCHERS,
+  scheduler: SCHEDULERS,
+  becomer: BECOMERS,
+  'account-tool': ACCOUNT_TOOLS,
+  'file-tool': FILE_TOOLS,
+} as const
+
+export type ProgramKind = keyof typeof KINDS
+
+/** Where packages put programs; everybody else may write elsewhere, but not here. */
+const SYSTEM_PROGRAM = /^\/(?:usr\/)?(?:local\/)?(?:s?bin|lib|lib64|libexec|games)\//
+const MULTI_CALL = new Set(['busybox', 'toybox', 'coreutils'])
+
+/** Whether the program of a process is of this kind, by its name without a version. */
+export function isKind(process: NamedProcess, kind: ProgramKind): boolean {
+  const name = programOf(process)
+  const names = KINDS[kind]
+  return names.has(name) || names.has(name.replace(/-?\d[\d.]*$/, ''))
+}
+
+/** Name of the program itself, not of the script it runs; of busybox and the like, that of the program within. */
+export function programOf({ exe, script }: NamedProcess): string {
+  const name = baseName(exe.replace(/ \(deleted\)$/, ''))
+  if (!MULTI_CALL.has(name)) return name
+  return script.startsWith('-m ') ? script.slice(3) : 'sh'
+}
+
+/** Whether a process is a program that was given its words, not a file, to run: `sh -c`, `python -c`, or at a prompt. */
+export const hasNoScript = ({ exe, script }: NamedProcess): boolean =>
+  script === '' || (MULTI_CALL.has(baseName(exe)) && script.startsWith('-m '))
+
+/** Whether a program is where packages put them. */
+export const isSystemProgram = (path: string): boolean => SYSTEM_PROGRAM.test(path)
+
+/** A place that anybody may write to, where programs do not live; undefined for all others. */
+export function temporaryPlaceOf(path: string): string | undefined {
+  return /^(?:\/tmp|\/var\/tmp|\/dev\/shm|\/run\/user\/[^/]+|\/run\/shm|\/run\/lock)(?=\/)/.exec(path)?.[0]
+}
+
+/** The hidden directory, or hidden file, of a home that a path lies in; undefined for all others. */
+export const hiddenPlaceOf = (path: string): string | undefined =>
+  /^(?:\/home\/[^/]+|\/root|\/var\/(?:www|lib\/[^/]+))\/(?:[^/]+\/)*?\.[^/]+/.exec(path)?.[0]

@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest'
+import { type DangerShape, DANGERS, dangersOf, type Normal } from '../../agent/detect/dangers.ts'
+import type { Finding } from '../../agent/domain/report.ts'
+import { APP, file, finding, program, SHELL } from '../support/findings.ts'
+
+const NORMAL: Normal = {
+  isService: (process) => process === APP || process === program('/usr/sbin/sshd', undefined, 'root'),
+  isWritten: (path) => path === '/var/log/nginx/access.log',
+}
+const SSHD = program('/usr/sbin/sshd', undefined, 'root')
+const CURL = program('/usr/bin/curl')
+const shapes = (...findings: Finding[]): DangerShape[] =>
+  dangersOf(findings, NORMAL).map(({ shape }) => shape)
+
+describe('a dangerous shape', () => {
+  const CASES: readonly (readonly [what: string, finding: Finding, shape: DangerShape])[] = [
+    ['a shell that connects', finding('connect', [SHELL], 'host:198.51.100.7:4444'), 'shell-connects'],
+    ['busybox sh', finding('connect', [program('/bin/busybox')], 'host:198.51.100.7:80'), 'shell-connects'],
+    [
+      'an interpreter without a script',
+      finding('connect', [program('/usr/bin/python3.11')], 'host:[2001:db8::1]:4444'),
+      'shell-connects',
+    ],
+    ['socat', finding('connect', [program('/usr/bin/socat')], 'host:c2.test:443'), 'relay-connects'],
+    ['nc to this host', finding('connect', [program('/bin/nc')], 'host:127.0.0.1:6379'), 'relay-inside'],
+    ['a download from nowhere', finding('connect', [CURL], 'host:203.0.113.66:8080'), 'downloader-connects'],
+    ['a service that runs a shell', finding('exec', [APP], SHELL), 'service-shell'],
+    ['a command that was put in', finding('exec', [APP, SHELL], program('/usr/bin/id')), 'below-service'],
+    ['a program in /tmp', finding('exec', [SHELL], program('/tmp/.s')), 'temporary-exec'],
+    ['a script in /dev/shm', finding('exec', [SHELL], program('/bin/dash', '/dev/shm/x')), 'temporary-exec'],
+    ['a hidden program', finding('exec', [SHELL], program('/home/app/.cache/x')), 'hidden-exec'],
+    ['a memfd', finding('memory-exec', [SHELL], program('/memfd:x (deleted)')), 'memory-exec'],
+    ['a program without a file', finding('exec', [SHELL], program('/opt/x (deleted)')), 'deleted-exec'],
+    [
+      'a setuid bit',
+      finding('attribute', [program('/usr/bin/chmod')], file('attribute', '/usr/local/bin/x'), {
+        mode: 0o4755,
+      }),
+      'setuid-file',
+    ],
+    [
+      'root by a program of his own',
+      finding('privilege', [program('/tmp/.rb')], program('/tmp/.rb', undefined, 'root')),
+      'became-root',
+    ],
+    ['a debugger', finding('trace', [program('/usr/bin/gdb')], program('/usr/bin/redis-server')), 'traced'],
+    [
+      'nc that listens',
+      finding('listen', [program('/usr/bin/nc.openbsd')], 'host:0.0.0.0:31337'),
+      'shell-listens',
+    ],
+    [
+      'a web server of python',
+      finding('listen', [program('/usr/bin/python3.11', '-m http.server')], 'host:0.0.0.0:8000'),
+      'shell-listens',
+    ],
+    [
+      'a log of others that is cut',
+      finding('write', [program('/usr/bin/truncate')], file('write', '/var/log/nginx/access.log')),
+      'log-wiped',
+    ],
+    [
+      'a history that goes',
+      finding('delete', [program('/bin/rm')], file('delete', '/root/.bash_history')),
+      'log-wiped',
+    ],
+    ['another user', finding('exec', [SHELL], program('/usr/sbin/useradd')), 'account-tool'],
+  ]
+  test.each(CASES)('is %s', (_what, one, shape) => {
+    expect(shapes(one)).toContain(shape)
+  })
+
+  test('is a program that the same processes wrote before', () => {
+    const write = finding('write', [CURL], file('write', '/tmp/.x'))
+    const run = finding('exec', [SHELL], program('/usr/bin/dash', '/tmp/.x'), { atMs: 1250 })
+    const [danger] = dangersOf([write, run], NORMAL).filter(({ shape }) => shape === 'wrote-and-ran')
+    expect(danger?.reason).toBe('/tmp/.x was written 1.25 s before it was executed, by curl')
+    expect(shapes(run, { ...write, firstMs: write.firstMs + 2000 })).not.toContain('wrote-and-ran')
+  })
+
+  test('is a scan of ports, and one of addresses', () => {
+    const port = (number: number): Finding =>
+      finding('connect', [program('/opt/x')], `host:127.0.0.1:${number}`)
+    const numbers = Array.from({ length: 10 }, (_, index) => index + 20)
+    expect(shapes(...numbers.map(port))).toEqual(['scan'])
+    expect(shapes(...numbers.slice(1).map(port))).toEqual([])
+    const hosts = numbers.map((number) => finding('connect', [program('/opt/x')], `host:10.0.0.${number}:22`))
+    expect(dangersOf(hosts, NORMAL)).toMatchObject([{ reason: 'x went to 10 addresses with port 22' }])
+  })
+})
+
+describe('no dangerous shape', () => {
+  const CASES: readonly (readonly [what: string, finding: Finding])[] = [
+    ['a program of its own that connects', finding('connect', [APP], 'host:203.0.113.9:443')],
+    ['a shell that asks the resolver of this host', finding('connect', [SHELL], 'host:127.0.0.53:53')],
+    ['a socket of this host', finding('connect', [SHELL], 'host:unix:/run/x')],
+    ['curl to a name', finding('connect', [CURL], 'host:deb.debian.org:80')],
+    ['a command at a prompt', finding('exec', [SSHD, SHELL], program('/usr/bin/id'))],
+    ['a shell that sshd starts', finding('exec', [SSHD], SHELL)],
+    ['a program in a home', finding('exec', [SHELL], program('/home/app/bin/x'))],
+    ['sudo', finding('privilege', [program('/usr/bin/sudo')], program('/usr/bin/sudo', undefined, 'root'))],
+    ['strace of its own child', finding('trace', [program('/usr/bin/strace')], 'proc::0:[strace]')],
+    ['a mode', finding('attribute', [SHELL], file('attribute', '/srv/x'), { mode: 0o755 })],
+    [
+      'logrotate',
+      finding('delete', [program('/usr/sbin/logrotate')], file('delete', '/var/log/syslog.2.gz')),
+    ],
+    ['a log of its own', finding('write', [SHELL], file('write', '/var/log/backup.log'))],
+    ['a resolver', finding('listen', [program('/usr/bin/nc')], 'host:0.0.0.0:0')],
+  ]
+  test.each(CASES)('has %s', (_what, one) => {
+    expect(shapes(one)).toEqual([])
+  })
+})
+
+test('each shape stands there once, with all that shows it, the weightiest first', () => {
+  const dangers = dangersOf(
+    [
+      finding('exec', [APP, SHELL], program('/usr/bin/id')),
+      finding('exec', [APP, SHELL], program('/usr/bin/whoami')),
+      finding('connect', [APP, SHELL], 'host:203.0.113.66:4444'),
+    ],
+    NORMAL,
+  )
+  expect(dangers.map(({ shape, bits, findings }) => [shape, bits, findings.length])).toEqual([
+    ['shell-connects', DANGERS['shell-connects'], 1],
+    ['below-service', DANGERS['below-service'], 2],
+  ])
+})

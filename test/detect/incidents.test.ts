@@ -1,0 +1,148 @@
+import Database from 'better-sqlite3'
+import * as fc from 'fast-check'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Baseline } from '../../agent/baseline/baseline.ts'
+import type { Incident } from '../../agent/domain/report.ts'
+import { printed, runCore } from '../support/edges.ts'
+import {
+  CRON,
+  incidents,
+  newBaseline,
+  NGINX,
+  NOON_MS,
+  ordinaryLife,
+  replay,
+  TRAINING_MS,
+  WINDOW_MS,
+} from '../support/engine.ts'
+import { folderForTest } from '../support/folder.ts'
+import type { Doer, LogBuilder } from '../support/log-builder.ts'
+
+const SHELL = '/usr/bin/dash'
+const CURL = '/usr/bin/curl'
+const child = (pid: number, ppid: number, exe: string): Doer => ({ pid, ppid, exe, uid: 33 })
+
+/** One attack on nginx: a shell, and what it runs. */
+function attack(log: LogBuilder, pid: number, port: number): LogBuilder {
+  const shell = child(pid, NGINX.pid, SHELL)
+  const curl = child(pid + 1, pid, CURL)
+  return log.exec(shell).exec(curl).connect(curl, '203.0.113.66', port).create(curl, `/tmp/${port}`)
+}
+
+const NEVER_MS = 10 * WINDOW_MS
+
+describe('incidents', () => {
+  test('are one for each tree', () => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    attack(log, 2000, 1)
+    attack(log, 2100, 2).create(CRON, '/etc/cron.d/x').after(NEVER_MS)
+    const found = incidents(replay(log))
+    expect(found.map(({ edges }) => edges.map(({ kind }) => kind))).toEqual([
+      ['exec', 'exec', 'connect', 'create'],
+      // What the second attack did as the first had done is counted there.
+      ['connect', 'create'],
+      ['create'],
+    ])
+    expect(found.map(({ count }) => count)).toEqual([6, 2, 1])
+  })
+
+  test('tell two processes with one pid apart', () => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    attack(log, 2000, 1)
+      .exit(child(2001, 2000, CURL))
+      .exit(child(2000, NGINX.pid, SHELL))
+    attack(log.after(20), 2000, 2).after(NEVER_MS)
+    expect(incidents(replay(log))).toHaveLength(2)
+  })
+
+  test('are one when they would be too many of one parent, and lose nothing', () => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    for (let number = 0; number < 50; number++) attack(log.after(10), 2000 + 10 * number, 1000 + number)
+    const found = incidents(replay(log.create(CRON, '/etc/cron.d/x').after(NEVER_MS)))
+    expect(found.map(({ count }) => count)).toEqual([200, 1])
+    expect(found[0]?.edges).toHaveLength(102)
+  })
+
+  test('say which one goes on in them', () => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    attack(log, 2000, 1)
+      .after(70_000)
+      .create(child(2000, NGINX.pid, SHELL), '/tmp/later')
+    const found = incidents(replay(log.after(NEVER_MS)))
+    expect(found).toHaveLength(2)
+    expect(found[1]?.reasons).toContain('goes on from incident 1')
+  })
+})
+
+/** Something that one of a few processes does. */
+const DEED = fc.record({
+  pid: fc.integer({ min: 1, max: 12 }),
+  parent: fc.integer({ min: 0, max: 12 }),
+  what: fc.constantFrom('exec', 'connect', 'create', 'wait', 'exit'),
+  name: fc.integer({ min: 0, max: 5 }),
+})
+
+describe('law: whatever processes do', () => {
+  const written = (deeds: readonly (typeof DEED extends fc.Arbitrary<infer T> ? T : never)[]): LogBuilder => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    for (const { pid, parent, what, name } of deeds) {
+      const exe = `/usr/bin/${['dash', 'curl', 'id', 'x', 'bash', 'env'][name] ?? ''}`
+      const doer = child(2000 + pid, parent === 0 ? NGINX.pid : 2000 + parent, exe)
+      if (what === 'exec') log.exec(doer)
+      else if (what === 'connect') log.connect(doer, '203.0.113.66', 8000 + name)
+      else if (what === 'create') log.create(doer, `/srv/${'abcdef'[name] ?? ''}`)
+      else if (what === 'exit') log.exit(doer)
+      else log.after(9000)
+    }
+    return log.after(NEVER_MS).create(CRON, '/run/cron.pid')
+  }
+
+  test('each sighting of what is unseen is counted in one incident', () => {
+    const folder = folderForTest()
+    let run = 0
+    fc.assert(
+      fc.property(fc.array(DEED, { minLength: 1, maxLength: 80 }), (deeds) => {
+        const log = written(deeds)
+        const path = join(folder, `${run++}.db`)
+        const baseline = new Baseline(path)
+        replay(log, {}, baseline)
+        baseline.close()
+        const known = new Set(runCore(ordinaryLife().bytes).edges.map(printed))
+        const unseen = runCore(log.bytes)
+          .edges.map(printed)
+          .filter((edge) => !known.has(edge))
+        const database = new Database(path, { readonly: true })
+        const rows = database.prepare('SELECT incident_id AS id, sightings FROM findings').all() as {
+          id: number | null
+          sightings: number
+        }[]
+        database.close()
+        expect(rows.filter(({ id }) => id === null)).toEqual([])
+        expect(rows.reduce((sum, { sightings }) => sum + sightings, 0)).toBe(unseen.length)
+      }),
+      { numRuns: 15 },
+    )
+  })
+
+  test('where the log was cut into chunks does not matter', () => {
+    const reported = (pieces: readonly Buffer[]): readonly Incident[] =>
+      incidents(replay(pieces, { plan: { kind: 'until', timeMs: NOON_MS + TRAINING_MS } }, newBaseline()))
+    fc.assert(
+      fc.property(
+        fc.array(DEED, { minLength: 1, maxLength: 60 }),
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }),
+        (deeds, cuts) => {
+          const { bytes } = written(deeds)
+          const places = [0, ...cuts.map((cut) => Math.floor(cut * bytes.length)).sort((a, b) => a - b)]
+          const pieces = places.map((from, index) => bytes.subarray(from, places[index + 1]))
+          // Heads of the journal tell what was written together.
+          const bare = (found: readonly Incident[]): unknown[] =>
+            found.map((incident) => ({ ...incident, head: '' }))
+          expect(bare(reported(pieces))).toEqual(bare(reported([bytes])))
+        },
+      ),
+      { numRuns: 15 },
+    )
+  })
+})
