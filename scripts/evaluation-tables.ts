@@ -1,0 +1,104 @@
+/** An evaluation as Markdown that can be read in a terminal too. Titles and names come from the log and are hostile. */
+import { type Evaluation, type Goal, goalsOf, type Measured, printed, type Step } from './evaluation.ts'
+
+const MINUTE_MS = 60_000
+const MISSED = '**missed**'
+
+type Row = readonly string[]
+
+/** Figures beside the goals, the steps of the attack, and what was reported of ordinary life. */
+export function tablesOf(measured: Measured): string {
+  const { whole, quarter } = measured
+  return [
+    figures(measured),
+    table(['goal', 'wanted', 'measured', ''], goalsOf(measured).map(goalRow)),
+    ...(whole === undefined ? [] : details('the whole training', whole)),
+    ...(quarter === undefined ? [] : details('the first quarter of the training', quarter)),
+  ].join('\n')
+}
+
+function figures({ whole, quarter }: Measured): string {
+  const columns = [
+    { name: 'whole training', of: whole },
+    { name: 'first quarter', of: quarter },
+  ].flatMap(({ name, of }) => (of === undefined ? [] : [{ name, of }]))
+  const row = (what: string, figure: (of: Evaluation) => string | number): Row => [
+    what,
+    ...columns.map(({ of }) => String(figure(of))),
+  ]
+  return table(
+    ['trained on', ...columns.map(({ name }) => name)],
+    [
+      row('records', ({ records }) => records),
+      row('minutes of training', ({ trainingMs }) => minutes(trainingMs)),
+      row('minutes from there to the attack', ({ benignMs }) => minutes(benignMs)),
+      row('incidents during the training', ({ duringTraining }) => duringTraining),
+      row('incidents from there to the attack', ({ benign }) => benign.length),
+      row('… of these in the benign phase', ({ benignPhase }) => benignPhase),
+      row('incidents in the attack phase', ({ attack }) => attack),
+      row('attack steps covered', ({ covered, steps }) => `${covered} of ${steps.length}`),
+      row(
+        'steps ranked above every benign incident',
+        ({ aboveBenign, steps }) => `${aboveBenign} of ${steps.length}`,
+      ),
+    ],
+  )
+}
+
+const minutes = (ms: number): string => (ms / MINUTE_MS).toFixed(1)
+
+const goalRow = ({ what, wanted, measured, isMet }: Goal): Row => [
+  what,
+  wanted,
+  String(measured),
+  isMet ? 'met' : '**not met**',
+]
+
+function details(title: string, { steps, benign }: Evaluation): readonly string[] {
+  return [
+    `Attack, trained on ${title}:\n`,
+    table(['step', 'incident', 'severity', 'score', 'rank', 'title'], steps.map(stepRow)),
+    'Where these incidents lead in each step:\n',
+    ...steps.map(
+      ({ name, best }) => `- ${name}: ${best === undefined ? MISSED : chainOf(best.chain, best.edge)}`,
+    ),
+    '',
+    `Ordinary life, trained on ${title}: ${benign.length === 0 ? 'no incident.' : ''}\n`,
+    ...benign.flatMap(({ id, severity, score, title, edges }) => [
+      `- incident ${id}, ${severity}, ${score.toFixed(1)} bits: ${plain(title)}`,
+      ...edges.map((edge) => `  - ${code(printed(edge))} (${edge.count}×, ${edge.bits.toFixed(1)} bits)`),
+    ]),
+    '',
+  ]
+}
+
+const stepRow = ({ name, best, rank }: Step): Row =>
+  best === undefined
+    ? [name, '', '', '', '', MISSED]
+    : [name, String(best.id), best.severity, best.score.toFixed(1), String(rank), plain(best.title)]
+
+const chainOf = (chain: readonly string[], edge: string): string =>
+  `${code(edge.split(' ', 1)[0] ?? '')} ${code(chain.join('->'))}`
+
+/** In a code span nothing is markup but the backtick. */
+const code = (text: string): string => `\`${visible(text).replaceAll('`', "'")}\``
+
+/** Text that is no markup, and no cell either. */
+const plain = (text: string): string => visible(text.replace(/[\\|`*<[]/g, String.raw`\$&`))
+
+/** A terminal obeys control characters, and some characters turn the order of others around. */
+const visible = (text: string): string =>
+  text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  )
+
+/** The last column is as wide as its text, which may be a long title. */
+function table(head: Row, rows: readonly Row[]): string {
+  const widths = head.map((_, column) =>
+    column === head.length - 1 ? 3 : Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? '').length)),
+  )
+  const line = (row: Row): string =>
+    `| ${widths.map((width, column) => (row[column] ?? '').padEnd(width)).join(' | ')} |\n`
+  return [head, widths.map((width) => '-'.repeat(width)), ...rows].map(line).join('')
+}
