@@ -1,8 +1,8 @@
 /** `scripts/evaluate`: replays a recording with known attacks as a user would, and prints what came of it. */
 import { spawn, spawnSync } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import type { Report } from '../agent/domain/report.ts'
@@ -12,13 +12,13 @@ import {
   firstQuarterMs,
   goalsOf,
   type Mark,
-  type Measured,
   phaseMs,
   readMarks,
 } from './evaluation.ts'
 import { tablesOf } from './evaluation-tables.ts'
 
 const USAGE = `Usage: scripts/evaluate LOG PHASES [--dns PCAP] [--json] [--whole | --quarter] [--goal]
+                        [--into DOCUMENT]
 
 Replays the audit log LOG twice, trained until the phase 'benign' and until a quarter of that, and prints as Markdown how
 many incidents ordinary life caused and which incident covers which step of the attack. PHASES are lines of JSON:
@@ -27,11 +27,13 @@ many incidents ordinary life caused and which incident covers which step of the 
 for one of the step's edges, printed as KIND FROM->TO. A step is covered by an incident with an edge first seen in its
 time. What is packed is unpacked with xz.
 
-  --dns PCAP   the DNS answers of the same time, so that peers have names
-  --json       one JSON object instead of tables
-  --whole      with the whole training only
-  --quarter    with the first quarter of the training only
-  --goal       exit with 1 when a goal is not met
+  --dns PCAP        the DNS answers of the same time, so that peers have names
+  --json            one JSON object instead of tables
+  --whole           with the whole training only
+  --quarter         with the first quarter of the training only
+  --into DOCUMENT   put the tables there, between the lines <!-- NAME --> and <!-- end of NAME -->, where NAME is that of
+                    the folder of PHASES
+  --goal            exit with 1 when a goal is not met
 
 Exit codes: 0 done, 1 a goal was not met or the replay failed, 2 a wrong word or file.
 `
@@ -57,7 +59,7 @@ async function main(): Promise<number> {
   if (log === undefined || phases === undefined || rest.length > 0)
     throw new Misuse('it takes a log and its phases; see --help')
   if (values.whole && values.quarter) throw new Misuse('--whole and --quarter exclude each other')
-  for (const file of [log, phases, ...(values.dns === undefined ? [] : [values.dns])])
+  for (const file of [log, phases, values.dns, values.into].filter((file) => file !== undefined))
     if (!existsSync(file)) throw new Misuse(`there is no file ${file}`)
   const folder = mkdtempSync(join(tmpdir(), 'fullmon-evaluate-'))
   try {
@@ -66,7 +68,11 @@ async function main(): Promise<number> {
       ...(values.quarter ? {} : { whole: await measure(recording, phaseMs(recording.marks, 'benign')) }),
       ...(values.whole ? {} : { quarter: await measure(recording, firstQuarterMs(recording.marks)) }),
     }
-    print(measured, values.json)
+    const text = values.json
+      ? `${JSON.stringify({ ...measured, goals: goalsOf(measured) })}\n`
+      : tablesOf(measured)
+    if (values.into === undefined) process.stdout.write(text)
+    else putInto(values.into, basename(dirname(resolve(phases))), text)
     return values.goal && goalsOf(measured).some(({ isMet }) => !isMet) ? 1 : 0
   } finally {
     rmSync(folder, { recursive: true })
@@ -77,6 +83,7 @@ function wordsOf() {
   const flag = { type: 'boolean', default: false } as const
   const options = {
     dns: { type: 'string' },
+    into: { type: 'string' },
     json: flag,
     whole: flag,
     quarter: flag,
@@ -90,9 +97,13 @@ function wordsOf() {
   }
 }
 
-function print(measured: Measured, json: boolean): void {
-  const text = json ? JSON.stringify({ ...measured, goals: goalsOf(measured) }) : tablesOf(measured)
-  process.stdout.write(json ? `${text}\n` : text)
+/** Replaces what stands between the two lines that name it. */
+function putInto(document: string, name: string, text: string): void {
+  const [before, after] = [`<!-- ${name} -->\n`, `<!-- end of ${name} -->\n`]
+  const whole = readFileSync(document, 'utf8')
+  const [from, to] = [whole.indexOf(before), whole.indexOf(after)]
+  if (from < 0 || to < from) throw new Misuse(`${document} has no place for ${name}`)
+  writeFileSync(document, `${whole.slice(0, from + before.length)}\n${text}\n${whole.slice(to)}`)
 }
 
 function marksIn(file: string): readonly Mark[] {

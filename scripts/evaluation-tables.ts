@@ -3,6 +3,8 @@ import { type Evaluation, type Goal, goalsOf, type Measured, printed, type Step 
 
 const MINUTE_MS = 60_000
 const MISSED = '**missed**'
+const WIDEST_FILLED = 30
+const QUARTER = 'the first quarter of the training'
 
 type Row = readonly string[]
 
@@ -12,8 +14,8 @@ export function tablesOf(measured: Measured): string {
   return [
     figures(measured),
     table(['goal', 'wanted', 'measured', ''], goalsOf(measured).map(goalRow)),
-    ...(whole === undefined ? [] : details('the whole training', whole)),
-    ...(quarter === undefined ? [] : details('the first quarter of the training', quarter)),
+    ...(whole === undefined ? [] : [...attackOf(whole), ...lifeOf('the whole training', whole)]),
+    ...(quarter === undefined ? [] : [...missedOf(QUARTER, quarter), ...lifeOf(QUARTER, quarter)]),
   ].join('\n')
 }
 
@@ -54,16 +56,27 @@ const goalRow = ({ what, wanted, measured, isMet }: Goal): Row => [
   isMet ? 'met' : '**not met**',
 ]
 
-function details(title: string, { steps, benign }: Evaluation): readonly string[] {
+function attackOf({ steps }: Evaluation): readonly string[] {
   return [
-    `Attack, trained on ${title}:\n`,
+    'The attack, trained on the whole training:\n',
     table(['step', 'incident', 'severity', 'score', 'rank', 'title'], steps.map(stepRow)),
     'Where these incidents lead in each step:\n',
     ...steps.map(
       ({ name, best }) => `- ${name}: ${best === undefined ? MISSED : chainOf(best.chain, best.edge)}`,
     ),
     '',
-    `Ordinary life, trained on ${title}: ${benign.length === 0 ? 'no incident.' : ''}\n`,
+  ]
+}
+
+function missedOf(title: string, { steps }: Evaluation): readonly string[] {
+  const missed = steps.filter(({ best }) => best === undefined).map(({ name }) => name)
+  return missed.length === 0 ? [] : [`Steps missed, trained on ${title}: ${missed.join(', ')}.\n`]
+}
+
+function lifeOf(title: string, { benign }: Evaluation): readonly string[] {
+  if (benign.length === 0) return [`Ordinary life, trained on ${title}: no incident.\n`]
+  return [
+    `Ordinary life, trained on ${title}:\n`,
     ...benign.flatMap(({ id, severity, score, title, edges }) => [
       `- incident ${id}, ${severity}, ${score.toFixed(1)} bits: ${plain(title)}`,
       ...edges.map((edge) => `  - ${code(printed(edge))} (${edge.count}×, ${edge.bits.toFixed(1)} bits)`),
@@ -93,10 +106,12 @@ const visible = (text: string): string =>
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   )
 
-/** The last column is as wide as its text, which may be a long title. */
 function table(head: Row, rows: readonly Row[]): string {
+  const longest = (column: number): number =>
+    Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? '').length))
+  // A last column of long texts is not filled up with blanks.
   const widths = head.map((_, column) =>
-    column === head.length - 1 ? 3 : Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? '').length)),
+    column === head.length - 1 && longest(column) > WIDEST_FILLED ? 3 : longest(column),
   )
   const line = (row: Row): string =>
     `| ${widths.map((width, column) => (row[column] ?? '').padEnd(width)).join(' | ')} |\n`

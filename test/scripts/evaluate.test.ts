@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { EdgeKind } from '../../agent/domain/edge.ts'
 import type { Incident, IncidentEdge, Report } from '../../agent/domain/report.ts'
@@ -215,6 +215,19 @@ describe('scripts/evaluate', () => {
     const { status, stdout } = run(log, phases, '--whole', '--goal')
     expect(status).toBe(1)
     expect(stdout).toContain('**not met**')
+  })
+
+  test('puts its tables into a document, and nothing else', () => {
+    const document = join(folder, 'document.md')
+    const name = basename(folder)
+    const around = (text: string): string =>
+      `before\n<!-- ${name} -->\n${text}<!-- end of ${name} -->\nafter\n`
+    writeFileSync(document, around('old\n'))
+    const { stdout } = run(log, phases, '--whole')
+    expect(run(log, phases, '--whole', '--into', document)).toMatchObject({ status: 0, stdout: '' })
+    expect(readFileSync(document, 'utf8')).toBe(around(`\n${stdout}\n`))
+    writeFileSync(document, 'before\n')
+    expect(run(log, phases, '--whole', '--into', document)).toMatchObject({ status: 2 })
   })
 
   test.each([
