@@ -1,5 +1,5 @@
 /** The architecture, kept by a machine: docs/architecture.md says why. */
-const PURE = '^agent/(domain|parse|assemble|interpret|graph|detect)/'
+const PURE = '^agent/(domain|parse|assemble|interpret|graph|detect|peers)/'
 
 const onlyOwner = (name, module, owner) => ({
   name,
@@ -52,6 +52,8 @@ module.exports = {
     stage('interpret', 'domain'),
     stage('graph', 'domain'),
     stage('detect', 'domain'),
+    stage('peers', 'domain'),
+    stage('dns', 'domain', 'peers', 'support'),
     stage('baseline', 'domain', 'support'),
     stage('report', 'domain', 'support'),
     stage('tail', 'domain', 'support'),
@@ -60,7 +62,8 @@ module.exports = {
     onlyOwner('winston-has-one-owner', 'node_modules/winston', 'support/log.ts'),
     onlyOwner('tail-has-one-owner', 'node_modules/tail/', 'tail/'),
     onlyOwner('child-process-has-one-owner', '^(node:)?child_process$', 'support/command.ts'),
-    onlyOwner('ipaddr-has-one-owner', 'node_modules/ipaddr', 'interpret/'),
+    onlyOwner('ipaddr-has-two-owners', 'node_modules/ipaddr', '(interpret/sockaddr|peers/addresses).ts'),
+    onlyOwner('dns-packet-has-one-owner', 'node_modules/dns-packet', 'peers/messages.ts'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -1,7 +1,7 @@
 import { defineConfig } from 'eslint/config'
 import tseslint from 'typescript-eslint'
 
-const PURE = ['domain', 'parse', 'assemble', 'interpret', 'graph', 'detect'].map(
+const PURE = ['domain', 'parse', 'assemble', 'interpret', 'graph', 'detect', 'peers'].map(
   (folder) => `agent/${folder}/**`,
 )
 

@@ -16,6 +16,8 @@ import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
 import { attackOn } from './interpret/signals.ts'
 import { Naming } from './naming.ts'
+import type { NetworkNames } from './peers/networks.ts'
+import type { NameSource, ResolvedName } from './peers/resolved.ts'
 import { Outbox, type Printers } from './outbox.ts'
 import type { Boot } from './support/procfs.ts'
 import type { KernelNews } from './watch/kernel-judge.ts'
@@ -25,6 +27,9 @@ const SAVE_TRAINING_MS = 10_000
 
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
 const MOST_FOUND = 8192
+
+/** The stamp of an event may be this much older than an answer of DNS that came before it. */
+const COARSE_MS = 10
 
 /** What is loaded in this time behind a boot, by nobody who has logged in, is how the host is set up. */
 const BOOTING_MS = 120_000
@@ -89,6 +94,10 @@ export interface EngineOptions extends Printers {
   }
   /** Name under which everything that is needed to go on is kept in the baseline; undefined when nothing is to be kept. */
   readonly log?: string
+  /** Where names of hosts come from. */
+  readonly names?: NameSource
+  /** Networks that have a name in the configuration. */
+  readonly networks?: NetworkNames
   /** Whether bytes without a position go on where those of an engine before this one ended. */
   readonly continuesStream?: boolean
 }
@@ -155,7 +164,7 @@ export class Engine {
       onDone: (event, actor) => this.noteSigns(event, actor),
     }
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
-    this.naming = new Naming(baseline, log !== undefined)
+    this.naming = new Naming(baseline, log !== undefined, options.networks)
     this.findings = new Findings(baseline, this.core)
     this.isResumed = log !== undefined && this.resume(log)
     if (!this.isResumed) this.bootId = own?.boot.id
@@ -326,7 +335,8 @@ export class Engine {
 
   summary(): Summary {
     const { losses } = this.core
-    const { head } = this.options.baseline
+    const { baseline, names } = this.options
+    const { head } = baseline
     return {
       kind: 'summary',
       records: this.core.records,
@@ -338,6 +348,7 @@ export class Engine {
       unreadable: losses.unreadableLines - this.lossesBefore.unreadableLines,
       lost: losses.missingSerials - this.lossesBefore.missingSerials,
       forged: this.core.forgedLines,
+      ...(names === undefined ? {} : { dns: { ...this.naming.heardOfDns, unread: names.unread } }),
       elapsedMs: this.firstMs === undefined ? 0 : (this.schedule.nowMs ?? this.firstMs) - this.firstMs,
       coverage: this.coverage.hasMissed ? 'degraded' : 'complete',
       ...(head === '' ? {} : { head }),
@@ -421,6 +432,8 @@ export class Engine {
     if (problem !== undefined) this.post(tamperOf('journal-broken', timeMs, problem.reason))
   }
 
+  private readonly heardName = (name: ResolvedName): void => this.naming.heard(name, this.training)
+
   private onEvent(event: AuditEvent): void {
     const { own, latestMs } = this.options
     if (this.booted !== undefined && event.id.timeMs >= (own?.boot.startMs ?? 0)) {
@@ -429,7 +442,9 @@ export class Engine {
       this.booted = undefined
       this.bootId = own?.boot.id
     }
-    this.advance(Math.min(event.id.timeMs, latestMs()))
+    const timeMs = Math.min(event.id.timeMs, latestMs())
+    this.advance(timeMs)
+    this.options.names?.takeUntil(timeMs + COARSE_MS, this.heardName)
     this.isOwnChild = this.isByOwnChild(event)
     if (this.isOwnChild && event.argv.length > 0) own?.sawExec(event.syscall?.pid ?? -1)
   }
@@ -524,7 +539,8 @@ export class Engine {
       baseline.count(known, stampMs)
       return
     }
-    if (!this.schedule.isInTraining(stampMs) && this.findings.countAgain(seen, stampMs)) {
+    const isLasting = this.naming.isLasting(seen)
+    if (isLasting && !this.schedule.isInTraining(stampMs) && this.findings.countAgain(seen, stampMs)) {
       this.noteFile(seen, event)
     } else this.meet(seen, event, stampMs)
   }
@@ -532,19 +548,21 @@ export class Engine {
   /** Takes an edge that has not been met since the baseline changed. */
   private meet(seen: SeenEdge, event: AuditEvent, stampMs: number): void {
     const { baseline } = this.options
-    const edge = this.naming.nameOf(seen)
-    if (this.schedule.isInTraining(stampMs)) {
+    const isLearning = this.schedule.isInTraining(stampMs)
+    const edge = this.naming.nameOf(seen, stampMs, isLearning)
+    const isLasting = this.naming.isLasting(seen)
+    if (isLearning) {
       const isNew = baseline.learn(edge, stampMs)
       if (isNew) this.noteFile(seen, event)
-      if (isNew && edge === seen.edge) this.learnPattern(edge, stampMs)
-      const known = baseline.edition === this.edition ? baseline.find(edge) : undefined
+      if (isNew && (edge === seen.edge || seen.peer !== undefined)) this.learnPattern(edge, stampMs)
+      const known = isLasting && baseline.edition === this.edition ? baseline.find(edge) : undefined
       if (known !== undefined) this.found.set(seen, known)
       return
     }
     const known = baseline.find(edge)
     if (known !== undefined) {
       baseline.count(known, stampMs)
-      this.found.set(seen, known)
+      if (isLasting) this.found.set(seen, known)
       return
     }
     this.noteFile(seen, event)

@@ -78,7 +78,8 @@ export class Findings {
     const { baseline } = this
     const ancestors = chainOf(seen.source)
     const chain = [...ancestors, edge.to]
-    const evidence = evidenceOf(event)
+    const address = edge === seen.edge ? undefined : seen.peer?.address
+    const evidence = { ...evidenceOf(event), ...(address === undefined ? {} : { address }) }
     const isFound = baseline.unseenNow(edge, chain) !== undefined || baseline.hasFinding(edge, chain)
     if (!isFound && !this.hasRoom(edge, chain, evidence)) return
     // What was found before stays where it is.

@@ -4,26 +4,48 @@ import type { PatternLearned } from './domain/report.ts'
 import type { StateWriter } from './domain/state.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
+import { PeerBook } from './peer-book.ts'
+import type { NetworkNames } from './peers/networks.ts'
+import type { ResolvedName } from './peers/resolved.ts'
 
 /** Name of this host in the state. */
 const HOME = ''
 
 /**
- * The names that an edge may be known by: as it was seen, and as patterns of volatile names make it.
+ * The names that an edge may be known by: as it was seen, as patterns of volatile names make it, and as DNS and the
+ * configuration call its host.
  */
 export class Naming {
   private readonly baseline: Baseline
   private readonly patterns: PathPatterns
+  private readonly peers: PeerBook
 
   /** @param tracksChanges whether `drain` will be called */
-  constructor(baseline: Baseline, tracksChanges: boolean) {
+  constructor(baseline: Baseline, tracksChanges: boolean, networks?: NetworkNames) {
     this.baseline = baseline
     this.patterns = patternsOf(baseline, tracksChanges)
+    this.peers = new PeerBook(baseline, tracksChanges, networks)
+  }
+
+  /** A name was resolved. Belongs into a batch. */
+  heard(name: ResolvedName, isLearning: boolean): void {
+    this.peers.heard(name, isLearning)
+  }
+
+  get heardOfDns(): { readonly answers: number; readonly distrusted: number } {
+    const { answers, distrusted } = this.peers
+    return { answers, distrusted }
+  }
+
+  /** Whether the name of the edge, once looked for, holds until the baseline changes. */
+  isLasting(seen: SeenEdge): boolean {
+    return this.peers.isLasting(seen)
   }
 
   /** The edge under the name that it is learned and reported by. The same object when that is its own. */
-  nameOf({ edge, filePath }: SeenEdge): Edge {
-    if (filePath === undefined) return edge
+  nameOf(seen: SeenEdge, timeMs: number, isLearning: boolean): Edge {
+    const { edge, filePath } = seen
+    if (filePath === undefined) return this.peers.nameOf(seen, timeMs, isLearning)
     const to = this.patterns.nameOf(edge.from, edge.kind as FileAction, filePath)
     return to === edge.to ? edge : { kind: edge.kind, from: edge.from, to }
   }
@@ -31,7 +53,7 @@ export class Naming {
   /** An edge has become normal under its own name: the pattern that it and its siblings teach, stored. */
   learn(edge: Edge, timeMs: number): PatternLearned | undefined {
     const filePath = filePathOf(edge)
-    if (filePath === undefined) return undefined
+    if (filePath === undefined) return this.peers.learn(edge, timeMs)
     const pattern = this.patterns.learn(edge.from, edge.kind as FileAction, filePath)
     if (pattern === undefined) return undefined
     const printed = printedPattern(pattern)
@@ -45,6 +67,7 @@ export class Naming {
   /** Writes what has changed since the last time. */
   drain(writer: StateWriter): void {
     this.patterns.drain(writer)
+    this.peers.drain(writer)
   }
 }
 

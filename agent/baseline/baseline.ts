@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { LogPosition } from '../domain/chunk.ts'
-import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
+import { type Edge, type EdgeKind, type FileAction, isPeerAction, type PeerAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
 import type { Evidence, Finding, Incident, Report } from '../domain/report.ts'
 import type { StatesReader, StatesWriter } from '../domain/state.ts'
@@ -42,9 +42,9 @@ export interface Reportable {
   readonly lastMs: number
 }
 
-export interface StoredPattern {
+export interface StoredPattern<Action extends EdgeKind = FileAction | PeerAction> {
   readonly process: string
-  readonly action: FileAction
+  readonly action: Action
   readonly path: string
   readonly printed: string
   readonly examples: readonly string[]
@@ -465,22 +465,21 @@ export class Baseline {
     this.statements.delivered.run(id)
   }
 
-  patterns(): readonly StoredPattern[] {
-    return this.statements.patterns.all().map((row) => ({
-      process: row.process,
-      action: row.action,
-      path: row.path,
-      printed: row.printed,
-      examples: JSON.parse(row.examples) as string[],
-      learnedMs: row.learned_ms,
-    }))
+  /** Patterns over names of files. */
+  patterns(): readonly StoredPattern<FileAction>[] {
+    return this.everyPattern().flatMap((each) => (isOverFiles(each) ? [each] : []))
+  }
+
+  /** Patterns over the hosts that a process talks to. */
+  peerPatterns(): readonly StoredPattern<PeerAction>[] {
+    return this.everyPattern().flatMap((each) => (isOverHosts(each) ? [each] : []))
   }
 
   /**
    * Stores a pattern and makes one edge of those it covers. Their nodes stay: a finding may stand on one, and to look
    * takes longer than the few are worth.
    *
-   * @param covers gets the path of a file node
+   * @param covers gets the path of a file node, and what follows `host:` in the node of a peer
    * @param directory that all covered files are in, without a slash at its end
    */
   addPattern(pattern: StoredPattern, covers: (path: string) => boolean, directory = ''): void {
@@ -492,7 +491,7 @@ export class Baseline {
     const added: Item[] = changes === 0 ? [] : [pattern]
     const removed: Edge[] = []
     const { process, action, path } = pattern
-    const prefix = `file:${action}:`
+    const prefix = prefixOf(action)
     const edge: Edge = { kind: action, from: process, to: prefix + path }
     const before = this.statements.findEdge.get(process, edge.to, action)
     let to: RowId | undefined
@@ -600,6 +599,17 @@ export class Baseline {
     this.head = this.journal.head
   }
 
+  private everyPattern(): readonly StoredPattern[] {
+    return this.statements.patterns.all().map((row) => ({
+      process: row.process,
+      action: row.action,
+      path: row.path,
+      printed: row.printed,
+      examples: JSON.parse(row.examples) as string[],
+      learnedMs: row.learned_ms,
+    }))
+  }
+
   private nodeId(name: string): RowId {
     const known = this.statements.nodeId.get(name)
     return known === undefined ? this.statements.addNode.run(name).lastInsertRowid : known.id
@@ -647,6 +657,15 @@ function portionOf<T>(rows: Iterable<T>, charactersOf: (row: T) => number): T[] 
   return portion
 }
 
+const isOverHosts = (pattern: StoredPattern): pattern is StoredPattern<PeerAction> =>
+  isPeerAction(pattern.action)
+
+const isOverFiles = (pattern: StoredPattern): pattern is StoredPattern<FileAction> => !isOverHosts(pattern)
+
+/** What stands before the path in the nodes that a pattern of this kind covers. */
+const prefixOf = (action: FileAction | PeerAction): string =>
+  isPeerAction(action) ? 'host:' : `file:${action}:`
+
 const findingOf = (row: FindingRow): Finding => ({
   edge: { kind: row.kind, from: row.from_name, to: row.to_name },
   chain: JSON.parse(row.chain) as string[],
@@ -691,7 +710,7 @@ interface CheckpointRow {
 
 interface PatternRow {
   process: string
-  action: FileAction
+  action: FileAction | PeerAction
   path: string
   printed: string
   examples: string

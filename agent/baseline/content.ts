@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 import type Database from 'better-sqlite3'
-import type { Edge, FileAction } from '../domain/edge.ts'
+import type { Edge, FileAction, PeerAction } from '../domain/edge.ts'
 
 /** Names a pattern: its process, what is done to files, and the regular expression over their paths. */
 export interface PatternKey {
   readonly process: string
-  readonly action: FileAction
+  readonly action: FileAction | PeerAction
   readonly path: string
 }
 

@@ -57,7 +57,7 @@ const PatternLine = z
   .strictObject({
     kind: z.literal('pattern'),
     process: Node,
-    action: z.enum(['create', 'delete', 'rename', 'write', 'attribute']),
+    action: z.enum(['create', 'delete', 'rename', 'write', 'attribute', 'connect', 'listen', 'accept']),
     path: Path,
     pattern: z.string(),
     examples: z.array(z.string()),

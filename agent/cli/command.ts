@@ -44,6 +44,13 @@ export const LEARN_DEGRADED_OPTION = {
   describe: 'learn also from windows with blind spots',
 } as const
 
+export const DNS_OPTION = {
+  type: 'string',
+  requiresArg: true,
+  array: true,
+  describe: 'DNS answers that name hosts: a capture (pcap), or the query log of a resolver',
+} as const
+
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
 
 /** Saved logs, as the only words without an option. */

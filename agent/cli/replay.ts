@@ -3,12 +3,14 @@ import { acquireLock } from '../baseline/lock.ts'
 import type { TrainingPlan } from '../detect/schedule.ts'
 import { NO_WORLD } from '../domain/activity.ts'
 import { UsageError } from '../domain/result.ts'
+import { SavedNames } from '../dns/saved.ts'
 import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
 import {
   command,
+  DNS_OPTION,
   fileFromYargs,
   INTERRUPTED,
   JSON_OPTION,
@@ -21,7 +23,7 @@ import { milliseconds, timeOf } from './values.ts'
 const DEFAULT_TRAINING_S = 3600
 
 export const replayCommand = command({
-  lists: ['log'],
+  lists: ['log', 'dns'],
   options: (yargs) =>
     yargs
       .positional('log', LOGS_POSITIONAL)
@@ -44,6 +46,7 @@ export const replayCommand = command({
         },
         monitor: { type: 'number', requiresArg: true, default: 60, describe: 'seconds between reports' },
         rebase: { type: 'boolean', default: false, describe: 'what was reported becomes normal' },
+        dns: DNS_OPTION,
         'learn-degraded': { ...LEARN_DEGRADED_OPTION, default: false },
         json: JSON_OPTION,
       } as const)
@@ -61,6 +64,7 @@ export const replayCommand = command({
         monitorMs: milliseconds(words.monitor, 'monitor', 0.1),
         rebase: words.rebase,
         learnDegraded: words['learn-degraded'],
+        dns: words.dns ?? [],
         json: words.json,
       },
       words.log.map(fileFromYargs),
@@ -84,6 +88,8 @@ interface Reading {
   readonly monitorMs: number
   readonly rebase: boolean
   readonly learnDegraded: boolean
+  /** Files with DNS answers. */
+  readonly dns: readonly string[]
   readonly json: boolean
 }
 
@@ -93,14 +99,16 @@ interface Reading {
  */
 export async function readInto(
   db: string,
-  { plan, monitorMs, rebase, learnDegraded, json }: Reading,
+  { plan, monitorMs, rebase, learnDegraded, dns, json }: Reading,
   logs: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
   if (logs.length === 0) throw new UsageError('there is no log to read')
   const lock = acquireLock(db)
   let baseline: Baseline | undefined
+  let names: SavedNames | undefined
   try {
+    names = dns.length === 0 ? undefined : new SavedNames(dns)
     baseline = new Baseline(db)
     const chosen = plan(baseline)
     const progress = new Progress('reading', sizeOf(logs), process.stderr)
@@ -122,6 +130,7 @@ export async function readInto(
           },
         },
       }).print,
+      ...(names === undefined ? {} : { names }),
       latestMs: () => Number.POSITIVE_INFINITY,
     })
     await ingest(engine, logs, signal, progress)
@@ -130,6 +139,7 @@ export async function readInto(
     return signal.aborted ? INTERRUPTED : 0
   } finally {
     baseline?.close()
+    names?.close()
     lock.release()
   }
 }

@@ -2,7 +2,14 @@ import { loadConfig, type Config } from '../config/config.ts'
 import { CONFIG_FILE } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
-import { DB_OPTION, JSON_OPTION, LEARN_DEGRADED_OPTION, command, fileFromYargs } from './command.ts'
+import {
+  DB_OPTION,
+  DNS_OPTION,
+  JSON_OPTION,
+  LEARN_DEGRADED_OPTION,
+  command,
+  fileFromYargs,
+} from './command.ts'
 import { live } from './live.ts'
 import { readInto } from './replay.ts'
 import { inMs, milliseconds } from './values.ts'
@@ -10,7 +17,7 @@ import { inMs, milliseconds } from './values.ts'
 const EVERYTHING = { kind: 'everything' } as const
 
 export const trainCommand = command({
-  lists: ['auditd'],
+  lists: ['auditd', 'dns'],
   options: (yargs) =>
     yargs
       .options({
@@ -33,6 +40,7 @@ export const trainCommand = command({
           default: true,
           describe: 'follow the live log; --no-follow reads saved logs',
         },
+        dns: { ...DNS_OPTION, describe: `${DNS_OPTION.describe}; with --no-follow` },
         'learn-degraded': LEARN_DEGRADED_OPTION,
         json: JSON_OPTION,
       } as const)
@@ -43,6 +51,9 @@ export const trainCommand = command({
     if (words.duration !== undefined) milliseconds(words.duration, 'duration', 0)
     if (words.follow && (words.auditd?.length ?? 0) > 1) {
       throw new UsageError('one log can be followed: several take --no-follow')
+    }
+    if (words.follow && words.dns !== undefined) {
+      throw new UsageError('--dns reads saved answers, and takes --no-follow')
     }
     const config = loadConfig(undefined, {
       db: words.db,
@@ -60,6 +71,7 @@ export const trainCommand = command({
       monitorMs: inMs(config.monitor),
       rebase: false,
       learnDegraded: config['learn-degraded'],
+      dns: words.dns ?? [],
       json: words.json,
     }
     return readInto(config.db, reading, logs, signal)

@@ -19,6 +19,13 @@ export type EdgeKind = (typeof EDGE_KINDS)[number]
 /** Kinds whose target is a file, and whose file names may be covered by a learned pattern. */
 export type FileAction = Extract<EdgeKind, 'create' | 'delete' | 'rename' | 'write' | 'attribute'>
 
+/** Kinds whose target is a host, or a socket of this one. */
+const PEER_ACTIONS = ['connect', 'listen', 'accept'] as const
+
+export type PeerAction = (typeof PEER_ACTIONS)[number]
+
+export const isPeerAction = (kind: EdgeKind): kind is PeerAction => PEER_ACTIONS.some((each) => each === kind)
+
 /** An edge by the printed names of its nodes; `from` is always the acting process. */
 export interface Edge {
   readonly kind: EdgeKind

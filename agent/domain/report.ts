@@ -66,6 +66,8 @@ export interface Evidence {
   readonly argv: readonly string[]
   /** Permissions that the call gave to the file: chmod(2). Undefined for a call that gives none. */
   readonly mode?: number
+  /** Address of the host, where the edge calls it by a name. */
+  readonly address?: string
   /** How often the edge was seen up to the report. */
   readonly count: number
 }
@@ -182,6 +184,15 @@ export interface PatternLearned {
   readonly head?: string
 }
 
+export interface DnsCounts {
+  /** Answers that named a host. */
+  readonly answers: number
+  /** Packets, messages or lines that could not be read. */
+  readonly unread: number
+  /** Answers of servers that nobody asked during the training: they name nothing. */
+  readonly distrusted: number
+}
+
 /** Last object of every run. */
 export interface Summary {
   readonly kind: 'summary'
@@ -201,6 +212,8 @@ export interface Summary {
   readonly lost: number
   /** Lines that a process had auditd write through an address with newlines in it: read as nothing else. */
   readonly forged: number
+  /** What was heard of DNS, where it was listened to. */
+  readonly dns?: DnsCounts
   /** Time that the log covers, last stamp less first, so that a replay prints the same again. */
   readonly elapsedMs: number
   /** Whether everything was seen: `degraded` when there was any blind spot in this run. */

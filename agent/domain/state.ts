@@ -1,5 +1,6 @@
 /** What the agent remembers from one start to the next, by what it is. Each kind has keys of its own. */
 export type StateKind =
+  | 'address'
   | 'clock'
   | 'coverage'
   | 'image'
@@ -7,6 +8,7 @@ export type StateKind =
   | 'machine'
   | 'memory'
   | 'move'
+  | 'peer'
   | 'quota'
   | 'sample'
   | 'schedule'

@@ -13,6 +13,14 @@ export interface SeenEdge {
   readonly source: ProcessImage
   /** The path of a file edge as it was, before any pattern. */
   readonly filePath: string | undefined
+  /** The far end of a connect or accept, or the near end of a listen, when that is an address of the internet. */
+  readonly peer: InternetPeer | undefined
+}
+
+/** `port` is undefined for the far side of an accept, whose port says nothing. */
+export interface InternetPeer {
+  readonly address: string
+  readonly port: number | undefined
 }
 
 type InternetAddress = Extract<Address, { family: 'ip' }>
@@ -67,19 +75,17 @@ export class EdgeNamer {
     const target = targetOf(address)
     const known = this.known(source).byText.get(kind)?.get(target)
     if (known !== undefined) return known
-    return this.add(
-      kind,
-      source,
-      target,
-      kind === 'accept' ? callerName(address) : hostName(address),
-      undefined,
-    )
+    const name = kind === 'accept' ? callerName(address) : hostName(address)
+    const peer = address.family === 'ip' ? { address: address.address, port: undefined } : undefined
+    return this.add(kind, source, target, name, undefined, peer)
   }
 
   private toPort(kind: EdgeKind, source: ProcessImage, address: InternetAddress): SeenEdge {
     const known = this.known(source).byPort.get(kind)?.get(address.address)?.get(address.port)
     if (known !== undefined) return known
-    const seen = this.remember({ kind, from: processName(source), to: hostName(address) }, source, undefined)
+    const edge = { kind, from: processName(source), to: hostName(address) }
+    const peer = { address: address.address, port: address.port }
+    const seen = this.remember({ edge, source, filePath: undefined, peer })
     const hosts = valueOf(this.known(source).byPort, kind, newMap<string, Map<number, SeenEdge>>)
     valueOf(hosts, address.address, newMap<number, SeenEdge>).set(address.port, seen)
     return seen
@@ -98,23 +104,25 @@ export class EdgeNamer {
     target: string,
     to: string,
     filePath: string | undefined,
+    peer?: InternetPeer,
   ): SeenEdge {
-    const seen = this.remember({ kind, from: processName(source), to }, source, filePath)
+    const seen = this.remember({ edge: { kind, from: processName(source), to }, source, filePath, peer })
     valueOf(this.known(source).byText, kind, newMap<string, SeenEdge>).set(target, seen)
     return seen
   }
 
-  private remember(edge: Edge, source: ProcessImage, filePath: string | undefined): SeenEdge {
+  private remember(seen: SeenEdge): SeenEdge {
     this.remembered++
     // The target is there three times: as it was, made safe to print, and in the name.
-    this.characters += 3 * edge.to.length
+    const characters = 3 * seen.edge.to.length
+    this.characters += characters
     if (this.remembered > MOST_REMEMBERED || this.characters > MOST_CHARACTERS) {
       this.images = new WeakMap()
       this.lastSource = undefined
       this.remembered = 1
-      this.characters = 3 * edge.to.length
+      this.characters = characters
     }
-    return { edge, source, filePath }
+    return seen
   }
 
   private known(source: ProcessImage): EdgesOfImage {

@@ -1,4 +1,4 @@
-import type { StateEntry, StateWriter } from '../domain/state.ts'
+import type { StateEntry, StateKind, StateWriter } from '../domain/state.ts'
 
 const MOST_SAMPLES = 8
 /** Characters of keys and samples in one half: what 16,000 shapes of usual length take. */
@@ -28,11 +28,16 @@ export class WaitingShapes {
   /** Keys that are not as they were drained; undefined when nobody drains. */
   private readonly changed: Set<string> | undefined
   private readonly mostCharacters: number
+  private readonly kind: StateKind
 
-  /** @param tracksChanges whether `drain` will be called */
-  constructor(tracksChanges: boolean, mostCharacters = MOST_CHARACTERS) {
+  /**
+   * @param tracksChanges whether `drain` will be called
+   * @param kind under which it is drained
+   */
+  constructor(tracksChanges: boolean, mostCharacters = MOST_CHARACTERS, kind: StateKind = 'sample') {
     this.changed = tracksChanges ? new Set() : undefined
     this.mostCharacters = mostCharacters
+    this.kind = kind
   }
 
   /**
@@ -68,10 +73,10 @@ export class WaitingShapes {
     for (const key of this.changed ?? []) {
       const newer = this.newer.get(key)
       const samples = newer ?? this.older.get(key)
-      if (samples === undefined) writer.remove('sample', key)
+      if (samples === undefined) writer.remove(this.kind, key)
       else {
         const generation = newer === undefined ? this.generation - 1 : this.generation
-        writer.put('sample', key, [generation, ...samples] satisfies Stored)
+        writer.put(this.kind, key, [generation, ...samples] satisfies Stored)
       }
     }
     this.changed?.clear()

@@ -1,5 +1,6 @@
 import type {
   BlindSpot,
+  DnsCounts,
   Evidence,
   Incident,
   IncidentEdge,
@@ -73,10 +74,16 @@ function summaryText(summary: Summary): string {
     `${records} records, ${events} events in ${(summary.elapsedMs / 1000).toFixed(0)} s of log; ` +
     `${edges} edges in the baseline, ${unseen} unseen; ${unreadable} lines unreadable, ${lost} events lost` +
     (forged === 0 ? '' : `, ${forged} lines forged`) +
+    (summary.dns === undefined ? '' : dnsText(summary.dns)) +
     (coverage === 'complete' ? '' : '; not everything was seen') +
     (head === undefined ? '' : `; journal ${head.slice(0, HEAD_DIGITS)}`)
   )
 }
+
+const dnsText = ({ answers, unread, distrusted }: DnsCounts): string =>
+  `; ${answers} names resolved` +
+  (unread === 0 ? '' : `, ${unread} parts of DNS unread`) +
+  (distrusted === 0 ? '' : `, ${distrusted} by servers that were not there in the training`)
 
 /** Names are made printable where they come from; here it is made sure that nothing else can write a second line. */
 const onOneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?')
