@@ -79,6 +79,8 @@ export interface EngineOptions extends Printers {
   readonly rebase: boolean
   /** Whether to learn also from windows in which something was not seen. */
   readonly learnDegraded?: boolean
+  /** Incidents that are to be reported on a day, but for those that are surely bad: see budget.ts. */
+  readonly alertsPerDay: number
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
   readonly latestMs: () => number
   /** Called when training ends. `unlearned`: edges of windows that were not seen whole. */
@@ -149,7 +151,7 @@ export class Engine {
   private readonly lossesBefore: Core['losses']
 
   constructor(options: EngineOptions) {
-    const { baseline, log, own, plan, monitorMs, world } = options
+    const { alertsPerDay, baseline, log, own, plan, monitorMs, world } = options
     this.options = options
     this.schedule = new Schedule(plan, monitorMs)
     this.training = plan.kind !== 'none'
@@ -165,7 +167,7 @@ export class Engine {
     }
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
     this.naming = new Naming(baseline, log !== undefined, options.networks)
-    this.findings = new Findings(baseline, this.core)
+    this.findings = new Findings(baseline, this.core, alertsPerDay)
     this.isResumed = log !== undefined && this.resume(log)
     if (!this.isResumed) this.bootId = own?.boot.id
     this.lossesBefore = this.core.losses
@@ -512,6 +514,7 @@ export class Engine {
   }
 
   private settle(isKept: boolean, endMs: number): void {
+    this.findings.endRehearsal(endMs, isKept)
     const count = this.options.baseline.settle(isKept, endMs)
     if (!isKept) this.unlearned += count
   }
@@ -521,6 +524,7 @@ export class Engine {
     const { trainingEndMs = 0, nowMs = 0 } = this.schedule
     const endMs = Math.max(Math.min(trainingEndMs, nowMs), this.firstMs ?? 0)
     this.options.baseline.extendTraining(endMs, true)
+    this.findings.endTraining(endMs)
     this.options.onTrained?.(this.unlearned)
   }
 
@@ -553,7 +557,10 @@ export class Engine {
     const isLasting = this.naming.isLasting(seen)
     if (isLearning) {
       const isNew = baseline.learn(edge, stampMs)
-      if (isNew) this.noteFile(seen, event)
+      if (isNew) {
+        this.noteFile(seen, event)
+        this.findings.rehearse(seen, edge, event, stampMs)
+      }
       if (isNew && (edge === seen.edge || seen.peer !== undefined)) this.learnPattern(edge, stampMs)
       const known = isLasting && baseline.edition === this.edition ? baseline.find(edge) : undefined
       if (known !== undefined) this.found.set(seen, known)

@@ -1,4 +1,5 @@
-import type { Baseline, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
+import type { Baseline, Reportable, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
+import { Budget } from './budget.ts'
 import type { Core } from './core.ts'
 import type { Normal } from './detect/dangers.ts'
 import { boundedArgv } from './detect/evidence.ts'
@@ -6,6 +7,7 @@ import { incidentOf } from './detect/incidents.ts'
 import { networkPeerOf } from './detect/nodes.ts'
 import { Quota } from './detect/quota.ts'
 import { memberKey, treeOf } from './detect/trees.ts'
+import type { Ancestor } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { BlindSpot, Evidence, Incident } from './domain/report.ts'
@@ -16,6 +18,7 @@ import { callName } from './interpret/calls.ts'
 import { modeGivenBy } from './interpret/modes.ts'
 import { uringCallOf } from './interpret/uring.ts'
 import { Rating } from './rating.ts'
+import { Rehearsal } from './rehearsal.ts'
 
 /** Findings that one place may bring in a window, and how many places have a share of their own. */
 const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
@@ -53,17 +56,19 @@ export class Findings {
   /** Incidents of this run, and those among them that the budget kept back. */
   incidents = 0
   withheld = 0
-  /** Incidents below it are kept back. */
-  private readonly leastScore: number = 0
   private readonly baseline: Baseline
   private readonly core: Core
   private readonly quota = new Quota(SHARES)
   /** What the baseline has told of unseen edges, for one chunk: their evidence may hold many arguments. */
   private readonly unseen = new Map<SeenEdge, UnseenNow>()
+  private readonly budget: Budget
+  private readonly rehearsal: Rehearsal
 
-  constructor(baseline: Baseline, core: Core) {
+  constructor(baseline: Baseline, core: Core, alertsPerDay: number) {
     this.baseline = baseline
     this.core = core
+    this.budget = new Budget(baseline, alertsPerDay)
+    this.rehearsal = new Rehearsal(baseline, (deeds) => this.judge(deeds))
   }
 
   /** Whether the edge was met before in this chunk, and is now counted. */
@@ -93,12 +98,32 @@ export class Findings {
     const [actor, ...lineage] = this.core.lineageOf(event)
     if (actor === undefined) return { tree: `${node} ${ancestors.at(-1) ?? ''}`, parent: '' }
     const { key, parent, members } = treeOf(node, [actor, ...lineage], timeMs, {
-      isKnown: ({ image }) => baseline.isKnown(processName(image)),
+      isKnown: this.isKnown,
       treeOf: (member) => baseline.treeOfMember(member),
     })
     baseline.addMembers(key, members, timeMs)
     const who = parent === undefined ? '' : `${memberKey(node, parent)} ${processName(parent.image)}`
     return { tree: key, parent: who }
+  }
+
+  /** An edge is learned that would have been taken, had the training been over. */
+  rehearse(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number): void {
+    const chain = [...chainOf(seen.source), edge.to]
+    const { node } = event.id
+    const [actor, ...lineage] = this.core.lineageOf(event)
+    const known = { isKnown: this.isKnown, treeOf: () => undefined }
+    const tree = actor === undefined ? NOWHERE.tree : treeOf(node, [actor, ...lineage], timeMs, known).key
+    this.rehearsal.take({ edge, chain, firstMs: timeMs, evidence: evidenceOf(event), tree })
+  }
+
+  /** A window of the training is over. `isKept`: whether what it has learned will be. */
+  endRehearsal(timeMs: number, isKept: boolean): void {
+    this.rehearsal.end(timeMs, isKept)
+  }
+
+  /** The training is over. */
+  endTraining(timeMs: number): void {
+    this.budget.begin(timeMs)
   }
 
   /** What was met is looked for again: the chunk is over, or the baseline has changed. */
@@ -112,18 +137,11 @@ export class Findings {
     const incidents: Incident[] = []
     const rating = new Rating(baseline, toMs)
     baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
-    const before = (from: string, to: string): number => baseline.unseenBits(from, to)
+    this.budget.adjust(toMs)
     baseline.joinTrees(MOST_TREES)
-    const normal: Normal = {
-      isService: (process) => baseline.callersOf(process).some(isOfService),
-      isWritten: (path) => baseline.isTarget(fileName('write', path)),
-    }
     for (let found = baseline.reportable(); found !== undefined; found = baseline.reportable()) {
-      const incident = incidentOf(
-        { ...found, before, goesOnFrom: baseline.lastIncidentOf(found.tree) },
-        normal,
-      )
-      const isWithheld = incident.score < this.leastScore
+      const incident = this.judge(found, baseline.lastIncidentOf(found.tree))
+      const isWithheld = this.budget.keepsBack(incident)
       const stored = baseline.addIncident(found.tree, incident, {
         timeMs: toMs,
         isDegraded: !isWhole,
@@ -146,13 +164,27 @@ export class Findings {
   /** Writes what has changed since the last time. */
   drain(writer: StateWriter): void {
     this.quota.drain(writer)
+    this.rehearsal.drain(writer)
   }
 
   /** Goes on where another run stopped. */
   restore(read: StateReader): void {
     for (const { edge, chain, evidence } of this.baseline.unreported()) this.hasRoom(edge, chain, evidence)
     this.quota.restore(read('quota'))
+    this.rehearsal.restore(read)
   }
+
+  private judge(found: Omit<Reportable, 'tree' | 'parent'>, goesOnFrom?: number): Omit<Incident, 'id'> {
+    const { baseline } = this
+    const before = (from: string, to: string): number => baseline.unseenBits(from, to)
+    const normal: Normal = {
+      isService: (process) => baseline.callersOf(process).some(isOfService),
+      isWritten: (path) => baseline.isTarget(fileName('write', path)),
+    }
+    return incidentOf({ ...found, before, goesOnFrom }, normal)
+  }
+
+  private readonly isKnown = ({ image }: Ancestor): boolean => this.baseline.isKnown(processName(image))
 
   private hasRoom(edge: Edge, chain: readonly string[], { argv }: Evidence): boolean {
     const finding = chain.join('->')

@@ -40,6 +40,7 @@ export interface LiveOptions {
   readonly monitorMs: number
   readonly rebase: boolean
   readonly learnDegraded: boolean
+  readonly alertsPerDay: number
   readonly pollMs: number
   /** Whether to end when the training does. */
   readonly onlyTrain: boolean
@@ -316,8 +317,8 @@ export class Session {
   }
 
   private engineOf(baseline: Baseline): Engine {
-    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, emit, emitAgain, isEmitted } =
-      this.options
+    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsPerDay } = this.options
+    const { emit, emitAgain, isEmitted } = this.options
     return new Engine({
       baseline,
       world: thisHost(),
@@ -325,6 +326,7 @@ export class Session {
       monitorMs,
       rebase,
       learnDegraded,
+      alertsPerDay,
       emit,
       emitAgain,
       isEmitted,

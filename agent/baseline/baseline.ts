@@ -10,7 +10,7 @@ import { ON_SAME_EDGE } from './migrations.ts'
 import type { Item } from './content.ts'
 import { Journal } from './journal.ts'
 import { openDatabase } from './open.ts'
-import { Sources } from './sources.ts'
+import { NOT_FRESH, Sources } from './sources.ts'
 import { type JournalVerdict, verifyJournal } from './verify.ts'
 
 /** Findings that are held in memory at once, and what they may hold. */
@@ -352,6 +352,16 @@ export class Baseline {
     return numbered
   }
 
+  /** Of a training: what would have been an incident. */
+  addRehearsed(timeMs: number, { severity, score }: Pick<Incident, 'severity' | 'score'>): void {
+    this.statements.addRehearsed.run(timeMs, severity, score)
+  }
+
+  /** Scores of all incidents behind `fromMs` that are neither high nor critical, rehearsed or real, withheld or not. */
+  ordinaryScores(fromMs: number): number[] {
+    return this.statements.ordinaryScores.all({ fromMs })
+  }
+
   /**
    * Everything that ever was reported is normal from now on, unless it was only seen in windows that were not seen whole.
    * @param windowMs when the window began that has just been seen whole
@@ -396,7 +406,7 @@ export class Baseline {
     return this.statements.findFinding.get(from, to, kind, JSON.stringify(chain)) !== undefined
   }
 
-  /** Whether a process stands in the baseline, as one that did something. */
+  /** Whether a process stands in the baseline, as one that did something before this window. */
   isKnown(process: string): boolean {
     return this.book.hasSource(process) || this.statements.knownSource.get(process) !== undefined
   }
@@ -833,6 +843,15 @@ const prepare = (database: Database.Database) => ({
   addIncident: database.prepare<[string, number, string, number, 0 | 1]>(
     "INSERT INTO incidents (tree, time_ms, severity, score, withheld, report) VALUES (?, ?, ?, ?, ?, '')",
   ),
+  addRehearsed: database.prepare<[number, string, number]>(
+    'INSERT INTO rehearsal (time_ms, severity, score) VALUES (?, ?, ?)',
+  ),
+  ordinaryScores: database
+    .prepare<{ fromMs: number }, number>(
+      `SELECT score FROM rehearsal WHERE time_ms > @fromMs AND severity IN ('low', 'medium')
+        UNION ALL SELECT score FROM incidents WHERE time_ms > @fromMs AND severity IN ('low', 'medium')`,
+    )
+    .pluck(),
   putIncident: database.prepare<[string, number]>('UPDATE incidents SET report = ? WHERE id = ?'),
   seenWhole: database.prepare<[number]>(
     'UPDATE findings SET degraded = 0 WHERE degraded = 1 AND last_ms >= ?',
@@ -853,7 +872,7 @@ const prepare = (database: Database.Database) => ({
        AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? AND chain = ?`,
   ),
   knownSource: database.prepare<[string], { known: 1 }>(
-    'SELECT 1 AS known FROM edges WHERE from_id = (SELECT id FROM nodes WHERE name = ?) LIMIT 1',
+    `SELECT 1 AS known FROM edges WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND ${NOT_FRESH} LIMIT 1`,
   ),
   knownTarget: database.prepare<[string], { known: 1 }>(
     'SELECT 1 AS known FROM edges WHERE to_id = (SELECT id FROM nodes WHERE name = ?) LIMIT 1',

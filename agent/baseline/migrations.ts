@@ -163,6 +163,15 @@ export const MIGRATIONS: readonly string[] = [
     time_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX members_by_time ON members (time_ms);
+
+  -- What would have been an incident in a training, if that had been over: what alerts-per-day is calibrated on.
+  CREATE TABLE rehearsal (
+    id       INTEGER PRIMARY KEY,
+    time_ms  INTEGER NOT NULL,
+    severity TEXT NOT NULL,
+    score    REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX rehearsal_by_time ON rehearsal (time_ms);
   `,
 ]
 

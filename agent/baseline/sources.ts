@@ -57,7 +57,8 @@ export class Sources {
   }
 }
 
-const NOT_FRESH = `NOT EXISTS (SELECT 1 FROM fresh
+/** Condition on `edges`: not learned in the window of the training that goes on. */
+export const NOT_FRESH = `NOT EXISTS (SELECT 1 FROM fresh
   WHERE fresh.from_id = edges.from_id AND fresh.to_id = edges.to_id AND fresh.kind = edges.kind)`
 
 const prepare = (database: Database.Database) => ({

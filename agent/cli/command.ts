@@ -51,6 +51,13 @@ export const DNS_OPTION = {
   describe: 'DNS answers that name hosts: a capture (pcap), or the query log of a resolver',
 } as const
 
+export const ALERTS_OPTION = {
+  type: 'number',
+  requiresArg: true,
+  describe: 'incidents a day; 0: only high and critical ones',
+  defaultDescription: '10',
+} as const
+
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
 
 /** Saved logs, as the only words without an option. */

@@ -167,6 +167,7 @@ class Session {
       isBaselineGone: this.#isBaselineGone,
       guarded: guarded(this.#words.configFile),
       learnDegraded: this.#config['learn-degraded'],
+      alertsPerDay: this.#config['alerts-per-day'],
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),
       pollMs: inMs(wait),

@@ -9,6 +9,7 @@ import { printer } from '../report/printer.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
 import {
+  ALERTS_OPTION,
   command,
   DNS_OPTION,
   fileFromYargs,
@@ -18,7 +19,7 @@ import {
   LOGS_POSITIONAL,
 } from './command.ts'
 import { Progress } from './progress.ts'
-import { milliseconds, timeOf } from './values.ts'
+import { alertsPerDay, milliseconds, timeOf } from './values.ts'
 
 const DEFAULT_TRAINING_S = 3600
 
@@ -48,6 +49,7 @@ export const replayCommand = command({
         rebase: { type: 'boolean', default: false, describe: 'what was reported becomes normal' },
         dns: DNS_OPTION,
         'learn-degraded': { ...LEARN_DEGRADED_OPTION, default: false },
+        'alerts-per-day': { ...ALERTS_OPTION, default: 10 },
         json: JSON_OPTION,
       } as const)
       .conflicts('train', 'train-until')
@@ -65,6 +67,7 @@ export const replayCommand = command({
         rebase: words.rebase,
         learnDegraded: words['learn-degraded'],
         dns: words.dns ?? [],
+        alertsPerDay: alertsPerDay(words['alerts-per-day']),
         json: words.json,
       },
       words.log.map(fileFromYargs),
@@ -90,6 +93,7 @@ interface Reading {
   readonly learnDegraded: boolean
   /** Files with DNS answers. */
   readonly dns: readonly string[]
+  readonly alertsPerDay: number
   readonly json: boolean
 }
 
@@ -99,7 +103,7 @@ interface Reading {
  */
 export async function readInto(
   db: string,
-  { plan, monitorMs, rebase, learnDegraded, dns, json }: Reading,
+  { plan, monitorMs, rebase, learnDegraded, alertsPerDay, dns, json }: Reading,
   logs: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
@@ -120,6 +124,7 @@ export async function readInto(
       monitorMs,
       rebase,
       learnDegraded,
+      alertsPerDay,
       emit: printer({
         json,
         output: {

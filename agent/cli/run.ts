@@ -1,6 +1,7 @@
 import { type Config, loadConfig } from '../config/config.ts'
 import { CONFIG_FILE } from '../config/places.ts'
 import {
+  ALERTS_OPTION,
   AUDITD_OPTION,
   CONFIG_OPTION,
   DB_OPTION,
@@ -31,6 +32,7 @@ export const runCommand = command({
         },
         rebase: { type: 'boolean', describe: 'what was reported becomes normal' },
         'learn-degraded': LEARN_DEGRADED_OPTION,
+        'alerts-per-day': ALERTS_OPTION,
         wait: {
           type: 'number',
           requiresArg: true,
@@ -51,8 +53,11 @@ export const runCommand = command({
   run: async (words, signal) => {
     const { db, log, baseline, monitor, rebase, wait } = words
     const auditd = words.auditd === undefined ? undefined : fileFromYargs(words.auditd)
-    const learnDegraded = { 'learn-degraded': words['learn-degraded'] }
-    const given = { auditd, db, log, baseline, monitor, rebase, wait, ...learnDegraded } as Partial<Config>
+    const dashed = {
+      'learn-degraded': words['learn-degraded'],
+      'alerts-per-day': words['alerts-per-day'],
+    }
+    const given = { auditd, db, log, baseline, monitor, rebase, wait, ...dashed } as Partial<Config>
     const reread = (): Config => loadConfig(words.config, given)
     const { json, config: configFile = CONFIG_FILE } = words
     await live(reread(), { json, onlyTrain: false, configFile, reread }, signal)

@@ -3,6 +3,7 @@ import { CONFIG_FILE } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
 import {
+  ALERTS_OPTION,
   DB_OPTION,
   DNS_OPTION,
   JSON_OPTION,
@@ -42,6 +43,7 @@ export const trainCommand = command({
         },
         dns: { ...DNS_OPTION, describe: `${DNS_OPTION.describe}; with --no-follow` },
         'learn-degraded': LEARN_DEGRADED_OPTION,
+        'alerts-per-day': ALERTS_OPTION,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 train --duration 86400', 'learn for a day, then stop')
@@ -60,6 +62,7 @@ export const trainCommand = command({
       auditd: words.auditd?.map(fileFromYargs)[0],
       baseline: words.duration,
       'learn-degraded': words['learn-degraded'],
+      'alerts-per-day': words['alerts-per-day'],
     } as Partial<Config>)
     if (words.follow) {
       await live(config, { json: words.json, onlyTrain: true, configFile: CONFIG_FILE }, signal)
@@ -72,6 +75,7 @@ export const trainCommand = command({
       rebase: false,
       learnDegraded: config['learn-degraded'],
       dns: words.dns ?? [],
+      alertsPerDay: config['alerts-per-day'],
       json: words.json,
     }
     return readInto(config.db, reading, logs, signal)

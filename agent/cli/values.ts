@@ -12,6 +12,13 @@ export function milliseconds(seconds: number, option: string, least: number): nu
   return inMs(seconds)
 }
 
+/** How many incidents a day somebody wants to read. */
+export function alertsPerDay(count: number): number {
+  if (!Number.isFinite(count) || count < 0)
+    throw new UsageError('--alerts-per-day takes a number of incidents, at least 0')
+  return count
+}
+
 /**
  * A time of the command line as Unix time in milliseconds: `1795211392.773`, or ISO 8601 such as `2026-11-20T21:49:52Z`.
  * Without a zone it is UTC, as reports are: the same words mean the same everywhere.

@@ -29,6 +29,12 @@ export const Config = z.strictObject({
     .boolean()
     .default(false)
     .describe('learn also from windows in which something was not seen'),
+  'alerts-per-day': z
+    .number()
+    .min(0)
+    .max(1_000_000)
+    .default(10)
+    .describe('incidents to expect on a day besides those that are surely bad'),
   wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
 })
 export type Config = Readonly<z.infer<typeof Config>>

@@ -13,6 +13,7 @@ export type StateKind =
   | 'sample'
   | 'schedule'
   | 'serial'
+  | 'shadow'
   | 'task'
 
 /** One thing that is remembered; `value` is any JSON. */

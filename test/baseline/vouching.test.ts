@@ -137,6 +137,7 @@ test('what is stamped before the end of the training and comes behind it is lear
     plan: { kind: 'for', durationMs: 60_000 },
     monitorMs: 10_000,
     rebase: false,
+    alertsPerDay: 10,
     emit: () => undefined,
     latestMs: () => Number.POSITIVE_INFINITY,
   })

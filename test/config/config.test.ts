@@ -13,6 +13,7 @@ const DEFAULTS = {
   monitor: 60,
   rebase: false,
   'learn-degraded': false,
+  'alerts-per-day': 10,
   wait: 0.5,
 }
 
@@ -67,7 +68,7 @@ test.each([
   // Wrong keys.
   [
     'wait: 1\nmontior: 30\n',
-    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, learn-degraded, wait$/,
+    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, learn-degraded, alerts-per-day, wait$/,
   ],
   ['  montior: 30', /^f:1:3: montior: /],
   ['__proto__: {wait: 1}', /^f:1:1: __proto__: no such key/],

@@ -190,7 +190,16 @@ function holdsForEvents(log: Buffer, chance: Chance): void {
 
 function engineOn(baseline: Baseline, latestMs: () => number, emit: (report: Report) => void): Engine {
   const plan = { kind: 'for', durationMs: 60_000 } as const
-  return new Engine({ baseline, world: NO_WORLD, plan, monitorMs: 10_000, rebase: true, emit, latestMs })
+  return new Engine({
+    baseline,
+    world: NO_WORLD,
+    plan,
+    monitorMs: 10_000,
+    rebase: true,
+    alertsPerDay: 10,
+    emit,
+    latestMs,
+  })
 }
 
 function reportsOf(parts: Iterable<Buffer>): Report[] {

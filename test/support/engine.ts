@@ -34,6 +34,7 @@ export function start(baseline: Baseline, options: Partial<EngineOptions> = {}):
     plan: { kind: 'for', durationMs: TRAINING_MS },
     monitorMs: WINDOW_MS,
     rebase: false,
+    alertsPerDay: 10,
     emit: (report) => void reports.push(report),
     latestMs: () => Number.POSITIVE_INFINITY,
     ...options,

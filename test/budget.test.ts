@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest'
+import type { Baseline } from '../agent/baseline/baseline.ts'
+import type { Incident, Report } from '../agent/domain/report.ts'
+import { CRON, newBaseline, NGINX, NOON_MS, replay, start, summary } from './support/engine.ts'
+import { LogBuilder } from './support/log-builder.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const EACH_MS = 10 * 60_000
+
+/** One that does the same all day, and one that runs another program every ten minutes. */
+function busyHost(log: LogBuilder, days: number, first = 0): LogBuilder {
+  for (let number = 0; number < (days * DAY_MS) / EACH_MS; number++) {
+    log.connect(NGINX, '192.0.2.1', 443).create(CRON, '/run/cron.pid')
+    log.exec({ pid: 1000 + number, ppid: CRON.pid, exe: `/usr/bin/${wordOf(first + number)}` }).after(EACH_MS)
+  }
+  return log
+}
+
+const wordOf = (number: number): string =>
+  String(number).replace(/\d/g, (digit) => 'abcdefghij'.charAt(Number(digit)))
+
+const monitor = { plan: { kind: 'none' }, monitorMs: 60_000 } as const
+const train = { plan: { kind: 'everything' }, monitorMs: 60_000 } as const
+
+const incidents = (reports: readonly Report[]): Incident[] =>
+  reports.filter((report) => report.kind === 'incident')
+
+const budget = (baseline: Baseline) => baseline.memory('budget') as { thresholdBits?: number; fromMs: number }
+
+describe('the budget', () => {
+  test('is calibrated on the last quarter of the training, and keeps its word on a host that is never quiet', () => {
+    const baseline = newBaseline()
+    replay(busyHost(new LogBuilder(NOON_MS), 2), train, baseline)
+    const { thresholdBits = 0, fromMs } = budget(baseline)
+    expect(fromMs).toBeCloseTo(NOON_MS + 1.5 * DAY_MS, -6)
+    expect(thresholdBits).toBeGreaterThan(0)
+    const log = busyHost(new LogBuilder(NOON_MS + 2 * DAY_MS), 4, 1000)
+    const reports = replay(log, { ...monitor, alertsPerDay: 10 }, baseline)
+    const printed = incidents(reports)
+    // 144 of them each day.
+    expect(printed.length).toBeLessThanOrEqual(4 * 10)
+    expect(summary(reports)).toMatchObject({ incidents: 4 * 144, withheld: 4 * 144 - printed.length })
+  })
+
+  test('is met within a day when the training was too short to say', () => {
+    const baseline = newBaseline()
+    replay(busyHost(new LogBuilder(NOON_MS), 1 / 24), train, baseline)
+    expect(budget(baseline).thresholdBits).toBeUndefined()
+    const log = busyHost(new LogBuilder(NOON_MS + HOUR_MS), 8, 1000)
+    const printed = incidents(replay(log, { ...monitor, alertsPerDay: 10 }, baseline))
+    const byDay = Array.from(
+      { length: 8 },
+      (_, day) =>
+        printed.filter(({ firstMs }) => Math.floor((firstMs - NOON_MS - HOUR_MS) / DAY_MS) === day).length,
+    )
+    expect(byDay[0]).toBeGreaterThan(0)
+    for (const each of byDay.slice(1)) expect(each).toBeLessThanOrEqual(10)
+  })
+
+  test('of nothing keeps back all that is not surely bad; a large one keeps back nothing', () => {
+    const count = (alertsPerDay: number): number => {
+      const baseline = newBaseline()
+      replay(busyHost(new LogBuilder(NOON_MS), 1 / 24), train, baseline)
+      const log = busyHost(new LogBuilder(NOON_MS + HOUR_MS), 1, 1000)
+      return incidents(replay(log, { ...monitor, alertsPerDay }, baseline)).length
+    }
+    expect(count(0)).toBe(0)
+    expect(count(1000)).toBe(144)
+  })
+
+  test('is the same after restarts at any moment of the training', () => {
+    const { bytes } = busyHost(new LogBuilder(NOON_MS), 1)
+    const log = '/var/log/audit/audit.log'
+    const rehearsed = (...ends: readonly number[]): unknown => {
+      const baseline = newBaseline()
+      const plan = { kind: 'until', timeMs: NOON_MS + DAY_MS - HOUR_MS } as const
+      for (const end of ends) {
+        const { engine } = start(baseline, { plan, monitorMs: HOUR_MS, log })
+        const offset = baseline.checkpoint(log)?.position.offset ?? 0
+        engine.ingest({
+          bytes: bytes.subarray(offset, end),
+          at: { path: log, inode: 1, fingerprint: 'f', offset },
+        })
+        engine.pause()
+      }
+      return [baseline.ordinaryScores(0), budget(baseline)]
+    }
+    const whole = rehearsed(bytes.length)
+    expect((whole as [number[]])[0].length).toBeGreaterThan(20)
+    const cuts = [0.1234, 0.5, 0.51, 0.777].map((share) => Math.floor(share * bytes.length))
+    expect(rehearsed(...cuts, bytes.length)).toEqual(whole)
+  })
+})
