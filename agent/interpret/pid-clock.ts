@@ -31,6 +31,14 @@ export class PidClock {
     this.outlier = pid
   }
 
+  /**
+   * The point in that order of a process that has just become a new program under `pid`, behind its `tick`. The first of
+   * a new round does not show yet that the order has begun again.
+   */
+  pointOf(pid: number): number {
+    return pid === this.outlier && pid < this.newest ? this.round + 1 : this.round
+  }
+
   /** What `resume` takes. */
   get memory(): readonly number[] {
     return this.outlier === undefined ? [this.newest, this.round] : [this.newest, this.round, this.outlier]

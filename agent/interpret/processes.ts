@@ -175,7 +175,7 @@ export class ProcessTable {
       before,
     )
     const bornMs = own?.image === before ? own.bornMs : timeMs
-    this.put(call, after, { sinceMs: timeMs, bornMs, isParent: false })
+    this.put(call, after, { sinceMs: timeMs, bornMs, isParent: false, seen: this.pids.pointOf(call.pid) })
     if (this.images.charactersMade > MOST_CHARACTERS) this.shedTasks()
     return { before, after }
   }
@@ -324,11 +324,15 @@ export class ProcessTable {
   private saw(call: SyscallRecord, task: Task | undefined, acting: ProcessImage, timeMs: number): void {
     if (task?.image === acting && task.ppid === call.ppid) {
       const isPrivileged = call.euid === ROOT
-      if (task.seen === this.pids.now && task.isPrivileged === isPrivileged) return
-      task.seen = this.pids.now
+      if (task.seen >= this.pids.now && task.isPrivileged === isPrivileged) return
+      task.seen = Math.max(task.seen, this.pids.now)
       task.isPrivileged = isPrivileged
       this.tasks.touch(call.pid)
-    } else this.put(call, acting, task ?? { sinceMs: timeMs, bornMs: timeMs, isParent: false })
+      return
+    }
+    const { now } = this.pids
+    const since = { sinceMs: timeMs, bornMs: timeMs, isParent: false, seen: now }
+    this.put(call, acting, task === undefined ? since : { ...task, seen: Math.max(task.seen, now) })
   }
 
   /**
@@ -360,7 +364,7 @@ export class ProcessTable {
   private put(
     call: SyscallRecord,
     image: ProcessImage,
-    { sinceMs, bornMs, isParent }: Pick<Task, 'sinceMs' | 'bornMs' | 'isParent'>,
+    { sinceMs, bornMs, isParent, seen }: Pick<Task, 'sinceMs' | 'bornMs' | 'isParent' | 'seen'>,
   ): void {
     this.tasks.set(call.pid, {
       image,
@@ -368,7 +372,7 @@ export class ProcessTable {
       sinceMs,
       bornMs,
       isFound: false,
-      seen: this.pids.now,
+      seen,
       isParent,
       isPrivileged: call.euid === ROOT,
     })

@@ -125,6 +125,16 @@ describe('exec', () => {
     ])
   })
 
+  test('comes from the parent that forked, also when that was the first for whom pids began again', () => {
+    const story = new Story()
+      .execs(32_700, 32_766)
+      .exec({ pid: 359, ppid: 9, exe: '/bin/dash', argv: ['sh'] })
+    for (const pid of [360, 361]) story.exec({ pid, ppid: 359, exe: '/bin/ls' })
+    expect(story.edges.slice(-2)).toEqual(
+      Array.from({ length: 2 }, () => 'exec proc::1000:/bin/dash->proc::1000:/bin/ls'),
+    )
+  })
+
   test('comes from the parent that forked', () => {
     const story = new Story().exec(SHELL).exec({ pid: 101, ppid: 100, exe: '/bin/ls' })
     expect(story.edges.at(-1)).toBe('exec proc::1000:/bin/bash</srv/run.sh->proc::1000:/bin/ls')
