@@ -1,11 +1,12 @@
-import type { Baseline, Reportable, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
+import type { Baseline, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
 import { Budget } from './budget.ts'
 import type { Core } from './core.ts'
 import type { Normal } from './detect/dangers.ts'
 import { boundedArgv } from './detect/evidence.ts'
-import { incidentOf } from './detect/incidents.ts'
+import { incidentOf, judge } from './detect/incidents.ts'
 import { networkPeerOf } from './detect/nodes.ts'
 import { Quota } from './detect/quota.ts'
+import type { Habits } from './detect/reasons.ts'
 import { memberKey, treeOf } from './detect/trees.ts'
 import type { Ancestor } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
@@ -68,7 +69,7 @@ export class Findings {
     this.baseline = baseline
     this.core = core
     this.budget = new Budget(baseline, alertsPerDay)
-    this.rehearsal = new Rehearsal(baseline, (deeds) => this.judge(deeds))
+    this.rehearsal = new Rehearsal(baseline, ({ findings }) => judge(findings, this.before, this.normal))
   }
 
   /** Whether the edge was met before in this chunk, and is now counted. */
@@ -138,18 +139,24 @@ export class Findings {
     const rating = new Rating(baseline, toMs)
     baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
     this.budget.adjust(toMs)
-    baseline.joinTrees(MOST_TREES)
+    const trees = baseline.joinTrees(MOST_TREES)
+    const { normal } = this
     for (let found = baseline.reportable(); found !== undefined; found = baseline.reportable()) {
-      const incident = this.judge(found, baseline.lastIncidentOf(found.tree))
+      const { tree, parent } = found
+      const deeds = {
+        ...{ ...found, before: this.before, parent: nameOfParent(parent), trees: trees.get(tree) ?? 1 },
+        goesOnFrom: baseline.lastIncidentOf(tree),
+      }
+      const incident = incidentOf(baseline.nextIncident, deeds, normal)
       const isWithheld = this.budget.keepsBack(incident)
-      const stored = baseline.addIncident(found.tree, incident, {
+      baseline.addIncident(tree, incident, {
         timeMs: toMs,
         isDegraded: !isWhole,
         isWithheld,
       })
       this.incidents++
       if (isWithheld) this.withheld++
-      else incidents.push(stored)
+      else incidents.push(incident)
     }
     const spots = this.quota
       .overflow()
@@ -159,6 +166,18 @@ export class Findings {
     baseline.trimMembers(MOST_MEMBERS)
     const forgotten = baseline.trimFindings(MOST_FINDINGS)
     return { incidents, spots: forgotten === 0 ? spots : [...spots, trimmed(forgotten, toMs)] }
+  }
+
+  /** What the baseline tells of what is normal. */
+  private get normal(): Normal & Habits {
+    const { baseline } = this
+    return {
+      isService: (process) => baseline.callersOf(process).some(isOfService),
+      isWritten: (path) => baseline.isTarget(fileName('write', path)),
+      habitOf: (process, kind) => baseline.habitOf(process, kind),
+      isKnown: (process) => baseline.isKnown(process),
+      isReached: (target) => baseline.isTarget(target),
+    }
   }
 
   /** Writes what has changed since the last time. */
@@ -174,15 +193,7 @@ export class Findings {
     this.rehearsal.restore(read)
   }
 
-  private judge(found: Omit<Reportable, 'tree' | 'parent'>, goesOnFrom?: number): Omit<Incident, 'id'> {
-    const { baseline } = this
-    const before = (from: string, to: string): number => baseline.unseenBits(from, to)
-    const normal: Normal = {
-      isService: (process) => baseline.callersOf(process).some(isOfService),
-      isWritten: (path) => baseline.isTarget(fileName('write', path)),
-    }
-    return incidentOf({ ...found, before, goesOnFrom }, normal)
-  }
+  private readonly before = (from: string, to: string): number => this.baseline.unseenBits(from, to)
 
   private readonly isKnown = ({ image }: Ancestor): boolean => this.baseline.isKnown(processName(image))
 
@@ -198,6 +209,9 @@ export class Findings {
     return `${kind} ${known ?? ''}`
   }
 }
+
+/** The name behind the key: see `UnseenEdge`. */
+const nameOfParent = (parent: string): string => parent.slice(parent.indexOf('proc:'))
 
 /** Whether a name that a process listens at, or takes connections from, is on a network and chosen by it for good. */
 function isOfService(name: string): boolean {

@@ -334,22 +334,26 @@ export class Baseline {
    * An incident takes all that is not reported of a tree.
    * @param isDegraded whether its window was not seen whole
    * @param isWithheld whether the budget keeps it back
-   * @returns the incident with its id
    */
   addIncident(
     tree: string,
-    incident: Omit<Incident, 'id'>,
+    incident: Incident,
     { timeMs, isDegraded, isWithheld }: { timeMs: number; isDegraded: boolean; isWithheld: boolean },
-  ): Incident {
-    const { addIncident, markReported, putIncident } = this.statements
-    const { severity, score } = incident
-    const { lastInsertRowid } = addIncident.run(tree, timeMs, severity, score, isWithheld ? 1 : 0)
-    const id = Number(lastInsertRowid)
-    const { kind, ...rest } = incident
-    const numbered: Incident = { kind, id, ...rest }
-    putIncident.run(JSON.stringify(numbered), id)
+  ): void {
+    const { addIncident, markReported } = this.statements
+    const { id, severity, score } = incident
+    addIncident.run(id, tree, timeMs, severity, score, isWithheld ? 1 : 0, JSON.stringify(incident))
     markReported.run(timeMs, isDegraded ? 1 : 0, id, tree)
-    return numbered
+  }
+
+  /** The id that the next incident will have; none is used again. */
+  get nextIncident(): number {
+    return (this.statements.lastIncident.get()?.seq ?? 0) + 1
+  }
+
+  /** What a process has done of one kind, when all was normal. */
+  habitOf(process: string, kind: EdgeKind): { readonly targets: number; readonly sightings: number } {
+    return this.statements.habitOf.get(process, kind) ?? { targets: 0, sightings: 0 }
   }
 
   /** Of a training: what would have been an incident. */
@@ -840,8 +844,15 @@ const prepare = (database: Database.Database) => ({
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND kind IN ('listen', 'accept')
       ORDER BY kind, target.name LIMIT 100`,
   ),
-  addIncident: database.prepare<[string, number, string, number, 0 | 1]>(
-    "INSERT INTO incidents (tree, time_ms, severity, score, withheld, report) VALUES (?, ?, ?, ?, ?, '')",
+  addIncident: database.prepare<[number, string, number, string, number, 0 | 1, string]>(
+    'INSERT INTO incidents (id, tree, time_ms, severity, score, withheld, report) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  ),
+  lastIncident: database.prepare<[], { seq: number }>(
+    "SELECT seq FROM sqlite_sequence WHERE name = 'incidents'",
+  ),
+  habitOf: database.prepare<[string, string], { targets: number; sightings: number }>(
+    `SELECT count(*) AS targets, coalesce(sum(sightings), 0) AS sightings FROM edges
+      WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
   addRehearsed: database.prepare<[number, string, number]>(
     'INSERT INTO rehearsal (time_ms, severity, score) VALUES (?, ?, ?)',
@@ -852,7 +863,6 @@ const prepare = (database: Database.Database) => ({
         UNION ALL SELECT score FROM incidents WHERE time_ms > @fromMs AND severity IN ('low', 'medium')`,
     )
     .pluck(),
-  putIncident: database.prepare<[string, number]>('UPDATE incidents SET report = ? WHERE id = ?'),
   seenWhole: database.prepare<[number]>(
     'UPDATE findings SET degraded = 0 WHERE degraded = 1 AND last_ms >= ?',
   ),

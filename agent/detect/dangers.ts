@@ -1,6 +1,5 @@
 import type { Finding } from '../domain/report.ts'
 import {
-  baseName,
   filePathOf,
   isLoopback,
   isNameless,
@@ -10,6 +9,7 @@ import {
   networkPeerOf,
   processOf,
 } from './nodes.ts'
+import { listOf, objectOf, shortName } from './phrases.ts'
 import {
   hasNoScript,
   hiddenPlaceOf,
@@ -69,28 +69,49 @@ export interface Normal {
 /** Ports of one address, or addresses with one port, that one process looks at when it looks for something. */
 const SCAN = 10
 const SETUID = 0o4000
+const MOST_OBJECTS = 4
 /** Stamps of the log are not finer. */
 const COARSE_S = 0.01
 
 /** The dangerous shapes of findings that belong together, each once, the weightiest first. */
 export function dangersOf(findings: readonly Finding[], normal: Normal): readonly Danger[] {
-  const found = new Map<string, { shape: DangerShape; reason: string; findings: Finding[] }>()
+  const found = new Map<DangerShape, { reasons: Set<string>; findings: Finding[] }>()
   const note = (shape: DangerShape, reason: string, finding: Finding): void => {
-    const danger = found.get(shape)
-    if (danger === undefined) found.set(shape, { shape, reason, findings: [finding] })
-    else danger.findings.push(finding)
+    let danger = found.get(shape)
+    if (danger === undefined) found.set(shape, (danger = { reasons: new Set(), findings: [] }))
+    danger.reasons.add(reason)
+    danger.findings.push(finding)
   }
   const written = new Map<string, Finding>()
+  const risen: (readonly string[])[] = []
   for (const finding of findings) {
     const source = processOf(finding.edge.from)
     if (source === undefined) continue
+    if (finding.edge.kind === 'privilege') {
+      const doer = finding.chain.slice(0, -1)
+      // What somebody runs who became root is root as well.
+      if (risen.some((above) => above.every((name, index) => name === doer[index]))) continue
+      risen.push(doer)
+    }
     dangersOfOne(finding, source, normal, (shape, reason) => note(shape, reason, finding))
     noteWritten(finding, written, (reason) => note('wrote-and-ran', reason, finding))
   }
   for (const { reason, of } of scansIn(findings)) for (const finding of of) note('scan', reason, finding)
-  return [...found.values()]
-    .map((danger) => ({ ...danger, bits: DANGERS[danger.shape] }))
+  return [...found]
+    .map(([shape, { reasons, findings: of }]) => ({
+      ...{ shape, bits: DANGERS[shape], findings: of },
+      reason: reasonOf(shape, [...reasons], of),
+    }))
     .sort((one, other) => other.bits - one.bits)
+}
+
+function reasonOf(
+  shape: DangerShape,
+  [reason = '', ...others]: readonly string[],
+  of: readonly Finding[],
+): string {
+  const objects = shape === 'below-service' ? ` ${listOf([...new Set(of.map(objectOf))], MOST_OBJECTS)}` : ''
+  return `${reason}${objects}${others.length === 0 ? '' : `, and ${others.length} more like it`}`
 }
 
 type Note = (shape: DangerShape, reason: string) => void
@@ -112,7 +133,7 @@ function dangersOfOne(finding: Finding, source: NamedProcess, normal: Normal, no
       if (!isKind(source, 'becomer') || !isSystemProgram(source.exe))
         note(
           'became-root',
-          `${nameOf(source)} became root, and is none of the programs that let people do so`,
+          `${shortName(edge.from)} became root, and is none of the programs that let people do so`,
         )
       return
     case 'trace':
@@ -159,10 +180,7 @@ function noteExec({ edge, chain }: Finding, source: NamedProcess, normal: Normal
       `${shortName(service)} takes connections from a network, and never ran a shell before`,
     )
   else if (isKind(source, 'shell') && hasNoScript(source))
-    note(
-      'below-service',
-      `a shell below ${shortName(service)}, which takes connections from a network, ran what it never ran before`,
-    )
+    note('below-service', `a shell below ${shortName(service)}, which takes connections from a network, ran`)
 }
 
 function noteConnect({ edge }: Finding, source: NamedProcess, note: Note): void {
@@ -170,17 +188,20 @@ function noteConnect({ edge }: Finding, source: NamedProcess, note: Note): void 
   if (peer === undefined) return
   if (!isOutside(peer)) {
     if (isKind(source, 'relay'))
-      note('relay-inside', `${nameOf(source)} speaks to a service of this host, at ${printedPeer(peer)}`)
+      note(
+        'relay-inside',
+        `${shortName(edge.from)} speaks to a service of this host, at ${printedPeer(peer)}`,
+      )
     return
   }
   const to = `${printedPeer(peer)}${isNameless(peer) ? ', to which no name resolved' : ''}`
   if (isKind(source, 'shell') && !isScripted(source))
     note('shell-connects', `a shell itself connected to ${to}`)
   else if (isKind(source, 'interpreter') && hasNoScript(source))
-    note('shell-connects', `${nameOf(source)} without a script connected to ${to}`)
-  else if (isKind(source, 'relay')) note('relay-connects', `${nameOf(source)} connected to ${to}`)
+    note('shell-connects', `${shortName(edge.from)} without a script connected to ${to}`)
+  else if (isKind(source, 'relay')) note('relay-connects', `${shortName(edge.from)} connected to ${to}`)
   else if (isKind(source, 'downloader') && isNameless(peer))
-    note('downloader-connects', `${nameOf(source)} connected to ${to}`)
+    note('downloader-connects', `${shortName(edge.from)} connected to ${to}`)
 }
 
 function noteListen({ edge }: Finding, source: NamedProcess, note: Note): void {
@@ -190,7 +211,7 @@ function noteListen({ edge }: Finding, source: NamedProcess, note: Note): void {
     isKind(source, 'shell') ||
     isKind(source, 'relay') ||
     (isKind(source, 'interpreter') && (hasNoScript(source) || source.script.startsWith('-m ')))
-  if (isTool) note('shell-listens', `${nameOf(source)} waits for callers at ${printedPeer(peer)}`)
+  if (isTool) note('shell-listens', `${shortName(edge.from)} waits for callers at ${printedPeer(peer)}`)
 }
 
 /** A debugger that follows its own child is none of this: that child has its own name, or that of the debugger. */
@@ -200,7 +221,7 @@ function noteTrace({ edge }: Finding, source: NamedProcess, note: Note): void {
   if (target.exe === source.exe && target.user === source.user) return
   note(
     'traced',
-    `${nameOf(source)} took hold of ${nameOf(target)}: it may read its memory and change what it does`,
+    `${shortName(edge.from)} took hold of ${shortName(edge.to)}: it may read its memory and change what it does`,
   )
 }
 
@@ -225,9 +246,9 @@ function noteLog({ edge, evidence }: Finding, source: NamedProcess, normal: Norm
   if (isSystemProgram(source.exe) && programOf(source) === 'logrotate') return
   const isOfOthers = WITNESS.test(path) || normal.isWritten(path)
   const isByHand = isKind(source, 'file-tool') || (isKind(source, 'shell') && hasNoScript(source))
-  if (edge.kind === 'delete' && isOfOthers) note('log-wiped', `${nameOf(source)} removed ${path}`)
+  if (edge.kind === 'delete' && isOfOthers) note('log-wiped', `${shortName(edge.from)} removed ${path}`)
   else if (edge.kind === 'write' && isOfOthers && (isByHand || TRUNCATING.has(evidence.syscall)))
-    note('log-wiped', `${nameOf(source)} wrote over ${path}, which is not its own log`)
+    note('log-wiped', `${shortName(edge.from)} wrote over ${path}, which is not its own log`)
 }
 
 /** What the same processes had written before they ran it. */
@@ -295,11 +316,3 @@ const isScripted = (process: NamedProcess): boolean => !hasNoScript(process)
 
 const printedPeer = ({ host, port }: NamedPeer): string =>
   host.includes(':') && !host.includes('/') ? `[${host}]:${port}` : `${host}:${port}`
-
-function shortName(name: string): string {
-  const process = processOf(name)
-  return process === undefined ? name : nameOf(process)
-}
-
-const nameOf = (process: NamedProcess): string =>
-  isScripted(process) && process.script.startsWith('/') ? baseName(process.script) : programOf(process)

@@ -17,7 +17,10 @@ export interface Acquaintance {
 export interface Tree {
   /** Tells it from all others. */
   readonly key: string
-  /** The process that it was started by and is not part of it; undefined when that is init or not known. */
+  /**
+   * Who answers for it: the process that has been there for long and started these, or did it all itself; undefined when
+   * they were started by init, or nobody knows.
+   */
   readonly parent: Ancestor | undefined
   /** Those of its processes that will still be in it when they have been there for long. */
   readonly members: readonly string[]
@@ -44,6 +47,7 @@ export function treeOf(
   let parent: Ancestor | undefined
   let former: string | undefined
   let isOneProgram = true
+  let service: Ancestor | undefined
   const members: string[] = []
   for (const ancestor of lineage) {
     if (ancestor !== actor && ancestor.pid <= INIT) break
@@ -57,13 +61,15 @@ export function treeOf(
     }
     former ??= formerHere
     if (!isSettled) members.push(member)
+    else if (isOneProgram) service = ancestor
     root = ancestor
   }
   const key = memberKey(node, root)
+  const isService = service === root && !isPassing(root)
   // Who stands below init is a service: its children will have nothing to do with how it was started.
   return {
     key: former ?? key,
-    parent,
+    parent: isService ? root : parent,
     members: parent === undefined ? members.filter((member) => member !== key) : members,
   }
 }

@@ -73,8 +73,9 @@ describe('processes belong together', () => {
 
   test('when a service does it itself, or what it has forked', () => {
     const worker = { ...APP, pid: 501 }
-    expect(placed([APP, INIT])).toEqual({ key: key(APP), parent: undefined, members: [] })
-    expect(placed([worker, APP, INIT])).toEqual({ key: key(APP), parent: undefined, members: [] })
+    expect(placed([APP, INIT])).toEqual({ key: key(APP), parent: APP, members: [] })
+    expect(placed([worker, APP, INIT])).toEqual({ key: key(APP), parent: APP, members: [] })
+    expect(placed([APP, CRON, INIT])).toEqual({ key: key(APP), parent: APP, members: [] })
     expect(placed([sh, worker, APP, INIT])).toMatchObject({ key: key(sh), parent: worker })
   })
 

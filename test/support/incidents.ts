@@ -1,11 +1,18 @@
-import type { Baseline } from '../../agent/baseline/baseline.ts'
+import type { Baseline, Reportable } from '../../agent/baseline/baseline.ts'
 import type { Normal } from '../../agent/detect/dangers.ts'
-import { incidentOf } from '../../agent/detect/incidents.ts'
+import { type Deeds, incidentOf } from '../../agent/detect/incidents.ts'
+import type { Habits } from '../../agent/detect/reasons.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 import type { Evidence, Finding, Report } from '../../agent/domain/report.ts'
 
 /** A host of which nothing is known. */
-export const NOTHING_NORMAL: Normal = { isService: () => false, isWritten: () => false }
+export const NOTHING_NORMAL: Normal & Habits = {
+  isService: () => false,
+  isWritten: () => false,
+  habitOf: () => ({ targets: 0, sightings: 0 }),
+  isKnown: () => false,
+  isReached: () => false,
+}
 
 /** An unseen edge as an incident lists it. */
 export interface ReportedFinding {
@@ -33,11 +40,18 @@ export const findingsOf = (reports: readonly Report[]): ReportedFinding[] =>
 /** What waits of the tree that comes next. */
 export const waitingIn = (baseline: Baseline): readonly Finding[] => baseline.reportable()?.findings ?? []
 
+const deedsOf = (found: Reportable): Deeds => ({
+  ...found,
+  before: () => 0,
+  trees: 1,
+  goesOnFrom: undefined,
+})
+
 /** Reports the tree that comes next; false when nothing waits. */
 export function reportNext(baseline: Baseline, timeMs: number, isDegraded = false): boolean {
   const found = baseline.reportable()
   if (found !== undefined)
-    baseline.addIncident(found.tree, incidentOf({ ...found, before: () => 0 }, NOTHING_NORMAL), {
+    baseline.addIncident(found.tree, incidentOf(baseline.nextIncident, deedsOf(found), NOTHING_NORMAL), {
       timeMs,
       isDegraded,
       isWithheld: false,
