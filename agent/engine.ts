@@ -1,7 +1,9 @@
 import type { Baseline } from './baseline/baseline.ts'
 import type { KnownEdge } from './baseline/edge-book.ts'
+import { LIFE_SPAN, type LifeSpan } from './baseline/life.ts'
 import { type Claimant, Core, type CoreSink, type ResumePoint } from './core.ts'
 import { CoverageWatch, type CoverageState } from './detect/coverage.ts'
+import { neverLearned, setsUserId } from './detect/never-learn.ts'
 import { AgentRuns, type RunsState } from './detect/runs.ts'
 import { Schedule, type ScheduleState, type TrainingPlan } from './detect/schedule.ts'
 import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
@@ -10,10 +12,11 @@ import type { FoundProcess, ProcessImage, World } from './domain/activity.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { BlindSpot, Coverage, Report, Summary, Tamper, TamperReason } from './domain/report.ts'
+import type { BlindSpot, Coverage, EdgeMark, Report, Summary, Tamper, TamperReason } from './domain/report.ts'
 import { evidenceOf, Findings } from './findings.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
+import { callName } from './interpret/calls.ts'
 import { attackOn } from './interpret/signals.ts'
 import { Naming } from './naming.ts'
 import type { NetworkNames } from './peers/networks.ts'
@@ -37,6 +40,8 @@ const NOBODY = 0xffffffff
 
 /** What the agent asks the kernel with, wherever a host has it: see support/command.ts. */
 const AUDITCTL = /^(?:\/usr)?\/s?bin\/auditctl$/
+
+const DAY_MS = 86_400_000
 
 /** A host's clock that is this far behind the log's time has been set back. */
 const SET_BACK_MS = 10_000
@@ -81,6 +86,8 @@ export interface EngineOptions extends Printers {
   readonly learnDegraded?: boolean
   /** Incidents that are to be reported on a day, but for those that are surely bad: see budget.ts. */
   readonly alertsPerDay: number
+  /** When an edge that is not seen any more grows old; LIFE_SPAN without it. */
+  readonly lifeSpan?: LifeSpan
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
   readonly latestMs: () => number
   /** Called when training ends. `unlearned`: edges of windows that were not seen whole. */
@@ -131,6 +138,8 @@ export class Engine {
   private firstMs: number | undefined
   private savedMs = Number.NEGATIVE_INFINITY
   private training: boolean
+  /** Of the log's time, since 1970. */
+  private day: number | undefined
   /** When the window began that goes on; undefined before the first event. */
   private windowMs: number | undefined
   /** Edges that were learned in windows of the training that were not seen whole, and forgotten again. */
@@ -491,6 +500,7 @@ export class Engine {
     const { baseline } = this.options
     this.firstMs = timeMs
     this.windowMs ??= timeMs
+    this.turnDay(timeMs)
     if (!this.training) return
     if (this.isResumed && baseline.trainings().at(-1)?.finished === false) baseline.resumeTraining()
     else baseline.beginTraining(timeMs, this.plannedMs(timeMs))
@@ -501,7 +511,8 @@ export class Engine {
     if (endMs === undefined) return
     const missed = this.coverage.missed({ ...this.core.losses }, this.windowMs ?? endMs, endMs)
     if (this.training) this.settle(this.isWhole, endMs)
-    else this.report(endMs, this.isWhole)
+    this.report(endMs, this.isWhole)
+    this.turnDay(endMs)
     for (const spot of missed) this.post(spot)
     for (const tamper of this.tampering.end(endMs)) this.post(tamper)
     this.coverage.beginWindow()
@@ -515,8 +526,16 @@ export class Engine {
 
   private settle(isKept: boolean, endMs: number): void {
     this.findings.endRehearsal(endMs, isKept)
-    const count = this.options.baseline.settle(isKept, endMs)
+    const count = this.options.baseline.settle(isKept, endMs, this.coverage.isDegraded)
     if (!isKept) this.unlearned += count
+  }
+
+  /** Once a day of the log's time, what was not seen for long grows old. */
+  private turnDay(timeMs: number): void {
+    const day = Math.floor(timeMs / DAY_MS)
+    if (day === this.day) return
+    this.day = day
+    this.options.baseline.turnDay(timeMs, this.options.lifeSpan ?? LIFE_SPAN)
   }
 
   private finishTraining(): void {
@@ -539,7 +558,7 @@ export class Engine {
       this.findings.forget()
     }
     const known = this.found.get(seen)
-    if (known !== undefined) {
+    if (known !== undefined && !this.isMarked(known, seen, event)) {
       baseline.count(known, stampMs)
       return
     }
@@ -552,28 +571,49 @@ export class Engine {
   /** Takes an edge that has not been met since the baseline changed. */
   private meet(seen: SeenEdge, event: AuditEvent, stampMs: number): void {
     const { baseline } = this.options
-    const isLearning = this.schedule.isInTraining(stampMs)
-    const edge = this.naming.nameOf(seen, stampMs, isLearning)
+    const isTraining = this.schedule.isInTraining(stampMs)
+    const edge = this.naming.nameOf(seen, stampMs, isTraining)
     const isLasting = this.naming.isLasting(seen)
-    if (isLearning) {
-      const isNew = baseline.learn(edge, stampMs)
-      if (isNew) {
-        this.noteFile(seen, event)
-        this.findings.rehearse(seen, edge, event, stampMs)
-      }
-      if (isNew && (edge === seen.edge || seen.peer !== undefined)) this.learnPattern(edge, stampMs)
-      const known = isLasting && baseline.edition === this.edition ? baseline.find(edge) : undefined
-      if (known !== undefined) this.found.set(seen, known)
-      return
-    }
-    const known = baseline.find(edge)
-    if (known !== undefined) {
+    const isDenied = baseline.isDenied(edge) || (edge !== seen.edge && baseline.isDenied(seen.edge))
+    const known = isDenied ? undefined : baseline.find(edge)
+    if (known !== undefined && !this.isMarked(known, seen, event)) {
+      if (known.isDormant && !isTraining) this.findings.take(seen, edge, event, stampMs, 'dormant')
+      known.isDormant = false
       baseline.count(known, stampMs)
       if (isLasting) this.found.set(seen, known)
       return
     }
+    const mark = isDenied ? 'denied' : this.neverLearned(seen, edge, event)
+    if (isTraining && mark === undefined) this.learn(seen, edge, event, stampMs)
+    else if (!isTraining || !this.findings.countAgain(seen, stampMs)) {
+      this.noteFile(seen, event)
+      this.findings.take(seen, isDenied ? seen.edge : edge, event, stampMs, mark)
+    }
+  }
+
+  /** Whether a known edge is told of for what was done this time: its name does not say which rights a file got. */
+  private isMarked({ isAccepted }: KnownEdge, { edge }: SeenEdge, event: AuditEvent): boolean {
+    return edge.kind === 'attribute' && !isAccepted && setsUserId({ edge, event, call: callOf(event) })
+  }
+
+  /** Takes an edge into the baseline that is not in it. */
+  private learn(seen: SeenEdge, edge: Edge, event: AuditEvent, stampMs: number): void {
+    const { baseline } = this.options
     this.noteFile(seen, event)
-    this.findings.take(seen, edge, event, stampMs)
+    baseline.learn(edge, stampMs, this.findings.rehearse(seen, edge, event, stampMs))
+    if (edge === seen.edge || seen.peer !== undefined) this.learnPattern(edge, stampMs)
+    const isKept = this.naming.isLasting(seen) && baseline.edition === this.edition
+    const known = isKept ? baseline.find(edge) : undefined
+    if (known !== undefined) this.found.set(seen, known)
+  }
+
+  private neverLearned(
+    { edge, source, filePath }: SeenEdge,
+    named: Edge,
+    event: AuditEvent,
+  ): EdgeMark | undefined {
+    const deed = { edge, printed: named.to, source, filePath, event, call: callOf(event) }
+    return neverLearned(deed, this.options.own?.places)
   }
 
   private onForgery(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void {
@@ -636,13 +676,18 @@ export class Engine {
   private report(timeMs: number, isWhole: boolean): void {
     const { baseline, rebase } = this.options
     const fromMs = this.windowMs ?? timeMs
-    const { incidents, spots } = this.findings.report({ fromMs, toMs: timeMs, isWhole })
+    const { incidents, spots } = this.findings.report({
+      fromMs,
+      toMs: timeMs,
+      isWhole,
+      isTraining: this.training,
+    })
     for (const incident of incidents) this.post(incident)
     for (const spot of spots) {
       this.coverage.note(spot)
       this.post(spot)
     }
-    if (!rebase || !isWhole) return
+    if (!rebase || !isWhole || this.training) return
     for (const edge of baseline.mergeReported(timeMs, fromMs)) this.learnPattern(edge, timeMs)
   }
 
@@ -724,6 +769,9 @@ export class Engine {
     return true
   }
 }
+
+const callOf = ({ syscall }: AuditEvent): string =>
+  syscall === undefined ? '' : callName(syscall.arch, syscall.syscall)
 
 const tamperOf = (reason: TamperReason, timeMs: number, detail: string): Tamper => ({
   kind: 'tamper',

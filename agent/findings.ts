@@ -11,7 +11,7 @@ import { memberKey, treeOf } from './detect/trees.ts'
 import type { Ancestor } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { BlindSpot, Evidence, Incident } from './domain/report.ts'
+import type { BlindSpot, EdgeMark, Evidence, Incident } from './domain/report.ts'
 import type { StateReader, StateWriter } from './domain/state.ts'
 import { fileName, type SeenEdge } from './graph/edges.ts'
 import { chainOf, processName } from './graph/names.ts'
@@ -43,6 +43,7 @@ interface Window {
   readonly toMs: number
   /** Whether all of it was seen. */
   readonly isWhole: boolean
+  readonly isTraining: boolean
 }
 
 /** What a window has shown. */
@@ -79,8 +80,11 @@ export class Findings {
     return unseen !== undefined
   }
 
-  /** Takes an edge that is not known under its name `edge`. */
-  take(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number): void {
+  /**
+   * Takes an edge that is not known under its name `edge`, or is told of in any case.
+   * @param mark why that is
+   */
+  take(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number, mark?: EdgeMark): void {
     const { baseline } = this
     const ancestors = chainOf(seen.source)
     const chain = [...ancestors, edge.to]
@@ -89,8 +93,9 @@ export class Findings {
     const isFound = baseline.unseenNow(edge, chain) !== undefined || baseline.hasFinding(edge, chain)
     if (!isFound && !this.hasRoom(edge, chain, evidence)) return
     // What was found before stays where it is.
-    const place = isFound ? NOWHERE : this.placeOf(event, ancestors, timeMs)
-    this.unseen.set(seen, baseline.sawUnseen({ edge, chain, firstMs: timeMs, evidence, ...place, bits: 0 }))
+    const place = isFound && mark === undefined ? NOWHERE : this.placeOf(event, ancestors, timeMs)
+    const finding = { edge, chain, firstMs: timeMs, evidence, ...place, bits: 0 }
+    this.unseen.set(seen, baseline.sawUnseen(mark === undefined ? finding : { ...finding, mark }))
   }
 
   private placeOf(event: AuditEvent, ancestors: readonly string[], timeMs: number): Place {
@@ -107,14 +112,18 @@ export class Findings {
     return { tree: key, parent: who }
   }
 
-  /** An edge is learned that would have been taken, had the training been over. */
-  rehearse(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number): void {
+  /**
+   * An edge is to be learned that would be taken, were the training over.
+   * @returns which processes of this window it belongs to; empty when nobody is told
+   */
+  rehearse(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number): string {
     const chain = [...chainOf(seen.source), edge.to]
     const { node } = event.id
     const [actor, ...lineage] = this.core.lineageOf(event)
     const known = { isKnown: this.isKnown, treeOf: () => undefined }
     const tree = actor === undefined ? NOWHERE.tree : treeOf(node, [actor, ...lineage], timeMs, known).key
     this.rehearsal.take({ edge, chain, firstMs: timeMs, evidence: evidenceOf(event), tree })
+    return tree
   }
 
   /** A window of the training is over. `isKept`: whether what it has learned will be. */
@@ -133,12 +142,12 @@ export class Findings {
   }
 
   /** The window is over: what belongs together becomes an incident. */
-  report({ fromMs, toMs, isWhole }: Window): Reported {
+  report({ fromMs, toMs, isWhole, isTraining }: Window): Reported {
     const { baseline } = this
     const incidents: Incident[] = []
     const rating = new Rating(baseline, toMs)
     baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
-    this.budget.adjust(toMs)
+    if (!isTraining) this.budget.adjust(toMs)
     const trees = baseline.joinTrees(MOST_TREES)
     const { normal } = this
     for (let found = baseline.reportable(); found !== undefined; found = baseline.reportable()) {

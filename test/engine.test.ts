@@ -188,11 +188,11 @@ describe('an unseen edge', () => {
 
   test('that was learned in training is none, whatever its chain', () => {
     const log = new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443)
-    log.exec(SHELL).connect(SHELL, '192.0.2.9', 80)
+    log.exec(SHELL).connect(SHELL, '10.0.0.9', 80)
     ordinaryLife(log)
     log
       .exec({ ...SHELL, pid: 901 })
-      .connect({ ...SHELL, pid: 901 }, '192.0.2.9', 80)
+      .connect({ ...SHELL, pid: 901 }, '10.0.0.9', 80)
       .after(WINDOW_MS)
     expect(paths(replay(log))).toEqual([])
   })
@@ -481,12 +481,13 @@ describe('volatile names', () => {
   })
 
   test('of programs hide no exec', () => {
+    const job = (letter: string): string => temporary(letter).replace('/tmp/', '/srv/jobs/')
     const log = new LogBuilder(NOON_MS)
     for (const [index, letter] of ['1', '2', '3', '4'].entries()) {
-      log.create(CRON, temporary(letter))
-      log.exec({ pid: 1000 + index, ppid: 700, exe: temporary(letter) })
+      log.create(CRON, job(letter))
+      log.exec({ pid: 1000 + index, ppid: 700, exe: job(letter) })
     }
-    const exe = temporary('9')
+    const exe = job('9')
     ordinaryLife(log).create(CRON, exe).exec({ pid: 2000, ppid: 700, exe }).after(WINDOW_MS)
     const reports = replay(log)
     expect(patterns(reports)).toHaveLength(1)

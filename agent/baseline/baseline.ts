@@ -3,12 +3,13 @@ import type Database from 'better-sqlite3'
 import type { LogPosition } from '../domain/chunk.ts'
 import { type Edge, type EdgeKind, type FileAction, isPeerAction, type PeerAction } from '../domain/edge.ts'
 import type { EventId } from '../domain/record.ts'
-import type { Evidence, Finding, Incident, Report } from '../domain/report.ts'
+import type { EdgeMark, Evidence, Finding, Incident, Report } from '../domain/report.ts'
 import type { StatesReader, StatesWriter } from '../domain/state.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import type { Item } from './content.ts'
 import { Journal } from './journal.ts'
+import { DOUBT_OF_MERGED, expire, type LifeSpan, noteDay, quietSince } from './life.ts'
 import { openDatabase } from './open.ts'
 import { NOT_FRESH, Sources } from './sources.ts'
 import { type JournalVerdict, verifyJournal } from './verify.ts'
@@ -18,6 +19,9 @@ const PORTION = 1000
 const MOST_CHARACTERS = 2_000_000
 /** Edges that are gone through when the agent starts: an agent that is told to stop must hear it. */
 const MOST_VERIFIED = 200_000
+/** How often what is denied is reported while it goes on; what is never learned, each day. */
+const HOUR_MS = 3_600_000
+const DAY_MS = 86_400_000
 /** File edges that a restarted agent still remembers as siblings. */
 const MOST_RECENT = 10_000
 
@@ -91,6 +95,9 @@ export class Baseline {
   private trainingId: RowId = 0
   private dataVersion: number
   private readonly sources: Sources
+  private hasDenied: boolean
+  /** What was not seen since then is dormant. Unix time in milliseconds. */
+  private dormantMs = Number.NEGATIVE_INFINITY
 
   constructor(path: string) {
     this.path = path
@@ -101,9 +108,8 @@ export class Baseline {
     this.journal = new Journal(this.database)
     this.head = this.journal.head
     this.dataVersion = this.statements.dataVersion.get()?.data_version ?? 0
-    this.book = new EdgeBook({
-      find: (edge) => this.statements.findEdge.get(edge.from, edge.to, edge.kind),
-    })
+    this.hasDenied = this.statements.anyDenied.get() !== undefined
+    this.book = new EdgeBook({ find: (edge) => this.findRow(edge) })
   }
 
   /** Another program that keeps the file busy is a fault sooner: whoever waits here hears no signal. */
@@ -144,9 +150,30 @@ export class Baseline {
     this.book.count(known, timeMs)
   }
 
-  /** The edge is normal from now on. True when it was not before. */
-  learn(edge: Edge, timeMs: number): boolean {
-    return this.book.learn(edge, timeMs)
+  /** The edge is normal from now on. True when it was not before. `tree`: of the processes that made it. */
+  learn(edge: Edge, timeMs: number, tree = ''): boolean {
+    return this.book.learn(edge, timeMs, tree)
+  }
+
+  /** Whether a person said that it is never normal. */
+  isDenied({ kind, from, to }: Edge): boolean {
+    return this.hasDenied && this.statements.findDenied.get(from, to, kind) !== undefined
+  }
+
+  /**
+   * The log has come to another day: what was not seen for long is dormant or forgotten.
+   * @returns how many edges were forgotten
+   */
+  turnDay(timeMs: number, { dormantDays, expireDays }: LifeSpan): number {
+    const { database } = this
+    this.flush()
+    noteDay(database, timeMs)
+    this.dormantMs = quietSince(database, dormantDays)
+    const expired = expire(database, quietSince(database, expireDays), timeMs)
+    this.head = this.journal.head
+    // What is remembered of an edge does not say that it is dormant now.
+    this.book.forget()
+    return expired
   }
 
   /**
@@ -154,7 +181,7 @@ export class Baseline {
    * result is for `countUnseen`.
    */
   sawUnseen(found: UnseenEdge): UnseenNow {
-    const key = unseenKey(found.edge, found.chain)
+    const key = unseenKey(found)
     let unseen = this.unseen.get(key)
     if (unseen === undefined) {
       unseen = { ...found, lastMs: found.firstMs, sightings: 0 }
@@ -166,7 +193,7 @@ export class Baseline {
 
   /** What was found of this in this chain since the last batch, for `countUnseen`. */
   unseenNow(edge: Edge, chain: readonly string[]): UnseenNow | undefined {
-    return this.unseen.get(unseenKey(edge, chain))
+    return this.unseen.get(unseenKey({ edge, chain }))
   }
 
   /** The same in the same chain was seen again. */
@@ -367,7 +394,8 @@ export class Baseline {
   }
 
   /**
-   * Everything that ever was reported is normal from now on, unless it was only seen in windows that were not seen whole.
+   * Everything that ever was reported is normal from now on, unless it was only seen in windows that were not seen whole,
+   * or may never be learned. It stays in doubt.
    * @param windowMs when the window began that has just been seen whole
    * @returns the edges that became normal
    */
@@ -387,16 +415,20 @@ export class Baseline {
   }
 
   /**
-   * The window of the training is over. What was learned in it is normal from now on, or was never learned.
+   * The window of the training is over. What was learned in it is normal from now on, or was never learned. What the
+   * trees of unreported findings did is in doubt.
    * @param timeMs of its end
+   * @param isDegraded whether the window was not seen whole
    * @returns how many edges that are
    */
-  settle(isKept: boolean, timeMs: number): number {
+  settle(isKept: boolean, timeMs: number, isDegraded = false): number {
     this.flush()
     const { count } = this.statements.countFresh.get() ?? { count: 0 }
     if (count === 0) return 0
     if (isKept) {
       this.write('learn', timeMs, { edges: count }, this.statements.freshEdges.iterate())
+      if (isDegraded) this.statements.doubtFresh.run()
+      this.statements.suspectFresh.run()
     } else {
       this.statements.deleteFreshEdges.run()
       this.book.forget()
@@ -405,7 +437,7 @@ export class Baseline {
     return count
   }
 
-  /** Whether this was found in this chain before, reported or not. */
+  /** Whether this was found in this chain before, reported or not, and has not become normal since. */
   hasFinding({ kind, from, to }: Edge, chain: readonly string[]): boolean {
     return this.statements.findFinding.get(from, to, kind, JSON.stringify(chain)) !== undefined
   }
@@ -527,7 +559,7 @@ export class Baseline {
       // It may be there already: an import can bring what a training learns, too.
       const isFresh = before === undefined || this.statements.removeFresh.run(from, to, action).changes > 0
       if (isFresh && removed.length > 0) added.push(edge)
-      else if (isFresh) this.statements.addFresh.run(from, to, action)
+      else if (isFresh) this.statements.addFresh.run(from, to, action, '')
     }
     const { printed, learnedMs } = pattern
     this.write('learn', learnedMs, { pattern: printed, edges: -removed.length }, added, removed)
@@ -588,7 +620,15 @@ export class Baseline {
     this.dataVersion = version
     this.book.forget()
     this.head = this.journal.head
+    this.hasDenied = this.statements.anyDenied.get() !== undefined
     return true
+  }
+
+  private findRow({ from, to, kind }: Edge): EdgeRow | undefined {
+    const row = this.statements.findEdgeAge.get(from, to, kind)
+    if (row === undefined) return undefined
+    const isAccepted = row.accepted !== null
+    return { from: row.from, to: row.to, isDormant: !isAccepted && row.last_ms < this.dormantMs, isAccepted }
   }
 
   private flush(): void {
@@ -634,28 +674,42 @@ export class Baseline {
     known.from = from ?? this.nodeId(edge.from)
     known.to = to ?? this.nodeId(edge.to)
     this.statements.writeEdge.run(known.from, known.to, edge.kind, firstMs, lastMs, sightings, days, windows)
-    if (from === undefined) this.statements.addFresh.run(known.from, known.to, edge.kind)
+    if (from === undefined) this.statements.addFresh.run(known.from, known.to, edge.kind, known.tree)
   }
 
   private writeUnseen(found: UnseenNow): void {
-    this.statements.writeUnseen.run({
-      from: this.nodeId(found.edge.from),
-      to: this.nodeId(found.edge.to),
-      kind: found.edge.kind,
+    const { edge, firstMs, lastMs, sightings, tree, parent, bits } = found
+    const key = {
+      from: this.nodeId(edge.from),
+      to: this.nodeId(edge.to),
+      kind: edge.kind,
       chain: JSON.stringify(found.chain),
-      evidence: JSON.stringify(found.evidence),
-      firstMs: found.firstMs,
-      lastMs: found.lastMs,
-      sightings: found.sightings,
-      tree: found.tree,
-      parent: found.parent,
-      bits: found.bits,
+      mark: found.mark ?? null,
+    }
+    const evidence = JSON.stringify(found.evidence)
+    this.reopen(key, { firstMs, tree, parent, bits, evidence })
+    this.statements.writeUnseen.run({ ...key, evidence, firstMs, lastMs, sightings, tree, parent, bits })
+  }
+
+  /** What was reported, and is worth another report now, is a new finding; what was seen of it stays with its incident. */
+  private reopen(
+    key: { from: RowId; to: RowId; kind: string; chain: string; mark: string | null },
+    anew: { firstMs: number; tree: string; parent: string; bits: number; evidence: string },
+  ): void {
+    const { reportedBefore, moveSightings, reopen } = this.statements
+    const before = reportedBefore.get({
+      ...key,
+      hourAgoMs: anew.firstMs - HOUR_MS,
+      dayAgoMs: anew.firstMs - DAY_MS,
     })
+    if (before === undefined) return
+    if (before.incident_id !== null) moveSightings.run(before.sightings, before.incident_id)
+    reopen.run({ ...anew, id: before.id })
   }
 }
 
-const unseenKey = ({ kind, from, to }: Edge, chain: readonly string[]): string =>
-  [`${kind} ${from}`, to, ...chain].join('\u0000')
+const unseenKey = ({ edge, chain, mark }: Pick<UnseenEdge, 'edge' | 'chain' | 'mark'>): string =>
+  [mark ?? '', `${edge.kind} ${edge.from}`, edge.to, ...chain].join('\u0000')
 
 const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino
 
@@ -686,6 +740,7 @@ const findingOf = (row: FindingRow): Finding => ({
   firstMs: row.first_ms,
   lastMs: row.last_ms,
   bits: row.bits,
+  ...(row.mark === null ? {} : { mark: row.mark }),
   evidence: { ...(JSON.parse(row.evidence) as Evidence), count: row.sightings },
 })
 
@@ -700,6 +755,7 @@ interface FindingRow {
   last_ms: number
   sightings: number
   bits: number
+  mark: EdgeMark | null
 }
 
 interface CoveredRow {
@@ -743,6 +799,19 @@ const prepare = (database: Database.Database) => ({
   dataVersion: database.prepare<[], { data_version: number }>('PRAGMA data_version'),
   nodeId: database.prepare<[string], { id: number }>('SELECT id FROM nodes WHERE name = ?'),
   addNode: database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?)'),
+  findEdgeAge: database.prepare<
+    [string, string, string],
+    EdgeRow & { last_ms: number; accepted: number | null }
+  >(
+    `SELECT from_id AS "from", to_id AS "to", last_ms, accepted FROM edges
+      WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
+        AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
+  ),
+  findDenied: database.prepare<[string, string, string], { journal: number }>(
+    `SELECT journal FROM denied WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
+        AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
+  ),
+  anyDenied: database.prepare<[], { any: 1 }>('SELECT 1 AS "any" FROM denied LIMIT 1'),
   findEdge: database.prepare<[string, string, string], EdgeRow>(
     `SELECT from_id AS "from", to_id AS "to" FROM edges
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
@@ -785,11 +854,42 @@ const prepare = (database: Database.Database) => ({
     tree: string
     parent: string
     bits: number
+    mark: string | null
   }>(
-    `INSERT INTO findings (from_id, to_id, kind, chain, evidence, first_ms, last_ms, sightings, tree, parent, bits)
-     VALUES (@from, @to, @kind, @chain, @evidence, @firstMs, @lastMs, @sightings, @tree, @parent, @bits)
-     ON CONFLICT DO UPDATE SET
-       last_ms = max(last_ms, excluded.last_ms), sightings = sightings + excluded.sightings`,
+    `INSERT INTO findings (from_id, to_id, kind, chain, evidence, first_ms, last_ms, sightings, tree, parent, bits, mark)
+     VALUES (@from, @to, @kind, @chain, @evidence, @firstMs, @lastMs, @sightings, @tree, @parent, @bits, @mark)
+     ON CONFLICT DO UPDATE SET last_ms = max(last_ms, excluded.last_ms),
+       sightings = sightings + excluded.sightings, mark = coalesce(excluded.mark, mark)`,
+  ),
+  reportedBefore: database.prepare<
+    {
+      from: RowId
+      to: RowId
+      kind: string
+      chain: string
+      mark: string | null
+      hourAgoMs: number
+      dayAgoMs: number
+    },
+    { id: number; incident_id: number | null; sightings: number }
+  >(
+    `SELECT id, incident_id, sightings FROM findings
+      WHERE from_id = @from AND to_id = @to AND kind = @kind AND chain = @chain AND reported_ms IS NOT NULL
+        AND (merged_ms IS NOT NULL OR @mark IS NOT NULL AND @mark IS NOT mark OR @mark = 'dormant'
+             OR @mark = 'denied' AND reported_ms <= @hourAgoMs OR reported_ms <= @dayAgoMs AND @mark IS NOT NULL)`,
+  ),
+  moveSightings: database.prepare<[number, number]>('UPDATE incidents SET moved = moved + ? WHERE id = ?'),
+  reopen: database.prepare<{
+    id: number
+    firstMs: number
+    evidence: string
+    tree: string
+    parent: string
+    bits: number
+  }>(
+    `UPDATE findings SET reported_ms = NULL, merged_ms = NULL, incident_id = NULL, degraded = 0, sightings = 0,
+       first_ms = @firstMs, last_ms = @firstMs, evidence = @evidence, tree = @tree, parent = @parent,
+       bits = @bits WHERE id = @id`,
   ),
   unrated: database.prepare<[], Pick<FindingRow, 'id' | 'kind' | 'from_name' | 'to_name' | 'chain'>>(
     `SELECT findings.id, kind, source.name AS from_name, target.name AS to_name, chain FROM findings
@@ -870,16 +970,17 @@ const prepare = (database: Database.Database) => ({
   unmerged: database.prepare<[], { id: number; kind: EdgeKind; from_name: string; to_name: string }>(
     `SELECT findings.id, kind, source.name AS from_name, target.name AS to_name FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NOT NULL AND merged_ms IS NULL AND degraded = 0 ORDER BY first_ms, findings.id`,
+      WHERE reported_ms IS NOT NULL AND merged_ms IS NULL AND degraded = 0 AND mark IS NULL
+        AND (from_id, to_id, kind) NOT IN (SELECT from_id, to_id, kind FROM denied) ORDER BY first_ms, findings.id`,
   ),
   mergeFinding: database.prepare<[number]>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows)
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows, doubt)
      SELECT from_id, to_id, kind, first_ms, last_ms, sightings, 1 + (last_ms / 86400000 > first_ms / 86400000),
-            1 + (last_ms / 60000 > first_ms / 60000) FROM findings WHERE id = ? ${ON_SAME_EDGE}`,
+            1 + (last_ms / 60000 > first_ms / 60000), ${DOUBT_OF_MERGED} FROM findings WHERE id = ? ${ON_SAME_EDGE}`,
   ),
   findFinding: database.prepare<[string, string, string, string], { id: number }>(
     `SELECT id FROM findings WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
-       AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? AND chain = ?`,
+       AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? AND chain = ? AND merged_ms IS NULL`,
   ),
   knownSource: database.prepare<[string], { known: 1 }>(
     `SELECT 1 AS known FROM edges WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND ${NOT_FRESH} LIMIT 1`,
@@ -903,8 +1004,8 @@ const prepare = (database: Database.Database) => ({
        (SELECT id FROM findings WHERE reported_ms IS NOT NULL ORDER BY last_ms, id LIMIT ?)`,
   ),
   forgetAllStates: database.prepare<[]>("DELETE FROM state WHERE kind <> 'memory'"),
-  addFresh: database.prepare<[RowId, RowId, string]>(
-    'INSERT INTO fresh (from_id, to_id, kind) VALUES (?, ?, ?)',
+  addFresh: database.prepare<[RowId, RowId, string, string]>(
+    'INSERT INTO fresh (from_id, to_id, kind, tree) VALUES (?, ?, ?, ?)',
   ),
   removeFresh: database.prepare<[RowId, RowId, string]>(
     'DELETE FROM fresh WHERE from_id = ? AND to_id = ? AND kind = ?',
@@ -915,6 +1016,13 @@ const prepare = (database: Database.Database) => ({
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id`,
   ),
   clearFresh: database.prepare<[]>('DELETE FROM fresh'),
+  doubtFresh: database.prepare<[]>(
+    "UPDATE edges SET doubt = 'degraded' WHERE (from_id, to_id, kind) IN (SELECT from_id, to_id, kind FROM fresh)",
+  ),
+  suspectFresh: database.prepare<[]>(
+    `UPDATE edges SET doubt = 'incident' WHERE (from_id, to_id, kind) IN
+       (SELECT from_id, to_id, kind FROM fresh WHERE tree <> '' AND tree IN (SELECT tree FROM findings WHERE reported_ms IS NULL))`,
+  ),
   deleteFreshEdges: database.prepare<[]>(
     'DELETE FROM edges WHERE (from_id, to_id, kind) IN (SELECT from_id, to_id, kind FROM fresh)',
   ),

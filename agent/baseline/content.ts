@@ -53,10 +53,13 @@ export class Tally {
 export class Content {
   readonly edges: Tally
   readonly patterns: Tally
+  /** What is never normal. */
+  readonly denied: Tally
 
-  constructor(edges = new Tally(), patterns = new Tally()) {
+  constructor(edges = new Tally(), patterns = new Tally(), denied = new Tally()) {
     this.edges = edges
     this.patterns = patterns
+    this.denied = denied
   }
 
   add(item: Item): void {
@@ -69,11 +72,21 @@ export class Content {
     else this.edges.remove(digestOfEdge(item))
   }
 
-  /** SHA-256, in hex, over counts and sums: what a row of the journal vouches for. */
+  deny(edge: Edge): void {
+    this.denied.add(digestOfEdge(edge))
+  }
+
+  liftDenial(edge: Edge): void {
+    this.denied.remove(digestOfEdge(edge))
+  }
+
+  /**
+   * SHA-256, in hex, over counts and sums: what a row of the journal vouches for. What is denied stands there only when
+   * there is any: journals are older than that.
+   */
   get digest(): string {
-    const { edges, patterns } = this
-    const text = [edges.count, hexOf(edges.sum), patterns.count, hexOf(patterns.sum)].join(' ')
-    return hash('sha256', text)
+    const tallies = [this.edges, this.patterns, ...(this.denied.count === 0 ? [] : [this.denied])]
+    return hash('sha256', tallies.map(({ count, sum }) => `${count} ${hexOf(sum)}`).join(' '))
   }
 }
 
@@ -88,17 +101,37 @@ export function readContent(database: Database.Database): Content {
   return new Content(
     new Tally(row.edges, bigintOf(row.edgesSum)),
     new Tally(row.patterns, bigintOf(row.patternsSum)),
+    readDenied(database),
   )
 }
 
+function readDenied(database: Database.Database): Tally {
+  if (!hasDenied(database)) return new Tally()
+  const row = database
+    .prepare<[], { count: number; sum: string }>('SELECT count, sum FROM denied_content')
+    .get()
+  return row === undefined ? new Tally() : new Tally(row.count, bigintOf(row.sum))
+}
+
+/** Not while a baseline of an older schema is migrated. */
+const hasDenied = (database: Database.Database): boolean =>
+  database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'denied_content'").get() !== undefined
+
 /** Belongs into the transaction that changed what is normal. */
-export function writeContent(database: Database.Database, { edges, patterns }: Content): void {
+export function writeContent(database: Database.Database, { edges, patterns, denied }: Content): void {
   database
     .prepare<[number, string, number, string]>(
       `INSERT INTO content VALUES (1, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET edges = excluded.edges,
          edges_sum = excluded.edges_sum, patterns = excluded.patterns, patterns_sum = excluded.patterns_sum`,
     )
     .run(edges.count, hexOf(edges.sum), patterns.count, hexOf(patterns.sum))
+  if (!hasDenied(database)) return
+  database
+    .prepare<[number, string]>(
+      `INSERT INTO denied_content VALUES (1, ?, ?)
+         ON CONFLICT DO UPDATE SET count = excluded.count, sum = excluded.sum`,
+    )
+    .run(denied.count, hexOf(denied.sum))
 }
 
 /**
@@ -115,6 +148,12 @@ export function sumUp(database: Database.Database): Content {
   for (const edge of edges.iterate()) content.add(edge)
   const patterns = database.prepare<[], PatternKey>('SELECT process, action, path FROM patterns')
   for (const pattern of patterns.iterate()) content.add(pattern)
+  if (!hasDenied(database)) return content
+  const denied = database.prepare<[], Edge>(
+    `SELECT kind, source.name AS "from", target.name AS "to"
+       FROM denied JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id`,
+  )
+  for (const edge of denied.iterate()) content.deny(edge)
   return content
 }
 

@@ -16,6 +16,10 @@ export type RowId = number | bigint
 export interface EdgeRow {
   readonly from: RowId
   readonly to: RowId
+  /** Whether it was not seen for long: see life.ts. */
+  readonly isDormant?: boolean
+  /** Whether a person accepted it. */
+  readonly isAccepted?: boolean
 }
 
 /** Tells whether an edge is stored, and where. */
@@ -34,6 +38,12 @@ export interface KnownEdge extends EdgeStats {
   sightings: number
   days: number
   windows: number
+  /** Whether it had not been seen for long when it was looked for. */
+  isDormant: boolean
+  /** Whether a person accepted it. */
+  readonly isAccepted: boolean
+  /** Tree of the processes that it was learned from: see trees.ts. */
+  readonly tree: string
 }
 
 const DAY_MS = 86_400_000
@@ -73,10 +83,10 @@ export class EdgeBook {
     return this.entries.has(process)
   }
 
-  /** The edge is normal from now on. True when it was not before. */
-  learn(edge: Edge, timeMs: number): boolean {
+  /** The edge is normal from now on. True when it was not before. `tree`: of the processes that made it. */
+  learn(edge: Edge, timeMs: number, tree = ''): boolean {
     const known = this.find(edge)
-    this.count(known ?? this.add(edge), timeMs)
+    this.count(known ?? this.add(edge, undefined, tree), timeMs)
     return known === undefined
   }
 
@@ -122,9 +132,10 @@ export class EdgeBook {
     return this.entries.get(edge.from)?.get(`${edge.kind} ${edge.to}`)
   }
 
-  private add(edge: Edge, row?: EdgeRow): KnownEdge {
+  private add(edge: Edge, row?: EdgeRow, tree = ''): KnownEdge {
     const known: KnownEdge = {
-      ...{ edge, from: row?.from, to: row?.to },
+      ...{ edge, from: row?.from, to: row?.to, tree },
+      ...{ isDormant: row?.isDormant ?? false, isAccepted: row?.isAccepted ?? false },
       ...{ firstMs: 0, lastMs: 0, sightings: 0, days: 0, windows: 0 },
     }
     let targets = this.entries.get(edge.from)

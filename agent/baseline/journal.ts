@@ -1,14 +1,17 @@
 import { hash } from 'node:crypto'
 import type Database from 'better-sqlite3'
+import type { Edge } from '../domain/edge.ts'
 import { type Content, type Item, readContent, writeContent } from './content.ts'
 
 /** What was done to what is normal. */
 export type JournalAction =
   /** Training took it. */
   | 'learn'
-  /** Somebody called it normal, or not. */
+  /** Somebody called it normal, or not; part of maintenance; or wants to see it later. */
   | 'accept'
   | 'deny'
+  | 'maintenance'
+  | 'later'
   /** It became normal because it had been reported. */
   | 'rebase'
   /** It was not seen for long. */
@@ -30,6 +33,9 @@ export interface JournalEntry {
 export interface JournalChange {
   readonly added?: Iterable<Item>
   readonly removed?: Iterable<Item>
+  /** What is never normal from now on, and what may be again. */
+  readonly denied?: Iterable<Edge>
+  readonly lifted?: Iterable<Edge>
 }
 
 /** A row as it is stored; `hash` is over everything else. */
@@ -75,17 +81,21 @@ export class Journal {
 
   /**
    * Writes a row for a change of what is normal. Belongs into the transaction that changes edges and patterns: each item
-   * is named once, and `removed` only when it was normal before.
+   * is named once, and `removed` only when it was normal before; the same for what is denied, and `lifted`.
+   * @returns the number of the row
    */
-  append(entry: JournalEntry, { added = [], removed = [] }: JournalChange = {}): void {
+  append(entry: JournalEntry, change: JournalChange = {}): number {
+    const { added = [], removed = [], denied = [], lifted = [] } = change
     const content = readContent(this.database)
     for (const item of added) content.add(item)
     for (const item of removed) content.remove(item)
+    for (const edge of denied) content.deny(edge)
+    for (const edge of lifted) content.liftDenial(edge)
     writeContent(this.database, content)
-    this.write(entry, content)
+    return this.write(entry, content)
   }
 
-  private write({ timeMs, action, author, detail }: JournalEntry, content: Content): void {
+  private write({ timeMs, action, author, detail }: JournalEntry, content: Content): number {
     const last = this.readLast.get()
     const row = {
       id: (last?.id ?? 0) + 1,
@@ -96,6 +106,7 @@ export class Journal {
       content: content.digest,
     }
     this.insert.run({ ...row, hash: chainHash(row, last?.hash ?? CHAIN_START) })
+    return row.id
   }
 }
 

@@ -172,6 +172,41 @@ export const MIGRATIONS: readonly string[] = [
     score    REAL NOT NULL
   ) STRICT;
   CREATE INDEX rehearsal_by_time ON rehearsal (time_ms);
+
+  -- States of an edge: see life.ts. doubt: why it is provisional although it was seen often; accepted: row of the journal
+  -- in which a person accepted it.
+  ALTER TABLE edges ADD COLUMN doubt TEXT;
+  ALTER TABLE edges ADD COLUMN accepted INTEGER;
+  -- Tree of the processes that made it: see trees.ts.
+  ALTER TABLE fresh ADD COLUMN tree TEXT NOT NULL DEFAULT '';
+
+  -- What a person said is never normal; journal: the row in which. Vouched for as edges are, by count and sum.
+  CREATE TABLE denied (
+    from_id INTEGER NOT NULL REFERENCES nodes,
+    to_id   INTEGER NOT NULL REFERENCES nodes,
+    kind    TEXT NOT NULL,
+    journal INTEGER NOT NULL,
+    PRIMARY KEY (from_id, to_id, kind)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE denied_content (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL,
+    sum   TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO denied_content VALUES (1, 0, '0');
+
+  -- Days of the log's time on which an agent saw something: age is counted in these.
+  CREATE TABLE days (
+    day INTEGER PRIMARY KEY
+  ) STRICT;
+
+  -- Why a finding is more, or less, than an unseen edge: see EdgeMark.
+  ALTER TABLE findings ADD COLUMN mark TEXT;
+  -- moved: sightings that were of this incident until a later one took over the finding. later_ms: when a person wants to
+  -- see it again (state 'later'). journal: the row in which the state was set.
+  ALTER TABLE incidents ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE incidents ADD COLUMN later_ms INTEGER;
+  ALTER TABLE incidents ADD COLUMN journal INTEGER;
   `,
 ]
 
@@ -184,6 +219,10 @@ export const ON_SAME_EDGE = `
     first_ms = min(first_ms, excluded.first_ms),
     last_ms = max(last_ms, excluded.last_ms),
     sightings = sightings + excluded.sightings,
+    doubt = CASE
+      WHEN doubt <> 'incident' AND excluded.last_ms / 60000 > last_ms / 60000 THEN NULL
+      ELSE doubt
+    END,
     days = CASE
       WHEN excluded.first_ms / 86400000 > last_ms / 86400000 OR excluded.last_ms / 86400000 < first_ms / 86400000
         THEN days + excluded.days

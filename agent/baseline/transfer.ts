@@ -1,17 +1,24 @@
 import { createHash } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import { z } from 'zod'
-import { EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
+import { type Edge, EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import type { Item } from './content.ts'
 import { Journal } from './journal.ts'
+import { type Doubt, DOUBTS, type EdgeAge, type EdgeState, LIFE_SPAN, quietSince, stateOf } from './life.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase, openForReading } from './open.ts'
-import { verifyJournal } from './verify.ts'
+import { refuseBrokenJournal } from './verify.ts'
 
-/** First line of an export; the number changes when older programs could not read it. 1 had no line of kind `end`. */
-const FORMAT = 2
+/**
+ * First line of an export; the number changes when older programs could not read it. 1 had no line of kind `end`, 2 none
+ * of what a person said.
+ */
+const FORMAT = 3
+const STATELESS_FORMAT = 2
 const UNSEALED_FORMAT = 1
+/** Of a name or a reason. */
+const LONGEST_WORDS = 1000
 
 export interface StoredEdge {
   readonly kind: EdgeKind
@@ -22,6 +29,23 @@ export interface StoredEdge {
   readonly sightings: number
   readonly days: number
   readonly windows: number
+  readonly state: EdgeState
+  /** Why it is provisional, besides having been seen in one window only. */
+  readonly doubt?: Doubt
+  readonly accepted?: Verdict
+}
+
+/** Who said so. */
+export interface Verdict {
+  readonly timeMs: number
+  readonly author: string
+  readonly reason?: string
+}
+
+/** An edge that a person said is never normal. */
+export interface DeniedEdge {
+  readonly edge: Edge
+  readonly denied: Verdict
 }
 
 /** Names as the graph prints them: no control character, no second line. */
@@ -37,8 +61,13 @@ const Path = z
     'no pattern of a path',
   )
 
-const Header = z.strictObject({ kind: z.literal('baseline'), format: z.literal([UNSEALED_FORMAT, FORMAT]) })
+const Header = z.strictObject({
+  kind: z.literal('baseline'),
+  format: z.literal([UNSEALED_FORMAT, STATELESS_FORMAT, FORMAT]),
+})
 const Time = z.int().min(0)
+const Name = z.string().max(LONGEST_WORDS)
+const VerdictWords = z.strictObject({ timeMs: Time, author: Name, reason: Name.optional() })
 const EdgeLine = z
   .strictObject({
     kind: z.literal('edge'),
@@ -49,6 +78,8 @@ const EdgeLine = z
     days: z.int().min(1),
     // Earlier releases did not count them.
     windows: z.int().min(1).optional(),
+    doubt: z.enum(DOUBTS).optional(),
+    accepted: VerdictWords.optional(),
   })
   .refine(({ firstMs, lastMs }) => firstMs <= lastMs, 'lastMs is before firstMs')
   .refine(({ sightings, days }) => days <= sightings, 'more days than sightings')
@@ -67,6 +98,11 @@ const PatternLine = z
     ({ path, pattern }) => pattern.startsWith('^') && pattern.endsWith(`${path}$`),
     'pattern and path differ',
   )
+const DeniedLine = z.strictObject({
+  kind: z.literal('denied'),
+  edge: z.strictObject({ kind: z.enum(EDGE_KINDS), from: Node, to: Node }),
+  denied: VerdictWords,
+})
 const TrainingLine = z.strictObject({
   kind: z.literal('training'),
   fromMs: Time,
@@ -80,7 +116,7 @@ const EndLine = z.strictObject({
   lines: z.int().min(1),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'no SHA-256'),
 })
-const Line = z.discriminatedUnion('kind', [Header, EdgeLine, PatternLine, TrainingLine, EndLine])
+const Line = z.discriminatedUnion('kind', [Header, EdgeLine, DeniedLine, PatternLine, TrainingLine, EndLine])
 type Line = z.infer<typeof Line>
 
 /** Who imports, and from where: for the journal and for complaints. */
@@ -92,6 +128,8 @@ export interface Importer {
 export interface Imported {
   /** Edges that were read. */
   readonly edges: number
+  /** Edges among them that stay unseen, because a person denied them. */
+  readonly refused: number
   /** False for an export of an older program, of which nobody can tell whether it is whole. */
   readonly isSealed: boolean
 }
@@ -106,9 +144,19 @@ export function* edgesIn(path: string): Iterable<StoredEdge> {
   }
 }
 
+/** Edges that a person denied, in the order of their names. */
+export function* deniedIn(path: string): Iterable<DeniedEdge> {
+  const database = openForReading(path)
+  try {
+    yield* selectDenied(database)
+  } finally {
+    database.close()
+  }
+}
+
 /**
- * Everything the baseline has learned, one JSON object a line: a header, trainings, patterns, edges in the order of their
- * names, and an end that tells whether all of it is there. Consistent while an agent writes, because it is one read
+ * Everything the baseline has learned, one JSON object a line: a header, trainings, patterns, what was denied, edges in the
+ * order of their names, and an end that tells whether all of it is there. Consistent while an agent writes, because it is one read
  * transaction. The same baseline gives the same lines.
  */
 export function* exportBaseline(path: string): Iterable<string> {
@@ -151,8 +199,12 @@ function* linesOf(path: string): Iterable<string> {
         learnedMs,
       })
     }
-    for (const { kind, from, to, ...stats } of selectEdges(database)) {
-      yield JSON.stringify({ kind: 'edge', edge: { kind, from, to }, ...stats } satisfies z.infer<
+    for (const denied of selectDenied(database))
+      yield JSON.stringify({ kind: 'denied', ...denied } satisfies z.infer<typeof DeniedLine>)
+    for (const stored of selectEdges(database)) {
+      const { kind, from, to, firstMs, lastMs, sightings, days, windows, doubt, accepted } = stored
+      const stats = { firstMs, lastMs, sightings, days, windows, doubt, accepted }
+      yield JSON.stringify({ kind: 'edge', edge: { kind, from, to }, ...stats } satisfies z.input<
         typeof EdgeLine
       >)
     }
@@ -172,20 +224,13 @@ export function importBaseline(path: string, lines: Iterable<string>, importer: 
   const database = openDatabase(path)
   try {
     const merge = database.transaction(() => {
-      refuseBrokenJournal(database, path)
+      refuseBrokenJournal(database, path, 'nothing is imported into')
       return write(database, parsed, importer)
     })
-    return { edges: merge.immediate(), isSealed }
+    return { ...merge.immediate(), isSealed }
   } finally {
     database.close()
   }
-}
-
-/** What somebody has changed behind the back of the journal would be vouched for from now on. */
-function refuseBrokenJournal(database: Database.Database, path: string): void {
-  const { problem } = verifyJournal(database)
-  if (problem !== undefined)
-    throw new UsageError(`nothing is imported into ${path}, which fullmon verify refuses: ${problem.reason}`)
 }
 
 function* parse(lines: Iterable<string>, source: string): Iterable<Line> {
@@ -251,17 +296,23 @@ function checkPattern(path: string, place: string): void {
   }
 }
 
-/** @returns how many edges were read */
-function write(database: Database.Database, lines: readonly Line[], { source, author }: Importer): number {
+function write(
+  database: Database.Database,
+  lines: readonly Line[],
+  { source, author }: Importer,
+): Omit<Imported, 'isSealed'> {
   const addTraining = database.prepare<[number, number, number | null, number]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms, finished) VALUES (?, ?, ?, ?)',
   )
   const isTrained =
     database.prepare<[], { finished: number }>('SELECT finished FROM trainings ORDER BY id DESC').get()
       ?.finished === 1
-  const add = { edge: edgeAdder(database), pattern: patternAdder(database) }
-  const added: Item[] = []
-  const counts = { edges: 0, patterns: 0 }
+  const rows = new EdgeRows(database)
+  const addPattern = patternAdder(database)
+  const change = { added: [] as Item[], removed: [] as Item[], denied: [] as Edge[] }
+  const accepted: Edge[] = []
+  const newlyDenied = new Set<string>()
+  const counts = { edges: 0, patterns: 0, denied: 0, refused: 0 }
   for (const line of lines) {
     switch (line.kind) {
       case 'baseline':
@@ -273,19 +324,38 @@ function write(database: Database.Database, lines: readonly Line[], { source, au
           addTraining.run(line.fromMs, line.toMs, line.plannedMs, line.finished ? 1 : 0)
         break
       case 'pattern':
-        if (add.pattern(line)) added.push({ process: line.process, action: line.action, path: line.path })
+        if (addPattern(line))
+          change.added.push({ process: line.process, action: line.action, path: line.path })
         counts.patterns++
         break
+      case 'denied':
+        if (rows.isDenied(line.edge) || newlyDenied.has(keyOf(line.edge))) break
+        newlyDenied.add(keyOf(line.edge))
+        if (rows.remove(line.edge)) change.removed.push(line.edge)
+        change.denied.push(line.edge)
+        counts.denied++
+        break
       case 'edge':
-        if (add.edge(line)) added.push(line.edge)
         counts.edges++
+        if (rows.isDenied(line.edge) || newlyDenied.has(keyOf(line.edge))) {
+          counts.refused++
+          break
+        }
+        if (rows.add(line)) change.added.push(line.edge)
+        if (line.accepted !== undefined) accepted.push(line.edge)
         break
     }
   }
-  const detail = { source, ...counts, added: added.length }
-  new Journal(database).append({ timeMs: Date.now(), action: 'import', author, detail }, { added })
-  return counts.edges
+  const { edges, patterns, denied, refused } = counts
+  const more = { ...(denied === 0 ? {} : { denied }), ...(refused === 0 ? {} : { refused }) }
+  const detail = { source, edges, patterns, added: change.added.length, ...more }
+  const row = new Journal(database).append({ timeMs: Date.now(), action: 'import', author, detail }, change)
+  for (const edge of change.denied) rows.deny(edge, row)
+  for (const edge of accepted) rows.accept(edge, row)
+  return { edges, refused }
 }
+
+const keyOf = ({ kind, from, to }: Edge): string => `${kind} ${from}->${to}`
 
 /** Adds a pattern, and says whether it was not there. */
 function patternAdder(database: Database.Database): (line: z.infer<typeof PatternLine>) => boolean {
@@ -297,32 +367,76 @@ function patternAdder(database: Database.Database): (line: z.infer<typeof Patter
     add.run(process, action, path, pattern, JSON.stringify(examples), learnedMs).changes > 0
 }
 
-/** Merges an edge, and says whether it was not normal before. */
-function edgeAdder(database: Database.Database): (line: z.infer<typeof EdgeLine>) => boolean {
-  const addNode = database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?) ON CONFLICT DO NOTHING')
-  const nodeId = database.prepare<[string], number>('SELECT id FROM nodes WHERE name = ?').pluck()
-  const isThere = database.prepare<[number, number, string]>(
-    'SELECT 1 FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
-  )
-  const addEdge = database.prepare<[number, number, string, number, number, number, number, number]>(
-    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ${ON_SAME_EDGE}`,
-  )
-  // It need not wait for the end of its window any more.
-  const settle = database.prepare<[number, number, string]>(
-    'DELETE FROM fresh WHERE from_id = ? AND to_id = ? AND kind = ?',
-  )
-  const idOf = (name: string): number => {
-    addNode.run(name)
-    return nodeId.get(name) ?? 0
+/** What an import does to edges. */
+class EdgeRows {
+  private readonly statements: ReturnType<typeof prepareRows>
+
+  constructor(database: Database.Database) {
+    this.statements = prepareRows(database)
   }
-  return ({ edge, firstMs, lastMs, sightings, days, windows = days }) => {
-    const key = [idOf(edge.from), idOf(edge.to), edge.kind] as const
-    const wasThere = isThere.get(...key) !== undefined
-    addEdge.run(...key, firstMs, lastMs, sightings, days, windows)
-    return settle.run(...key).changes > 0 || !wasThere
+
+  /** Merges an edge, and says whether it was not normal before. */
+  add({ edge, firstMs, lastMs, sightings, days, windows = days, doubt }: z.infer<typeof EdgeLine>): boolean {
+    const key = this.keyOf(edge)
+    const wasThere = this.statements.isThere.get(...key) !== undefined
+    this.statements.add.run(...key, firstMs, lastMs, sightings, days, windows, doubt ?? null)
+    // It need not wait for the end of its window any more.
+    return this.statements.settle.run(...key).changes > 0 || !wasThere
+  }
+
+  /** Takes an edge away, and says whether it was normal. */
+  remove(edge: Edge): boolean {
+    const key = this.keyOf(edge)
+    const wasFresh = this.statements.settle.run(...key).changes > 0
+    return this.statements.remove.run(...key).changes > 0 && !wasFresh
+  }
+
+  isDenied(edge: Edge): boolean {
+    return this.statements.isDenied.get(...this.keyOf(edge)) !== undefined
+  }
+
+  deny(edge: Edge, journal: number): void {
+    this.statements.deny.run(...this.keyOf(edge), journal)
+  }
+
+  accept(edge: Edge, journal: number): void {
+    this.statements.accept.run(journal, ...this.keyOf(edge))
+  }
+
+  private keyOf({ kind, from, to }: Edge): readonly [number, number, string] {
+    return [this.idOf(from), this.idOf(to), kind]
+  }
+
+  private idOf(name: string): number {
+    this.statements.addNode.run(name)
+    return this.statements.nodeId.get(name) ?? 0
   }
 }
+
+const prepareRows = (database: Database.Database) => ({
+  addNode: database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?) ON CONFLICT DO NOTHING'),
+  nodeId: database.prepare<[string], number>('SELECT id FROM nodes WHERE name = ?').pluck(),
+  isThere: database.prepare<[number, number, string]>(
+    'SELECT 1 FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
+  ),
+  add: database.prepare<[number, number, string, number, number, number, number, number, string | null]>(
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows, doubt)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ${ON_SAME_EDGE}`,
+  ),
+  settle: database.prepare<[number, number, string]>(
+    'DELETE FROM fresh WHERE from_id = ? AND to_id = ? AND kind = ?',
+  ),
+  remove: database.prepare<[number, number, string]>(
+    'DELETE FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
+  ),
+  isDenied: database.prepare<[number, number, string]>(
+    'SELECT 1 FROM denied WHERE from_id = ? AND to_id = ? AND kind = ?',
+  ),
+  deny: database.prepare<[number, number, string, number]>('INSERT INTO denied VALUES (?, ?, ?, ?)'),
+  accept: database.prepare<[number, number, number, string]>(
+    'UPDATE edges SET accepted = ?, doubt = NULL WHERE from_id = ? AND to_id = ? AND kind = ?',
+  ),
+})
 
 interface TrainingRow {
   from_ms: number
@@ -340,12 +454,57 @@ interface PatternRow {
   learned_ms: number
 }
 
-const selectEdges = (database: Database.Database): IterableIterator<StoredEdge> =>
-  database
-    .prepare<[], StoredEdge>(
-      `SELECT kind, source.name AS "from", target.name AS "to", first_ms AS firstMs, last_ms AS lastMs, sightings, days,
-              windows
-         FROM edges JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-        ORDER BY source.name, kind, target.name`,
-    )
-    .iterate()
+/** Columns of the row of the journal in which a person said so. */
+const VERDICT = `journal.time_ms AS verdictMs, journal.author, journal.detail`
+
+interface VerdictRow {
+  verdictMs: number | null
+  author: string | null
+  detail: string | null
+}
+
+interface EdgeRow extends EdgeAge, VerdictRow {
+  kind: EdgeKind
+  from: string
+  to: string
+  firstMs: number
+  sightings: number
+  days: number
+}
+
+function* selectEdges(database: Database.Database): Iterable<StoredEdge> {
+  const rows = database.prepare<[], EdgeRow>(
+    `SELECT kind, source.name AS "from", target.name AS "to", first_ms AS firstMs, last_ms AS lastMs, sightings, days,
+            windows, doubt, accepted, ${VERDICT}
+       FROM edges JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+       LEFT JOIN journal ON journal.id = accepted
+      ORDER BY source.name, kind, target.name`,
+  )
+  const dormantMs = quietSince(database, LIFE_SPAN.dormantDays)
+  for (const row of rows.iterate()) {
+    const { kind, from, to, firstMs, lastMs, sightings, days, windows, doubt, accepted } = row
+    const stats = { firstMs, lastMs, sightings, days, windows, state: stateOf(row, dormantMs) }
+    yield {
+      ...{ kind, from, to, ...stats },
+      ...(doubt === null ? {} : { doubt }),
+      ...(accepted === null ? {} : { accepted: verdictOf(row) }),
+    }
+  }
+}
+
+function* selectDenied(database: Database.Database): Iterable<DeniedEdge> {
+  const rows = database.prepare<[], Edge & VerdictRow>(
+    `SELECT kind, source.name AS "from", target.name AS "to", ${VERDICT}
+       FROM denied JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+       LEFT JOIN journal ON journal.id = denied.journal ORDER BY source.name, kind, target.name`,
+  )
+  for (const row of rows.iterate()) {
+    const { kind, from, to } = row
+    yield { edge: { kind, from, to }, denied: verdictOf(row) }
+  }
+}
+
+function verdictOf({ verdictMs, author, detail }: VerdictRow): Verdict {
+  const { reason } = JSON.parse(detail ?? '{}') as { reason?: string }
+  return { timeMs: verdictMs ?? 0, author: author ?? '?', ...(reason === undefined ? {} : { reason }) }
+}

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3'
+import { UsageError } from '../domain/result.ts'
 import { Content, readContent, sumUp, type Tally } from './content.ts'
 import { CHAIN_START, chainHash, type JournalRow } from './journal.ts'
 import { openForReading } from './open.ts'
@@ -54,6 +55,17 @@ export const verifyJournal = (database: Database.Database, mostEdges = Infinity)
     return problem === undefined ? chain : { ...chain, problem }
   })()
 
+/**
+ * What somebody has changed behind the back of the journal would be vouched for from now on.
+ * @param refusal what is not done then, as the beginning of a sentence that goes on with the path
+ * @throws UsageError
+ */
+export function refuseBrokenJournal(database: Database.Database, path: string, refusal: string): void {
+  const { problem } = verifyJournal(database)
+  if (problem !== undefined)
+    throw new UsageError(`${refusal} ${path}, which fullmon verify refuses: ${problem.reason}`)
+}
+
 function verifyChain(database: Database.Database): JournalVerdict & { readonly last?: JournalRow } {
   const read = database.prepare<[], JournalRow>(
     'SELECT id, time_ms AS timeMs, action, author, detail, content, hash FROM journal ORDER BY id',
@@ -101,6 +113,7 @@ function contentProblem(
   const differences = [
     differenceOf(found.edges, kept.edges, 'edge'),
     differenceOf(found.patterns, kept.patterns, 'pattern'),
+    differenceOf(found.denied, kept.denied, 'denied edge'),
   ].filter((text) => text !== undefined)
   if (differences.length > 0)
     return { row, reason: `${differences.join(' and ')} than ${voucher} vouches for` }

@@ -1,13 +1,22 @@
 import { readFileSync } from 'node:fs'
 import type { Argv } from 'yargs'
-import { edgesIn, exportBaseline, importBaseline } from '../baseline/transfer.ts'
+import { type Doubt, EDGE_STATES } from '../baseline/life.ts'
+import {
+  deniedIn,
+  edgesIn,
+  exportBaseline,
+  importBaseline,
+  type StoredEdge,
+  type Verdict,
+} from '../baseline/transfer.ts'
 import { loadConfig } from '../config/config.ts'
 import { EDGE_KINDS } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
-import { timeText } from '../report/text.ts'
+import { onOneLine, timeText } from '../report/text.ts'
 import { commandAuthor } from './author.ts'
 import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
+const STATES = [...EDGE_STATES, 'denied'] as const
 const ACTIONS = ['show', 'stats', 'export', 'import'] as const
 
 export const baselineCommand = command({
@@ -17,10 +26,16 @@ export const baselineCommand = command({
       .positional('file', { type: 'string', describe: 'import: what export printed; - for standard input' })
       .options({
         db: DB_OPTION,
+        state: {
+          choices: STATES,
+          requiresArg: true,
+          describe: 'show: only edges in this state; denied ones are shown only so',
+        },
         match: { type: 'string', requiresArg: true, describe: 'show: only edges whose text contains this' },
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 baseline show --match nginx', 'edges that name nginx')
+      .example('sudo $0 baseline show --state provisional', 'what was not seen often, or learned in doubt')
       .example('sudo $0 baseline stats', 'edges by kind')
       .example('sudo $0 baseline export > host.jsonl', 'a copy, also while the agent runs')
       .example('sudo $0 baseline import host.jsonl --db new.db', 'merge it into another'),
@@ -28,7 +43,7 @@ export const baselineCommand = command({
     const { db } = loadConfig(undefined, words.db === undefined ? {} : { db: words.db })
     switch (words.action) {
       case 'show':
-        show(db, words.match, words.json)
+        show(db, words)
         break
       case 'stats':
         stats(db, words.json)
@@ -44,16 +59,55 @@ export const baselineCommand = command({
   },
 })
 
-function show(db: string, match: string | undefined, json: boolean): void {
+interface Shown {
+  readonly match: string | undefined
+  readonly state: (typeof STATES)[number] | undefined
+  readonly json: boolean
+}
+
+function show(db: string, { match, state, json: isJson }: Shown): void {
+  const isShown = (path: string): boolean => match === undefined || path.includes(match)
+  const print = (json: object, text: string): void => {
+    process.stdout.write(`${isJson ? JSON.stringify(json) : text}\n`)
+  }
+  if (state === 'denied') {
+    for (const { edge, denied } of deniedIn(db)) {
+      const path = `${edge.from}->${edge.to}`
+      if (isShown(path))
+        print(
+          { kind: 'denied', edge, denied },
+          `${edge.kind.padEnd(11)} ${path} [denied ${verdictText(denied)}]`,
+        )
+    }
+    return
+  }
   for (const edge of edgesIn(db)) {
     const path = `${edge.from}->${edge.to}`
-    if (match !== undefined && !path.includes(match)) continue
+    if (!isShown(path) || (state !== undefined && edge.state !== state)) continue
     const { kind, from, to, ...stats } = edge
-    const text = json
-      ? JSON.stringify({ kind: 'edge', edge: { kind, from, to }, ...stats })
-      : `${kind.padEnd(11)} ${path} [${stats.sightings} on ${stats.days} days, last ${timeText(stats.lastMs)}]`
-    process.stdout.write(`${text}\n`)
+    print(
+      { kind: 'edge', edge: { kind, from, to }, ...stats },
+      `${kind.padEnd(11)} ${path} [${statsText(edge)}]`,
+    )
   }
+}
+
+/** What is to be said of an edge besides its name. */
+export function statsText({ state, doubt, accepted, sightings, days, lastMs }: StoredEdge): string {
+  const why = doubt === undefined ? '' : ` (${DOUBT_TEXTS[doubt]})`
+  const who = accepted === undefined ? '' : ` ${verdictText(accepted)}`
+  return `${state}${why}${who}, ${sightings} on ${days} days, last ${timeText(lastMs)}`
+}
+
+/** Who said so, when and why. */
+export const verdictText = ({ author, timeMs, reason }: Verdict): string =>
+  `by ${author} at ${timeText(timeMs)}${reason === undefined ? '' : `: ${onOneLine(reason)}`}`
+
+const DOUBT_TEXTS: Readonly<Record<Doubt, string>> = {
+  degraded: 'learned when not everything was seen',
+  incident: 'near an incident',
+  rebase: 'by rebase',
+  maintenance: 'maintenance',
 }
 
 function stats(db: string, json: boolean): void {
@@ -79,12 +133,17 @@ function importFile(db: string, file: string | undefined, json: boolean): void {
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`)
   }
-  const { edges, isSealed } = importBaseline(db, text.split('\n'), { source: file, author: commandAuthor() })
+  const { edges, refused, isSealed } = importBaseline(db, text.split('\n'), {
+    source: file,
+    author: commandAuthor(),
+  })
   if (!isSealed)
     process.stderr.write(
       `fullmon: ${file} was exported by an older fullmon: nothing in it tells whether it is whole\n`,
     )
   process.stdout.write(
-    json ? `${JSON.stringify({ kind: 'import', edges })}\n` : `${edges} edges merged into ${db}\n`,
+    json
+      ? `${JSON.stringify({ kind: 'import', edges, refused })}\n`
+      : `${edges - refused} edges merged into ${db}${refused === 0 ? '' : `; ${refused} are denied there and stay unseen`}\n`,
   )
 }

@@ -1,6 +1,7 @@
 import type { Finding, Incident } from '../domain/report.ts'
 import { adviceOf } from './advice.ts'
 import { type Danger, dangersOf, type Normal } from './dangers.ts'
+import { reasonsOfMarks, severityWithMarks } from './marks.ts'
 import { type Habits, reasonsOf } from './reasons.ts'
 import { scoreOf } from './score.ts'
 import { severityOf } from './severity.ts'
@@ -50,7 +51,7 @@ export function incidentOf(id: number, deeds: Deeds, normal: Normal & Habits): I
     })),
     ...(findings.length < edges ? { unlisted: edges - findings.length } : {}),
     count,
-    reasons: [...reasonsOf(findings, dangers, normal), ...goesOn],
+    reasons: [...reasonsOfMarks(findings), ...reasonsOf(findings, dangers, normal), ...goesOn],
     next: adviceOf(id, gravest, dangers),
   }
 }
@@ -68,7 +69,8 @@ export function judge(findings: readonly Finding[], before: Deeds['before'], nor
     before,
     dangers.map(({ bits }) => bits),
   )
-  return { dangers, severity: severityOf(score), score: score.surpriseBits + score.dangerBits }
+  const severity = severityWithMarks(severityOf(score), findings)
+  return { dangers, severity, score: score.surpriseBits + score.dangerBits }
 }
 
 /** Bits of a finding and of the steps that led to it: their surprise, and each danger that any of them shows, once. */

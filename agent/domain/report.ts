@@ -1,5 +1,21 @@
 import type { Edge } from './edge.ts'
 
+/** Why a finding is more than an unseen edge, or less. All but `dormant` are reported whatever they score. */
+export const EDGE_MARKS = [
+  /** A person said that this is never normal. */
+  'denied',
+  /** Never learned: see detect/never-learn.ts. */
+  'reverse-shell',
+  'memory-exec',
+  'temporary-exec',
+  'tamper',
+  'setuid',
+  /** It is normal, and was not seen for long. */
+  'dormant',
+] as const
+
+export type EdgeMark = (typeof EDGE_MARKS)[number]
+
 /** An edge that the baseline has never seen, in one of the chains it happened in. Times are Unix time in milliseconds. */
 export interface Finding {
   readonly edge: Edge
@@ -9,6 +25,8 @@ export interface Finding {
   readonly lastMs: number
   /** How surprising it was when it was seen first: -log2 of the chance that its source makes a new edge of its kind. */
   readonly bits: number
+  /** Undefined for an edge that is only unseen. */
+  readonly mark?: EdgeMark
   readonly evidence: Evidence
 }
 
@@ -51,6 +69,8 @@ export interface IncidentEdge extends Edge {
   readonly lastMs: number
   readonly chain: readonly string[]
   readonly bits: number
+  /** See `Finding`. */
+  readonly mark?: EdgeMark
   readonly evidence: Evidence
 }
 

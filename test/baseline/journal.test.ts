@@ -125,7 +125,9 @@ test('edges whose window is not over are not vouched for yet', () => {
   const database = journaled()
   database.exec('INSERT INTO trainings (from_ms, to_ms) VALUES (1, 2)')
   put(database, [exec(6)])
-  database.exec('INSERT INTO fresh SELECT from_id, to_id, kind FROM edges ORDER BY to_id DESC LIMIT 1')
+  database.exec(
+    'INSERT INTO fresh (from_id, to_id, kind) SELECT from_id, to_id, kind FROM edges ORDER BY to_id DESC LIMIT 1',
+  )
   expect(sumUp(database).edges.count).toBe(5)
   expect(verifyJournal(database).problem).toBeUndefined()
 })
@@ -134,7 +136,9 @@ test('after the training nobody can hide an edge among those', () => {
   const database = journaled()
   database.exec('INSERT INTO trainings (from_ms, to_ms, finished) VALUES (1, 2, 1)')
   put(database, [exec(6)])
-  database.exec('INSERT INTO fresh SELECT from_id, to_id, kind FROM edges ORDER BY to_id DESC LIMIT 1')
+  database.exec(
+    'INSERT INTO fresh (from_id, to_id, kind) SELECT from_id, to_id, kind FROM edges ORDER BY to_id DESC LIMIT 1',
+  )
   expect(verifyJournal(database).problem).toEqual({
     row: 3,
     reason: 'edges wait for the end of a training that is over, unvouched by journal row 3',

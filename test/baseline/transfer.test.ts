@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
-import { edgesIn, exportBaseline, importBaseline } from '../../agent/baseline/transfer.ts'
+import { deniedIn, edgesIn, exportBaseline, importBaseline } from '../../agent/baseline/transfer.ts'
 import { verifyBaseline } from '../../agent/baseline/verify.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 import { PathPatterns } from '../../agent/graph/patterns.ts'
@@ -20,7 +20,7 @@ const DASH = 'proc::root:/usr/bin/dash'
 const exec = (to: string): Edge => ({ kind: 'exec', from: DASH, to: `proc::root:/usr/bin/${to}` })
 
 const HEADER = '{"kind":"baseline","format":1}'
-const SEALED_HEADER = '{"kind":"baseline","format":2}'
+const SEALED_HEADER = '{"kind":"baseline","format":3}'
 const EDGE =
   '{"kind":"edge","edge":{"kind":"exec","from":"proc::a:/a","to":"proc::a:/b"},"firstMs":1,"lastMs":2,"sightings":3,"days":1}'
 const PATTERN =
@@ -66,7 +66,7 @@ test('what was exported, imported and exported again is the same, byte for byte'
   const lines = exported(one)
   expect([...new Set(lines.map(kindOf))]).toEqual(['baseline', 'training', 'pattern', 'edge', 'end'])
   const other = newPath()
-  expect(importBaseline(other, lines, ME)).toEqual({ edges: 78, isSealed: true })
+  expect(importBaseline(other, lines, ME)).toEqual({ edges: 78, refused: 0, isSealed: true })
   expect(exported(other)).toEqual(lines)
 })
 
@@ -80,7 +80,7 @@ test('an export ends with what tells whether all of it is there', () => {
 
 test('what an older program exported is read, and known as that', () => {
   const path = newPath()
-  expect(importBaseline(path, RELEASED, ME)).toEqual({ edges: 75, isSealed: false })
+  expect(importBaseline(path, RELEASED, ME)).toEqual({ edges: 75, refused: 0, isSealed: false })
   // It did not count windows.
   const lines = exported(path).map((line) => line.replace(/,"windows":\d+/, ''))
   expect(lines.slice(1, -1)).toEqual(RELEASED.slice(1))
@@ -116,7 +116,7 @@ test('what waits for the end of its window is exported too: an early copy is not
   importBaseline(path, [HEADER, EDGE], ME)
   const before = exported(path)
   const database = new Database(path)
-  database.exec('INSERT INTO fresh SELECT from_id, to_id, kind FROM edges')
+  database.exec('INSERT INTO fresh (from_id, to_id, kind) SELECT from_id, to_id, kind FROM edges')
   database.close()
   expect(exported(path)).toEqual(before)
 })
@@ -150,7 +150,7 @@ test('what is imported need not wait for the end of a window any more', () => {
     INSERT INTO trainings (from_ms, to_ms) VALUES (1, 2);
     INSERT INTO nodes (id, name) VALUES (7, 'proc::a:/c');
     INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days) VALUES (1, 7, 'exec', 1, 2, 3, 1);
-    INSERT INTO fresh VALUES (1, 7, 'exec')`)
+    INSERT INTO fresh (from_id, to_id, kind) VALUES (1, 7, 'exec')`)
   expect(verifyBaseline(path, []).problem).toBeUndefined()
   importBaseline(path, [HEADER, EDGE.replace('/b', '/c')], ME)
   expect(database.prepare('SELECT * FROM fresh').all()).toEqual([])
@@ -250,7 +250,11 @@ test(
       await once(writer.stdout, 'data')
       for (let read = 0; read < 10; read++) {
         const lines = exported(path)
-        expect(importBaseline(newPath(), lines, ME)).toEqual({ edges: edges.length, isSealed: true })
+        expect(importBaseline(newPath(), lines, ME)).toEqual({
+          edges: edges.length,
+          refused: 0,
+          isSealed: true,
+        })
         const seen = new Set(
           lines
             .filter((line) => kindOf(line) === 'edge')
@@ -288,7 +292,7 @@ test.each([
   ['no header after a blank line', ['', EDGE], /^f:2: this is no exported baseline$/],
   ['another JSON file', ['[1,2]'], /^f:1: this is no exported baseline$/],
   ['a text', ['remember the milk'], /^f:1: this is no exported baseline$/],
-  ['a newer format', ['{"kind":"baseline","format":3}'], /^f:1: /],
+  ['a newer format', ['{"kind":"baseline","format":4}'], /^f:1: /],
   ['an export that was cut off', [SEALED_HEADER, EDGE], /^f was cut off: it has no line of kind "end"$/],
   [
     'an export without a line in its middle',
@@ -371,6 +375,7 @@ test('the lines that the refused ones were made of are right', () => {
   const path = newPath()
   expect(importBaseline(path, ['', HEADER, TRAINING, PATTERN, EDGE, '', EDGE], ME)).toEqual({
     edges: 2,
+    refused: 0,
     isSealed: false,
   })
   expect([...edgesIn(path)]).toEqual([
@@ -383,6 +388,49 @@ test('the lines that the refused ones were made of are right', () => {
       sightings: 6,
       days: 1,
       windows: 1,
+      state: 'provisional',
     },
   ])
+})
+
+const TMP_DENIED = exec('evil')
+const DENIED = JSON.stringify({
+  ...{ kind: 'denied', edge: TMP_DENIED, denied: { timeMs: 5, author: 'bob', reason: 'not here' } },
+})
+const ACCEPTED = JSON.stringify({
+  ...{ kind: 'edge', edge: exec('id'), firstMs: 1, lastMs: 2, sightings: 3, days: 1, windows: 2 },
+  accepted: { timeMs: 6, author: 'carol', reason: 'the backup does that' },
+})
+
+test('what was denied is denied where it is imported, and what was accepted is accepted by who imports it', () => {
+  const path = newPath()
+  importBaseline(path, [HEADER, edgeLine(TMP_DENIED, 1, 2, 3, 1)], ME)
+  expect(importBaseline(path, [HEADER, ACCEPTED, DENIED], ME)).toMatchObject({ edges: 1, refused: 0 })
+  expect([...edgesIn(path)]).toMatchObject([
+    { to: exec('id').to, state: 'accepted', accepted: { author: 'alice' } },
+  ])
+  expect([...deniedIn(path)]).toMatchObject([{ edge: TMP_DENIED, denied: { author: 'alice' } }])
+  expect(verifyBaseline(path, []).problem).toBeUndefined()
+})
+
+test('what is denied stays unseen, whatever is imported, and the journal vouches for it', () => {
+  const path = newPath()
+  importBaseline(path, [HEADER, DENIED], ME)
+  const lines = [HEADER, edgeLine(TMP_DENIED, 1, 2, 3, 1), edgeLine(exec('ls'), 1, 2, 3, 1)]
+  expect(importBaseline(path, lines, ME)).toMatchObject({ edges: 2, refused: 1 })
+  expect([...edgesIn(path)].map(({ to }) => to)).toEqual([exec('ls').to])
+  const database = new Database(path)
+  database.exec('DELETE FROM denied')
+  database.close()
+  expect(verifyBaseline(path, []).problem?.reason).toBe('1 denied edge fewer than journal row 2 vouches for')
+})
+
+test('what a person said goes over an export, byte for byte', () => {
+  const [one, other] = [newPath(), newPath()]
+  importBaseline(one, [HEADER, ACCEPTED, DENIED], ME)
+  const lines = exported(one)
+  expect(lines.map(kindOf)).toEqual(['baseline', 'denied', 'edge', 'end'])
+  importBaseline(other, lines, ME)
+  const times = (line: string): string => line.replace(/"timeMs":\d+/g, '')
+  expect(exported(other).slice(0, -1).map(times)).toEqual(lines.slice(0, -1).map(times))
 })
