@@ -1,7 +1,7 @@
 import { loadConfig, type Config } from '../config/config.ts'
 import { type Check, diagnose } from '../doctor/checks.ts'
 import { findFacts } from '../doctor/facts.ts'
-import { ANSI, type Colours, PLAIN } from '../report/text.ts'
+import { ANSI, type Look, PLAIN } from '../report/text.ts'
 import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
 const SOMETHING_BAD = 1
@@ -31,7 +31,7 @@ export const doctorCommand = command({
   },
 })
 
-function textOf({ name, state, detail, mend }: Check, { bad, dim, off }: Colours): string {
+function textOf({ name, state, detail, mend }: Check, { bad, dim, off }: Look): string {
   const colour = { ok: '', bad, unknown: dim }[state]
   const line = `${colour}${state.padEnd(7)}${colour && off} ${name.padEnd(13)} ${printable(detail)}`
   return mend === undefined ? line : `${line}; mend: ${printable(mend)}`

@@ -1,7 +1,7 @@
 import type { Report } from '../domain/report.ts'
 import type { Log } from '../support/log.ts'
 import type { Output } from '../support/standard-output.ts'
-import { ANSI, PLAIN, textOf } from './text.ts'
+import { ANSI, inAscii, type Look, PLAIN, textOf } from './text.ts'
 
 export interface PrinterOptions {
   /** One JSON object a line instead of text. */
@@ -21,18 +21,20 @@ export interface Printer {
 
 /** Sends reports where people and programs read them: standard output, and the log file when there is one. */
 export function printer({ json, output, log }: PrinterOptions): Printer {
-  const colours = output.isTerminal && !json ? ANSI : PLAIN
-  const lineOf = (report: Report): string => (json ? jsonOf(report) : textOf(report, colours))
+  const inLocale = (look: Look): Look => (output.isUnicode ? look : inAscii(look))
+  const look = inLocale(output.isTerminal ? ANSI : PLAIN)
+  const logged = (report: Report): string => textOf(report, inLocale(PLAIN))
+  const printed = (report: Report): string => (json ? jsonOf(report) : textOf(report, look))
   return {
     print: (report) => {
-      output.write(`${lineOf(report)}\n`)
-      log?.line(textOf(report))
+      output.write(`${printed(report)}\n`)
+      log?.line(logged(report))
     },
     again: (report) => {
-      const line = lineOf(report)
-      if (!output.holds(line)) output.write(`${line}\n`)
-      const text = textOf(report)
-      if (log?.holds(text) === false) log.line(text)
+      const text = printed(report)
+      if (!output.holds(text)) output.write(`${text}\n`)
+      const line = logged(report)
+      if (log?.holds(line) === false) log.line(line)
     },
   }
 }

@@ -5,33 +5,58 @@ import type {
   Incident,
   IncidentEdge,
   Report,
+  Severity,
   Summary,
   Tamper,
 } from '../domain/report.ts'
+import { type Branches, drawnTree } from './tree.ts'
 
-/** Escape sequences for a terminal; empty strings elsewhere. */
-export interface Colours {
+/** Escape sequences for a terminal, empty strings elsewhere, and what a tree is drawn with. */
+export interface Look {
   readonly bad: string
   readonly dim: string
   readonly off: string
+  readonly severities: Readonly<Record<Severity, string>>
+  readonly branches: Branches
 }
 
-export const PLAIN: Colours = { bad: '', dim: '', off: '' }
-export const ANSI: Colours = { bad: '\u001b[1;31m', dim: '\u001b[2m', off: '\u001b[0m' }
+const LINES: Branches = { middle: '├─ ', last: '└─ ', past: '│  ', none: '   ', more: '…' }
+const ASCII: Branches = { middle: '|- ', last: '`- ', past: '|  ', none: '   ', more: '...' }
 
-const WIDEST_KIND = 11
+export const PLAIN: Look = {
+  ...{ bad: '', dim: '', off: '' },
+  severities: { low: '', medium: '', high: '', critical: '' },
+  branches: LINES,
+}
+export const ANSI: Look = {
+  ...{ bad: '\u001b[1;31m', dim: '\u001b[2m', off: '\u001b[0m' },
+  severities: {
+    low: '\u001b[36m',
+    medium: '\u001b[33m',
+    high: '\u001b[31m',
+    critical: '\u001b[1;37;41m',
+  },
+  branches: LINES,
+}
+
+/** The same for a terminal or a file that has no lines to draw with. */
+export const inAscii = (look: Look): Look => ({ ...look, branches: ASCII })
+
 /** As much of the journal's head as a person compares. */
 const HEAD_DIGITS = 12
+/** Characters of the arguments of a program: who wants all finds them in the log. */
+const LONGEST_ARGV = 80
+const NOBODY = 0xffffffff
 
 /** A report for a person, on one line or, for an incident, several, whatever the names in it are. */
-export function textOf(report: Report, colours: Colours = PLAIN): string {
+export function textOf(report: Report, look: Look = PLAIN): string {
   switch (report.kind) {
     case 'incident':
-      return incidentText(report, colours)
+      return incidentText(report, look)
     case 'tamper':
-      return tamperText(report, colours)
+      return tamperText(report, look)
     case 'blind-spot':
-      return blindSpotText(report, colours)
+      return blindSpotText(report, look)
     case 'pattern':
       return `+ignore ${onOneLine(report.pattern)}`
     case 'summary':
@@ -39,29 +64,60 @@ export function textOf(report: Report, colours: Colours = PLAIN): string {
   }
 }
 
-/** The incident in one line, and one line for each of its edges. */
-function incidentText(incident: Incident, { bad, dim, off }: Colours): string {
-  const { id, firstMs, severity, title, edges } = incident
-  const head = `${timeText(firstMs)} ${bad}${severity}${off} ${onOneLine(title)} ${dim}[incident ${id}]${off}`
-  return [head, ...edges.map((edge) => `  ${edgeText(edge, dim, off)}`)].join('\n')
+/** The incident in one line; below it its chains as a tree, why it is unusual, and what to do. */
+function incidentText(incident: Incident, look: Look): string {
+  const { edges, unlisted = 0, reasons, next } = incident
+  const { dim, off, branches } = look
+  const tree = drawnTree(edges, unlisted, {
+    branches,
+    edge: (edge) => edgeText(edge, look),
+    known: (names) => `${dim}${onOneLine(names.join('->'))}${off}`,
+    more: (text) => `${branches.more} ${text}: fullmon incidents ${incident.id} --json`,
+  })
+  return [
+    incidentLine(incident, look),
+    ...tree.map((line) => `  ${line}`),
+    ...labelled('why:', reasons),
+    ...labelled('next:', next),
+  ].join('\n')
 }
 
-function edgeText({ kind, chain, count, evidence }: IncidentEdge, dim: string, off: string): string {
+/** The incident in one line. */
+export function incidentLine({ id, firstMs, severity, title }: Incident, look: Look = PLAIN): string {
+  const { dim, off, severities, branches } = look
+  const told = onOneLine(title).replaceAll('…', branches.more)
+  return `${timeText(firstMs)} ${severities[severity]}${severity}${off} ${told} ${dim}[incident ${id}]${off}`
+}
+
+const labelled = (name: string, texts: readonly string[]): string[] =>
+  texts.map((text, index) => `  ${(index === 0 ? name : '').padEnd(6)}${onOneLine(text)}`)
+
+/** What was unseen is marked; the chain before it stands in the lines above. */
+function edgeText({ kind, to, count, evidence }: IncidentEdge, { bad, dim, off, branches }: Look): string {
   const often = count === 1 ? '' : `, ${count} times`
   const where = `[event ${evidence.serial}, ${whoOf(evidence)}${often}]`
-  return `${kind.padEnd(WIDEST_KIND)} ${onOneLine(chain.join('->'))} ${dim}${where}${off}`
+  const argv = argvText(evidence.argv, branches.more)
+  const address = evidence.address === undefined ? '' : ` (${onOneLine(evidence.address)})`
+  return `${bad}*${off} ${kind} ${onOneLine(to)}${address} ${dim}${where}${off}${argv === '' ? '' : ` ${argv}`}`
 }
 
-function tamperText({ timeMs, reason, chain, detail, evidence }: Tamper, { bad, dim, off }: Colours): string {
+function argvText(argv: readonly string[], more: string): string {
+  const characters = Array.from(onOneLine(argv.join(' ')))
+  return characters.length <= LONGEST_ARGV
+    ? characters.join('')
+    : characters.slice(0, LONGEST_ARGV).join('') + more
+}
+
+function tamperText({ timeMs, reason, chain, detail, evidence }: Tamper, { bad, dim, off }: Look): string {
   const path = chain.length === 0 ? '' : `${onOneLine(chain.join('->'))}: `
   const where = evidence === undefined ? '' : ` ${dim}[event ${evidence.serial}, ${whoOf(evidence)}]${off}`
   return `${timeText(timeMs)} ${bad}tamper ${reason}${off} ${path}${onOneLine(detail)}${where}`
 }
 
 const whoOf = ({ pid, auid }: Evidence): string =>
-  auid === 0xffffffff ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
+  auid === NOBODY ? `pid ${pid}` : `pid ${pid}, auid ${auid}`
 
-function blindSpotText(spot: BlindSpot, { dim, off }: Colours): string {
+function blindSpotText(spot: BlindSpot, { dim, off }: Look): string {
   const { fromMs, toMs, reason, count, detail, isOngoing } = spot
   const amount = count === 0 ? '' : ` ${count}`
   const since = `since ${timeText(fromMs)}${isOngoing === true ? ', and it lasts' : ''}`

@@ -14,6 +14,22 @@ export function lastLines(path: string): { readonly lines: readonly string[]; re
   return { lines: isWhole ? lines : lines.slice(1), isCut: bytes.length > 0 && bytes.at(-1) !== NEWLINE }
 }
 
+/**
+ * Whether all lines of a text stand there one behind the other.
+ * @param textOfFirst what its first line is without what is written before it
+ */
+export function holdsText(
+  lines: readonly string[],
+  text: string,
+  textOfFirst: (line: string) => string = (line) => line,
+): boolean {
+  const [first = '', ...others] = text.split('\n')
+  return lines.some(
+    (line, at) =>
+      textOfFirst(line) === first && others.every((other, index) => lines[at + 1 + index] === other),
+  )
+}
+
 function lastBytes(path: string): { readonly bytes: Buffer; readonly isWhole: boolean } {
   let fd: number | undefined
   try {

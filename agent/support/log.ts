@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from 
 import { Writable } from 'node:stream'
 import { createLogger, format, transports } from 'winston'
 import { UsageError } from '../domain/result.ts'
-import { lastLines } from './last-lines.ts'
+import { holdsText, lastLines } from './last-lines.ts'
 
 const MOST_BYTES = 10 * 1024 * 1024
 const MOST_FILES = 5
@@ -11,7 +11,7 @@ const OWNER_AND_GROUP = 0o640
 /** Where the agent writes for people. */
 export interface Log {
   readonly line: (text: string) => void
-  /** Whether it is among the last lines already. */
+  /** Whether it is among the last lines already, whole. */
   readonly holds: (text: string) => boolean
   /** Resolves when everything is on disk. */
   readonly close: () => Promise<void>
@@ -33,8 +33,7 @@ export function openLog(file: string): Log {
   })
   return {
     line: (text) => logger.info(text),
-    holds: (text) =>
-      [file, `${file}.1`].some((path) => lastLines(path).lines.some((line) => textOfLine(line) === text)),
+    holds: (text) => [file, `${file}.1`].some((path) => holdsText(lastLines(path).lines, text, textOfLine)),
     close: () =>
       new Promise((resolve) => {
         logger.on('finish', () => rotating.end(() => resolve()))

@@ -1,14 +1,16 @@
 import { fstatSync } from 'node:fs'
-import { lastLines } from './last-lines.ts'
+import { holdsText, lastLines } from './last-lines.ts'
 
 const FILE = '/proc/self/fd/1'
 
 /** Where reports are printed. */
 export interface Output {
   readonly isTerminal: boolean
+  /** Whether the locale has more characters than ASCII. */
+  readonly isUnicode: boolean
   readonly write: (text: string) => void
-  /** Whether this line was printed before, as far as that can be known: of a pipe or a terminal it cannot. */
-  readonly holds: (line: string) => boolean
+  /** Whether this was printed before, whole, as far as that can be known: of a pipe or a terminal it cannot. */
+  readonly holds: (text: string) => boolean
 }
 
 /** Standard output. A line that a former run left unfinished in a file is ended. */
@@ -18,7 +20,15 @@ export function standardOutput(): Output {
   if (isFile && lastLines(FILE).isCut) write('\n')
   return {
     isTerminal: process.stdout.isTTY,
+    isUnicode: isUnicodeIn(process.env),
     write,
-    holds: (line) => isFile && lastLines(FILE).lines.includes(line),
+    holds: (text) => isFile && holdsText(lastLines(FILE).lines, text),
   }
+}
+
+/** As setlocale(3) looks for the character set. */
+export function isUnicodeIn(environment: Readonly<Record<string, string | undefined>>): boolean {
+  const { LC_ALL, LC_CTYPE, LANG } = environment
+  const locale = [LC_ALL, LC_CTYPE, LANG].find((value) => value !== undefined && value !== '') ?? ''
+  return /utf-?8/i.test(locale)
 }

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { BlindSpot, Report } from '../../agent/domain/report.ts'
+import type { BlindSpot, Incident, Report } from '../../agent/domain/report.ts'
 import { printer } from '../../agent/report/printer.ts'
 import { textOf } from '../../agent/report/text.ts'
+import { isUnicodeIn } from '../../agent/support/standard-output.ts'
 import { folderForTest } from '../support/folder.ts'
 
 const AGENT = join(import.meta.dirname, '../../agent')
@@ -57,7 +58,7 @@ test('a line for each report, and text without colours in the log', () => {
     const logged: string[] = []
     const { print } = printer({
       json,
-      output: { isTerminal: true, write: (text) => written.push(text), holds: () => false },
+      output: { isTerminal: true, isUnicode: true, write: (text) => written.push(text), holds: () => false },
       log: { line: (text) => logged.push(text), holds: () => false, close: () => Promise.resolve() },
     })
     for (const report of REPORTS) print(report)
@@ -98,6 +99,60 @@ test('a line that only ends with the same words is another line', () => {
   writeFileSync(out, `not ${first}\n${first} not\n`)
   toFile(out, 'again', REPORTS.slice(0, 1))
   expect(linesOf(out)).toEqual([`not ${first}`, `${first} not`, first, ''])
+})
+
+const CHAIN = ['proc::app:/usr/bin/python3', 'proc::app:/usr/bin/dash', 'host:203.0.113.66:4444']
+const INCIDENT: Incident = {
+  ...{ kind: 'incident', id: 12, firstMs: 1_795_000_000_000, lastMs: 1_795_000_000_000, severity: 'high' },
+  ...{
+    score: 20,
+    title: 'a shell connected',
+    chain: CHAIN,
+    count: 1,
+    reasons: ['it is new'],
+    next: ['look'],
+  },
+  edges: [
+    {
+      ...{ kind: 'connect', from: CHAIN[1] ?? '', to: CHAIN[2] ?? '', chain: CHAIN, count: 1, bits: 8 },
+      ...{ firstMs: 1_795_000_000_000, lastMs: 1_795_000_000_000 },
+      evidence: {
+        ...{ node: '', serial: 4711, syscall: 'connect', pid: 99, ppid: 98, auid: 1000, comm: 'sh' },
+        ...{ argv: [], count: 1 },
+      },
+    },
+  ],
+}
+
+test('an incident of several lines stands there when all of them do', () => {
+  const reports = [INCIDENT, { ...INCIDENT, id: 13 }]
+  const folder = folderForTest()
+  const [out, log] = [join(folder, 'out'), join(folder, 'log')]
+  toFile(out, 'print', reports, { log })
+  const [before, logged] = [readFileSync(out, 'utf8'), readFileSync(log, 'utf8')]
+  expect(linesOf(out).length).toBeGreaterThan(2 * 4)
+  toFile(out, 'again', reports, { log })
+  expect(readFileSync(out, 'utf8')).toBe(before)
+  expect(readFileSync(log, 'utf8')).toBe(logged)
+  // The kill came in the middle of the second.
+  truncateSync(out, before.lastIndexOf('why:'))
+  truncateSync(log, logged.lastIndexOf('why:'))
+  toFile(out, 'again', reports, { log })
+  const whole = before.slice(before.length / 2)
+  expect(readFileSync(out, 'utf8').endsWith(`\n${whole}`)).toBe(true)
+  expect(readFileSync(out, 'utf8').split('[incident 12]')).toHaveLength(2)
+  expect(readFileSync(log, 'utf8').split('[incident 12]')).toHaveLength(2)
+  expect(readFileSync(log, 'utf8').split('[incident 13]')).toHaveLength(3)
+})
+
+test.each([
+  [{ LANG: 'de_DE.UTF-8' }, true],
+  [{ LANG: 'C', LC_CTYPE: 'C.utf8' }, true],
+  [{ LANG: 'C.UTF-8', LC_ALL: 'POSIX' }, false],
+  [{ LANG: 'C.UTF-8', LC_ALL: '' }, true],
+  [{}, false],
+])('the locale of %o has more than ASCII: %s', (environment, isUnicode) => {
+  expect(isUnicodeIn(environment)).toBe(isUnicode)
 })
 
 test('it is looked for in the last mebibyte, and in the log that was rotated away last', () => {

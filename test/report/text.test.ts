@@ -9,7 +9,7 @@ import type {
   Summary,
 } from '../../agent/domain/report.ts'
 import { printer } from '../../agent/report/printer.ts'
-import { ANSI, textOf, timeText } from '../../agent/report/text.ts'
+import { ANSI, inAscii, PLAIN, textOf, timeText } from '../../agent/report/text.ts'
 
 const CHAIN = ['proc::www-data:/usr/sbin/nginx', 'proc::www-data:/usr/bin/dash', 'host:203.0.113.66:4444']
 const EDGE: IncidentEdge = {
@@ -59,17 +59,27 @@ const SUMMARY: Summary = {
 }
 
 describe('a line for a person', () => {
-  test('of an incident has its time, severity, title and number, and below it each edge with where to look it up', () => {
-    expect(textOf(INCIDENT)).toBe(
-      '2026-11-20T12:00:00.123Z high a shell connected [incident 12]\n' +
-        '  connect     proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash->host:203.0.113.66:4444 ' +
-        '[event 4711, pid 99, auid 1000]',
-    )
+  test('of an incident has its time, severity, title and number, and below it its chains, why, and what to do', () => {
+    expect(textOf({ ...INCIDENT, reasons: ['it is new', 'it is odd'], next: ['look'] }).split('\n')).toEqual([
+      '2026-11-20T12:00:00.123Z high a shell connected [incident 12]',
+      '  proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash',
+      '  └─ * connect host:203.0.113.66:4444 [event 4711, pid 99, auid 1000] sh -i',
+      '  why:  it is new',
+      '        it is odd',
+      '  next: look',
+    ])
   })
 
   test('of an edge of nobody who logged in names no login; of several sightings it says how many', () => {
-    const edge = { ...EDGE, count: 7, evidence: { ...EDGE.evidence, auid: 4_294_967_295 } }
+    const edge = { ...EDGE, count: 7, evidence: { ...EDGE.evidence, auid: 4_294_967_295, argv: [] } }
     expect(textOf({ ...INCIDENT, edges: [edge] })).toMatch(/ \[event 4711, pid 99, 7 times\]$/)
+  })
+
+  test('of a host that has a name has its address, too', () => {
+    const edge = { ...EDGE, evidence: { ...EDGE.evidence, address: '203.0.113.66' } }
+    expect(textOf({ ...INCIDENT, edges: [edge] })).toContain(
+      'connect host:203.0.113.66:4444 (203.0.113.66) [',
+    )
   })
 
   test('of a blind spot says how much and since when', () => {
@@ -109,6 +119,55 @@ test.each([
   [-8.64e15 - 1, '-8640000000000001 ms'],
 ])('a stamp of %d is written', (timeMs, text) => {
   expect(timeText(timeMs)).toBe(text)
+})
+
+describe('the chains of an incident', () => {
+  const [NGINX = '', DASH = ''] = CHAIN
+  const edge = (kind: IncidentEdge['kind'], ...chain: string[]): IncidentEdge => ({
+    ...{ ...EDGE, kind, chain, from: chain.at(-2) ?? '', to: chain.at(-1) ?? '' },
+    evidence: { ...EDGE.evidence, argv: [] },
+  })
+  const drawn = (edges: IncidentEdge[], look = PLAIN, more = {}): string[] =>
+    textOf({ ...INCIDENT, edges, ...more }, look)
+      .split('\n')
+      .slice(1)
+      .map((line) => line.replace(' [event 4711, pid 99, auid 1000]', ''))
+  const CURL = 'proc::www-data:/usr/bin/curl'
+  const TWO = [
+    edge('exec', NGINX, DASH, CURL),
+    edge('connect', NGINX, DASH, CURL, 'host:203.0.113.66:80'),
+    edge('write', NGINX, DASH, CURL, 'file:write:/tmp/x'),
+    edge('delete', NGINX, DASH, 'proc::www-data:/bin/rm', 'file:delete:/tmp/x'),
+  ]
+
+  test('are a tree', () => {
+    expect(drawn(TWO)).toEqual([
+      '  proc::www-data:/usr/sbin/nginx->proc::www-data:/usr/bin/dash',
+      '  ├─ * exec proc::www-data:/usr/bin/curl',
+      '  │  ├─ * connect host:203.0.113.66:80',
+      '  │  └─ * write file:write:/tmp/x',
+      '  └─ proc::www-data:/bin/rm',
+      '     └─ * delete file:delete:/tmp/x',
+    ])
+  })
+
+  test('are a tree in ASCII, too', () => {
+    const lines = drawn(
+      [...TWO, { ...EDGE, evidence: { ...EDGE.evidence, argv: ['x'.repeat(200)] } }],
+      inAscii(PLAIN),
+    )
+    expect(lines[2]).toBe('  |  |- * connect host:203.0.113.66:80')
+    expect(lines.join('')).toMatch(/^[ -~]*$/)
+  })
+
+  test('are shortened where they are too many', () => {
+    const many = Array.from({ length: 100 }, (_, index) =>
+      edge('connect', NGINX, DASH, CURL, `host:127.0.0.1:${index}`),
+    )
+    const lines = drawn([...TWO, ...many], PLAIN, { unlisted: 7 })
+    expect(lines.length).toBeLessThan(16)
+    expect(lines.at(-1)).toBe('  … 102 more: fullmon incidents 12 --json')
+  })
 })
 
 const TEXT = fc.oneof(
@@ -151,7 +210,7 @@ describe('law: whatever the names are', () => {
     fc.assert(
       fc.property(REPORT, (report) => {
         const lines = textOf(report).split('\n')
-        expect(lines).toHaveLength(report.kind === 'incident' ? 2 : 1)
+        expect(lines).toHaveLength(report.kind === 'incident' ? 4 : 1)
         expect(lines.some((line) => LIVELY.test(line))).toBe(false)
       }),
     )
@@ -161,7 +220,12 @@ describe('law: whatever the names are', () => {
     fc.assert(
       fc.property(REPORT, (report) => {
         let written = ''
-        const output = { isTerminal: true, write: (text: string) => (written += text), holds: () => false }
+        const output = {
+          isTerminal: true,
+          isUnicode: true,
+          write: (text: string) => (written += text),
+          holds: () => false,
+        }
         printer({ json: true, output }).print(report)
         expect(written.endsWith('\n')).toBe(true)
         const line = written.slice(0, -1)
