@@ -321,7 +321,8 @@ export class Interpreter {
     const address = this.addressOf(event, action)
     this.peer = address
     if (address === undefined || !isSomebody(address) || !isConnection(action, syscall, address)) return
-    emit({ kind: 'peer', actor, event, action, address })
+    const isOwn = action === 'listen' && address.family === 'ip' && address.port === 0
+    emit({ kind: 'peer', actor, event, action, address: isOwn ? anyOf(address) : address })
   }
 
   private addressOf(event: AuditEvent, action: Peer | undefined): Address | undefined {
@@ -358,6 +359,15 @@ function peerActionOf(call: Call, syscall: SyscallRecord): Peer | undefined {
 const isConnection = (action: Peer, { success, exit }: SyscallRecord, { family }: Address): boolean =>
   success === true ||
   (action === 'connect' && (REACHED_OUT.has(exit) || (family === 'unix' && exit === EAGAIN)))
+
+/**
+ * Who binds to port 0 takes any, mostly to speak from one of the host's own addresses (bind(2)): which one is chosen says
+ * nothing of whom it speaks to.
+ */
+const anyOf = (address: Extract<Address, { family: 'ip' }>): Address => ({
+  ...address,
+  address: address.address.includes(':') ? '::' : '0.0.0.0',
+})
 
 /** Netlink is how programs ask their own kernel, and a socket without a name is nobody in particular: both are noise. */
 const isSomebody = (address: Address): boolean =>

@@ -88,6 +88,27 @@ describe('connections', () => {
     expect(edgesOf(['SYSCALL', syscall(call, { success: 'no', exit })], ['SOCKADDR', HTTPS])).toEqual([])
   })
 
+  test.each([
+    [
+      'any port of one of its own addresses',
+      'listen',
+      'bind',
+      '02000000CB0071420000000000000000',
+      'host:0.0.0.0:0',
+    ],
+    [
+      'port 0 of another host',
+      'connect',
+      'connect',
+      '02000000CB0071420000000000000000',
+      'host:203.0.113.66:0',
+    ],
+  ] as const)('%s: %s', (_, kind, call, saddr, host) => {
+    expect(edgesOf(['SYSCALL', syscall(call)], ['SOCKADDR', `saddr=${saddr}`])).toEqual([
+      `${kind} ${ACTOR}->${host}`,
+    ])
+  })
+
   // <linux/net.h>
   test.each([
     [2, 'listen'],
