@@ -35,6 +35,26 @@ const COMMANDS: readonly {
     load: async () => (await import('./baseline.ts')).baselineCommand,
   },
   {
+    name: 'accept <id>',
+    describe: 'Say that what an incident did is normal',
+    load: async () => (await import('./decisions.ts')).acceptCommand,
+  },
+  {
+    name: 'deny <id>',
+    describe: 'Say that what an incident did is never normal',
+    load: async () => (await import('./decisions.ts')).denyCommand,
+  },
+  {
+    name: 'maintenance <id>',
+    describe: 'Say that an incident was maintenance',
+    load: async () => (await import('./decisions.ts')).maintenanceCommand,
+  },
+  {
+    name: 'later <id>',
+    describe: 'Leave an incident for later',
+    load: async () => (await import('./decisions.ts')).laterCommand,
+  },
+  {
     name: 'verify',
     describe: 'Check that nobody but fullmon has changed a baseline',
     load: async () => (await import('./verify.ts')).verifyCommand,

@@ -35,6 +35,11 @@ export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const
 
 export type Severity = (typeof SEVERITIES)[number]
 
+/** What a person said of an incident, if anything; `rebased` when all that is in it became normal by itself. */
+export const INCIDENT_STATES = ['open', 'accepted', 'denied', 'later', 'maintenance', 'rebased'] as const
+
+export type IncidentState = (typeof INCIDENT_STATES)[number]
+
 /** Unseen edges that belong together: what one tree of processes did in one window. */
 export interface Incident {
   readonly kind: 'incident'

@@ -1,0 +1,158 @@
+import type { Argv } from 'yargs'
+import { type Decision, Decisions, type Outcome, type Refusal } from '../baseline/decisions.ts'
+import { loadConfig } from '../config/config.ts'
+import { UsageError } from '../domain/result.ts'
+import { commandAuthor } from './author.ts'
+import { command, type Command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
+
+/** Options of each command that changes what is normal. */
+export const DECISION_OPTIONS = {
+  reason: { type: 'string', requiresArg: true, describe: 'why, for the journal' },
+  author: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'who decided, for the journal',
+    defaultDescription: 'who runs the command',
+  },
+  db: DB_OPTION,
+  config: CONFIG_OPTION,
+  json: JSON_OPTION,
+} as const
+
+const EDGE_OPTION = {
+  type: 'number',
+  requiresArg: true,
+  array: true,
+  describe: 'only this edge, by its number in the incident; more than one if you like',
+} as const
+
+const LONGEST_WORDS = 1000
+const DAY_MS = 86_400_000
+const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS }
+
+export const acceptCommand: Command = command({
+  lists: ['edge'],
+  options: (yargs) =>
+    idPositional(yargs)
+      .options({ edge: EDGE_OPTION, ...DECISION_OPTIONS } as const)
+      .example('sudo $0 accept 12 --reason "the new backup"', 'what it did is normal from now on')
+      .example('sudo $0 accept 12 --edge 1 --edge 3', 'only two of its edges'),
+  run: (words) => decide(words, (decisions, decision) => decisions.accept(words.id, decision, words.edge)),
+})
+
+export const denyCommand: Command = command({
+  lists: ['edge'],
+  options: (yargs) =>
+    idPositional(yargs)
+      .options({ edge: EDGE_OPTION, ...DECISION_OPTIONS } as const)
+      .example('sudo $0 deny 12', 'what it did is never learned, and is reported each time'),
+  run: (words) => decide(words, (decisions, decision) => decisions.deny(words.id, decision, words.edge)),
+})
+
+export const maintenanceCommand: Command = command({
+  options: (yargs) =>
+    idPositional(yargs)
+      .options(DECISION_OPTIONS)
+      .example('sudo $0 maintenance 12', 'it was an upgrade: normal, but provisional'),
+  run: (words) => decide(words, (decisions, decision) => decisions.maintenance(words.id, decision)),
+})
+
+export const laterCommand: Command = command({
+  options: (yargs) =>
+    idPositional(yargs)
+      .options({
+        for: {
+          type: 'string',
+          requiresArg: true,
+          default: '1d',
+          describe: 'how long review leaves it out: a number with m, h, d or w',
+        },
+        ...DECISION_OPTIONS,
+      } as const)
+      .example('sudo $0 later 12 --for 7d', 'ask again in a week'),
+  run: (words) => {
+    const forMs = durationOf(words.for)
+    return decide(words, (decisions, decision) =>
+      decisions.later(words.id, decision, decision.timeMs + forMs),
+    )
+  },
+})
+
+/** The incident that a command is about. */
+export const idPositional = <T>(yargs: Argv<T>) =>
+  yargs.positional('id', { type: 'number', demandOption: true, describe: 'number of the incident' })
+
+interface DecisionWords {
+  readonly id: number
+  readonly reason: string | undefined
+  readonly author: string | undefined
+  readonly db: string | undefined
+  readonly config: string | undefined
+  readonly json: boolean
+}
+
+/** Where the words say that the baseline is. */
+export const baselineOf = ({ db, config }: Pick<DecisionWords, 'db' | 'config'>): string =>
+  loadConfig(config, db === undefined ? {} : { db }).db
+
+/** Who decides, now, as the words say. */
+export const decisionOf = ({ reason, author }: Pick<DecisionWords, 'reason' | 'author'>): Decision => ({
+  author: author === undefined ? commandAuthor() : `${sentence(author, 'author')} (${commandAuthor()})`,
+  reason: reason === undefined ? undefined : sentence(reason, 'reason'),
+  timeMs: Date.now(),
+})
+
+function decide(
+  words: DecisionWords,
+  change: (decisions: Decisions, decision: Decision) => Outcome,
+): Promise<number> {
+  if (!Number.isSafeInteger(words.id)) throw new UsageError('which incident? Its number, such as 12')
+  const decisions = new Decisions(baselineOf(words))
+  try {
+    const outcome = change(decisions, decisionOf(words))
+    process.stdout.write(
+      words.json ? `${JSON.stringify({ kind: 'decision', ...outcome })}\n` : outcomeText(outcome),
+    )
+  } finally {
+    decisions.close()
+  }
+  return Promise.resolve(0)
+}
+
+/** What has changed, for a person. */
+export function outcomeText({ incident, state, edges, refused, settled }: Outcome): string {
+  const lines = [
+    `incident ${incident} is ${STATE_TEXTS[state]}: ${edges.length} edges`,
+    ...refused.map((refusal) => `  left out: ${refusalText(refusal)}`),
+    ...(settled.length === 0 ? [] : [`  and with it, as all in them is normal now: ${settled.join(', ')}`]),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+const STATE_TEXTS: Readonly<Record<Outcome['state'], string>> = {
+  open: 'still open',
+  accepted: 'accepted',
+  denied: 'denied',
+  later: 'left for later',
+  maintenance: 'maintenance',
+  rebased: 'part of what is normal',
+}
+
+/** An edge that was left out, and why. */
+export const refusalText = ({ edge: { kind, from, to }, why }: Refusal): string =>
+  `${kind} ${from}->${to} (${why === 'denied' ? 'denied: name it with --edge to lift that' : why})`
+
+function durationOf(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,4})([mhdw])$/.exec(text) ?? []
+  const unitMs = UNIT_MS[unit]
+  if (number === undefined || unitMs === undefined)
+    throw new UsageError(`--for takes a number with m, h, d or w, such as 7d, not '${text}'`)
+  return Number(number) * unitMs
+}
+
+/** Words of a person that are printed again: one line of moderate length. */
+function sentence(text: string, option: string): string {
+  if (text.trim() === '' || text.length > LONGEST_WORDS || /\p{Cc}/u.test(text))
+    throw new UsageError(`--${option} takes one line of at most ${LONGEST_WORDS} characters`)
+  return text.toWellFormed()
+}
