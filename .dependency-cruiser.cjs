@@ -57,7 +57,7 @@ module.exports = {
     stage('baseline', 'domain', 'support'),
     stage('report', 'domain', 'support'),
     stage('tail', 'domain', 'support'),
-    stage('config', 'domain', 'support'),
+    stage('config', 'domain', 'peers', 'support'),
     onlyOwner('sqlite-has-one-owner', 'better-sqlite3', 'baseline/'),
     onlyOwner('winston-has-one-owner', 'node_modules/winston', 'support/log.ts'),
     onlyOwner('tail-has-one-owner', 'node_modules/tail/', 'tail/'),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { storageFault } from './baseline/fault.ts'
+import { CapturedNames } from './dns/capture.ts'
 import { Feed, type LiveOptions, type News, Session } from './session.ts'
 import { readStdin } from './tail/stdin.ts'
 import { KernelWatch } from './watch/kernel-watch.ts'
@@ -25,17 +26,27 @@ export async function runLive(options: LiveOptions, signal: AbortSignal): Promis
   const over = new AbortController()
   const stdin =
     options.auditd === STDIN ? new Feed(readStdin(AbortSignal.any([signal, over.signal]))) : undefined
+  const { dnsInterface } = options
+  const names = dnsInterface === undefined ? undefined : new CapturedNames(dnsInterface)
   try {
-    await inSessions(options, kernel, stdin, signal)
+    await names?.start()
+    await inSessions(options, { kernel, names, stdin }, signal)
   } finally {
     over.abort()
+    await names?.close()
   }
+}
+
+/** What lasts over sessions. */
+interface Senses {
+  readonly kernel: KernelWatch | undefined
+  readonly names: CapturedNames | undefined
+  readonly stdin: Feed | undefined
 }
 
 async function inSessions(
   options: LiveOptions,
-  kernel: KernelWatch | undefined,
-  stdin: Feed | undefined,
+  { kernel, names, stdin }: Senses,
   signal: AbortSignal,
 ): Promise<void> {
   let waiting: readonly News[] = []
@@ -43,7 +54,7 @@ async function inSessions(
   let retryMs = FIRST_RETRY_MS
   let isFirst = true
   while (isFirst || !signal.aborted) {
-    const session = new Session(options, kernel, { isAgain: !isFirst, faultyMs, waiting })
+    const session = new Session(options, kernel, names, { isAgain: !isFirst, faultyMs, waiting })
     try {
       session.open()
       isFirst = false

@@ -38,8 +38,8 @@ const COARSE_MS = 10
 const BOOTING_MS = 120_000
 const NOBODY = 0xffffffff
 
-/** What the agent asks the kernel with, wherever a host has it: see support/command.ts. */
-const AUDITCTL = /^(?:\/usr)?\/s?bin\/auditctl$/
+/** What the agent asks the kernel with, and listens to DNS with, wherever a host has it: see support/command.ts. */
+const OWN_TOOLS = /^(?:\/usr)?\/s?bin\/(?:auditctl|tcpdump)$/
 
 const DAY_MS = 86_400_000
 
@@ -453,9 +453,7 @@ export class Engine {
       this.booted = undefined
       this.bootId = own?.boot.id
     }
-    const timeMs = Math.min(event.id.timeMs, latestMs())
-    this.advance(timeMs)
-    this.options.names?.takeUntil(timeMs + COARSE_MS, this.heardName)
+    this.advance(Math.min(event.id.timeMs, latestMs()))
     this.isOwnChild = this.isByOwnChild(event)
     if (this.isOwnChild && event.argv.length > 0) own?.sawExec(event.syscall?.pid ?? -1)
   }
@@ -494,6 +492,7 @@ export class Engine {
       if (this.training && endMs >= (this.schedule.trainingEndMs ?? endMs)) this.finishTraining()
     }
     if (this.training && this.schedule.isTrained) this.finishTraining()
+    this.options.names?.takeUntil(timeMs + COARSE_MS, this.heardName)
   }
 
   private beginAt(timeMs: number): void {
@@ -654,9 +653,9 @@ export class Engine {
     return this.runs?.pidsAt(timeMs) ?? NONE
   }
 
-  /** Whether this is the doing of a program that the agent started to ask the kernel, or to load its rules. */
+  /** Whether this is the doing of a program that the agent started to ask the kernel, to load its rules, or to capture DNS. */
   private isByOwnChild({ id, syscall }: AuditEvent): boolean {
-    if (syscall === undefined || !AUDITCTL.test(syscall.exe ?? '')) return false
+    if (syscall === undefined || !OWN_TOOLS.test(syscall.exe ?? '')) return false
     return this.pidsAt(id.timeMs).has(syscall.ppid)
   }
 

@@ -6,7 +6,9 @@ import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
 import type { BlindSpot, Report, Tamper } from './domain/report.ts'
 import { UsageError } from './domain/result.ts'
+import type { CapturedNames } from './dns/capture.ts'
 import { Engine } from './engine.ts'
+import type { NetworkNames } from './peers/networks.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
 import { ClockWatch } from './watch/clock.ts'
@@ -41,6 +43,9 @@ export interface LiveOptions {
   readonly rebase: boolean
   readonly learnDegraded: boolean
   readonly alertsPerDay: number
+  /** Interface on which answers of DNS are captured, `any` for all; undefined for none. */
+  readonly dnsInterface: string | undefined
+  readonly networks: NetworkNames
   readonly pollMs: number
   /** Whether to end when the training does. */
   readonly onlyTrain: boolean
@@ -126,10 +131,19 @@ export class Session {
   private arrivedMs = performance.now()
   private lookedMs = Number.NEGATIVE_INFINITY
   private hasRecovered = false
+  private readonly names: CapturedNames | undefined
+  /** When it began that no answers of DNS are heard, as far as that was told. */
+  private deafMs: number | undefined
 
-  constructor(options: LiveOptions, kernel: KernelWatch | undefined, past: Past) {
+  constructor(
+    options: LiveOptions,
+    kernel: KernelWatch | undefined,
+    names: CapturedNames | undefined,
+    past: Past,
+  ) {
     this.options = options
     this.kernel = kernel
+    this.names = names
     this.past = past
     this.waiting = past.waiting
   }
@@ -175,6 +189,8 @@ export class Session {
       while (!ended.aborted) {
         const news = await feed.next((fail) => (this.fail = fail))
         if (news === undefined) break
+        // A name is answered before its host is connected to, but comes another way.
+        await this.names?.settled()
         this.take(engine, news)
       }
       this.finish(engine, signal)
@@ -245,6 +261,7 @@ export class Session {
       const jump = this.clock.jump()
       if (jump !== undefined) engine.wasTampered(jump)
       engine.noteClock(nowMs)
+      this.noteDeafness(engine, nowMs)
       if (tickMs - this.arrivedMs >= Math.max(LEAST_QUIET_MS, 2 * pollMs)) {
         engine.idle(nowMs)
         this.noteSound(engine)
@@ -256,6 +273,16 @@ export class Session {
     if (tickMs - this.lookedMs < Math.min(Math.max(monitorMs, LEAST_LOOK_MS), MOST_LOOK_MS)) return
     this.lookedMs = tickMs
     this.look(engine, nowMs).catch((error: unknown) => this.fail(error as Error))
+  }
+
+  private noteDeafness(engine: Engine, nowMs: number): void {
+    const deafness = this.names?.deafness
+    if (deafness?.sinceMs === this.deafMs) return
+    if (deafness !== undefined) {
+      const { sinceMs, detail, isStanding } = deafness
+      engine.wentBlind({ ...deafSpot(sinceMs, nowMs, detail), isOngoing: true }, isStanding)
+    } else engine.wentBlind(deafSpot(this.deafMs ?? nowMs, nowMs, 'DNS answers are captured again'))
+    this.deafMs = deafness?.sinceMs
   }
 
   private async look(engine: Engine, nowMs: number): Promise<void> {
@@ -336,6 +363,8 @@ export class Session {
       },
       latestMs: Date.now,
       log: logName(auditd),
+      networks: this.options.networks,
+      ...(this.names === undefined ? {} : { names: this.names }),
       continuesStream: this.past.isAgain,
       own: {
         pid: process.pid,
@@ -371,6 +400,15 @@ const wasFaulty = (fromMs: number): BlindSpot => ({
   toMs: Date.now(),
   count: 0,
   detail: 'the baseline can be written again; what the log held meanwhile is read now',
+})
+
+const deafSpot = (fromMs: number, toMs: number, detail: string): BlindSpot => ({
+  kind: 'blind-spot',
+  reason: 'dns-unheard',
+  fromMs,
+  toMs,
+  count: 0,
+  detail,
 })
 
 /** What is left of the training that was begun, or of a new one. */

@@ -156,14 +156,15 @@ class Session {
   }
 
   #options(): LiveOptions {
-    const { auditd, db, log, baseline, monitor, rebase, wait } = this.#config
+    const { auditd, db, log, baseline, monitor, networks, rebase, wait } = this.#config
     const { print, again } = printer({
       json: this.#words.json,
       output: standardOutput(),
       ...(this.#log === undefined ? {} : { log: this.#log }),
     })
     return {
-      ...{ auditd, db, log, rebase },
+      ...{ auditd, db, log, networks, rebase },
+      dnsInterface: this.#config['dns-interface'],
       isBaselineGone: this.#isBaselineGone,
       guarded: guarded(this.#words.configFile),
       learnDegraded: this.#config['learn-degraded'],
@@ -240,9 +241,15 @@ const kept = ({ message }: Error): string =>
 function changesOf(config: Config, next: Config): string {
   const keys = Object.keys(Config.shape) as (keyof Config)[]
   return keys
-    .filter((key) => config[key] !== next[key])
-    .map((key) => `${key} is ${next[key] ?? 'not given'} (was ${config[key] ?? 'not given'})`)
+    .map((key) => ({ key, was: valueText(config[key]), is: valueText(next[key]) }))
+    .filter(({ was, is }) => was !== is)
+    .map(({ key, was, is }) => `${key} is ${is} (was ${was})`)
     .join(', ')
+}
+
+function valueText(value: Config[keyof Config]): string {
+  if (value === undefined) return 'not given'
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 function phaseText(phase: Phase): string {

@@ -8,6 +8,8 @@ import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
+import { loadConfig } from '../config/config.ts'
+import type { NetworkNames } from '../peers/networks.ts'
 import {
   ALERTS_OPTION,
   command,
@@ -50,6 +52,7 @@ export const replayCommand = command({
         dns: DNS_OPTION,
         'learn-degraded': { ...LEARN_DEGRADED_OPTION, default: false },
         'alerts-per-day': { ...ALERTS_OPTION, default: 10 },
+        config: { type: 'string', requiresArg: true, describe: 'configuration of run, for its networks' },
         json: JSON_OPTION,
       } as const)
       .conflicts('train', 'train-until')
@@ -68,6 +71,7 @@ export const replayCommand = command({
         learnDegraded: words['learn-degraded'],
         dns: words.dns ?? [],
         alertsPerDay: alertsPerDay(words['alerts-per-day']),
+        networks: words.config === undefined ? {} : loadConfig(words.config, {}).networks,
         json: words.json,
       },
       words.log.map(fileFromYargs),
@@ -94,6 +98,7 @@ interface Reading {
   /** Files with DNS answers. */
   readonly dns: readonly string[]
   readonly alertsPerDay: number
+  readonly networks: NetworkNames
   readonly json: boolean
 }
 
@@ -103,7 +108,7 @@ interface Reading {
  */
 export async function readInto(
   db: string,
-  { plan, monitorMs, rebase, learnDegraded, alertsPerDay, dns, json }: Reading,
+  { plan, monitorMs, rebase, learnDegraded, alertsPerDay, dns, networks, json }: Reading,
   logs: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
@@ -136,6 +141,7 @@ export async function readInto(
         },
       }).print,
       ...(names === undefined ? {} : { names }),
+      networks,
       latestMs: () => Number.POSITIVE_INFINITY,
     })
     await ingest(engine, logs, signal, progress)

@@ -33,6 +33,11 @@ export const runCommand = command({
         rebase: { type: 'boolean', describe: 'what was reported becomes normal' },
         'learn-degraded': LEARN_DEGRADED_OPTION,
         'alerts-per-day': ALERTS_OPTION,
+        'dns-interface': {
+          type: 'string',
+          requiresArg: true,
+          describe: 'capture DNS answers there, to name hosts; any for all interfaces',
+        },
         wait: {
           type: 'number',
           requiresArg: true,
@@ -56,6 +61,7 @@ export const runCommand = command({
     const dashed = {
       'learn-degraded': words['learn-degraded'],
       'alerts-per-day': words['alerts-per-day'],
+      'dns-interface': words['dns-interface'],
     }
     const given = { auditd, db, log, baseline, monitor, rebase, wait, ...dashed } as Partial<Config>
     const reread = (): Config => loadConfig(words.config, given)

@@ -41,6 +41,11 @@ export const trainCommand = command({
           default: true,
           describe: 'follow the live log; --no-follow reads saved logs',
         },
+        'dns-interface': {
+          type: 'string',
+          requiresArg: true,
+          describe: 'capture DNS answers there, live',
+        },
         dns: { ...DNS_OPTION, describe: `${DNS_OPTION.describe}; with --no-follow` },
         'learn-degraded': LEARN_DEGRADED_OPTION,
         'alerts-per-day': ALERTS_OPTION,
@@ -63,6 +68,7 @@ export const trainCommand = command({
       baseline: words.duration,
       'learn-degraded': words['learn-degraded'],
       'alerts-per-day': words['alerts-per-day'],
+      'dns-interface': words['dns-interface'],
     } as Partial<Config>)
     if (words.follow) {
       await live(config, { json: words.json, onlyTrain: true, configFile: CONFIG_FILE }, signal)
@@ -76,6 +82,7 @@ export const trainCommand = command({
       learnDegraded: config['learn-degraded'],
       dns: words.dns ?? [],
       alertsPerDay: config['alerts-per-day'],
+      networks: config.networks,
       json: words.json,
     }
     return readInto(config.db, reading, logs, signal)

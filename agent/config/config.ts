@@ -1,11 +1,23 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { LineCounter, parseDocument, isMap, isScalar, visit, type Document } from 'yaml'
+import { LineCounter, parseDocument, isMap, isNode, isScalar, isSeq, visit, type Document } from 'yaml'
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
+import { Network } from '../peers/addresses.ts'
 import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
 
 const YEAR_S = 365 * 86_400
 const Path = z.string().min(1)
+
+/** Distinct from addresses, and from other kinds of nodes: see architecture.md. */
+const NetworkName = z
+  .string()
+  .regex(
+    /^(?!(?:unix|vsock|packet|netlink|loopback|private|public|family-.*)$)[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*$/,
+    'expected a name of lower-case letters, digits and dashes that is none of another kind',
+  )
+const Cidr = z
+  .string()
+  .refine((text) => Network.of(text) !== undefined, 'expected a network such as 10.0.0.0/8')
 
 /** The whole configuration. Each key is also an option of `fullmon run`, which wins over the file. */
 export const Config = z.strictObject({
@@ -35,6 +47,16 @@ export const Config = z.strictObject({
     .max(1_000_000)
     .default(10)
     .describe('incidents to expect on a day besides those that are surely bad'),
+  'dns-interface': z
+    .string()
+    // As the kernel takes it: dev_valid_name in net/core/dev.c.
+    .regex(/^(?![-.]+$)[^-\s\/:][^\s\/:]{0,14}$/, 'expected the name of an interface, or any')
+    .optional()
+    .describe('interface on which DNS answers are captured, to name hosts; any for all'),
+  networks: z
+    .record(NetworkName, z.array(Cidr).min(1))
+    .default({})
+    .describe('names of networks, each with a list of them: hosts in a network are called by its name'),
   wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
 })
 export type Config = Readonly<z.infer<typeof Config>>
@@ -87,10 +109,10 @@ export function parseConfig(text: string, file: string): Partial<Config> {
   const read = Config.partial().safeParse(document.toJS() ?? {})
   if (read.success) return keysOf(document, read.data)
   const complaints = read.error.issues.flatMap((issue) => {
-    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.map(String).join('.')]
-    return keys.map((key) => ({
-      offset: offsetOf(document, key),
-      text: `${key === '' ? '' : `${key}: `}${complaintOf(issue)}`,
+    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [key]) : [issue.path]
+    return paths.map((path) => ({
+      offset: offsetOf(document.contents, path),
+      text: `${path.length === 0 ? '' : `${path.map(String).join('.')}: `}${complaintOf(issue)}`,
     }))
   })
   const inOrder = complaints.sort((one, other) => one.offset - other.offset)
@@ -101,13 +123,19 @@ export function parseConfig(text: string, file: string): Partial<Config> {
 const keysOf = (document: Document, values: Readonly<Record<string, unknown>>): Partial<Config> =>
   Object.fromEntries(Object.entries(values).filter(([key]) => document.has(key)))
 
-const complaintOf = (issue: z.core.$ZodIssue): string =>
-  issue.code === 'unrecognized_keys'
-    ? `no such key; there are ${Object.keys(Config.shape).join(', ')}`
-    : issue.message
+function complaintOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys')
+    return `no such key; there are ${Object.keys(Config.shape).join(', ')}`
+  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
+}
 
-function offsetOf(document: Document, key: string): number {
-  if (!isMap(document.contents)) return 0
-  const pair = document.contents.items.find((item) => isScalar(item.key) && String(item.key.value) === key)
-  return isScalar(pair?.key) ? (pair.key.range?.[0] ?? 0) : 0
+/** Of the value in a list, or the key in a map, that the path leads to. */
+function offsetOf(node: unknown, [step, ...rest]: readonly PropertyKey[], offset = 0): number {
+  if (step === undefined) return offset
+  if (isMap(node)) {
+    const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === step)
+    return isScalar(pair?.key) ? offsetOf(pair.value, rest, pair.key.range?.[0]) : offset
+  }
+  const item = isSeq(node) && typeof step === 'number' ? node.items[step] : undefined
+  return isNode(item) ? offsetOf(item, rest, item.range?.[0]) : offset
 }

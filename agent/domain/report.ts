@@ -179,6 +179,8 @@ export type BlindReason =
   | 'nothing-arrives'
   /** The kernel does not say any more how it is. */
   | 'kernel-unknown'
+  /** The answers of DNS are not captured, so hosts have no names. */
+  | 'dns-unheard'
   // The agent itself.
   | 'clock-set-back'
   | 'baseline-unwritable'

@@ -28,6 +28,8 @@ interface Limits {
   readonly timeoutMs?: number
   /** Told the pid of the command when it starts. */
   readonly onStart?: (pid: number) => void
+  /** Kills the command, which then ended as one that was killed. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -41,7 +43,7 @@ export async function* outputOf(
   name: string,
   args: readonly string[],
   stdin: number | 'ignore' = 'ignore',
-  { timeoutMs, onStart }: Limits = {},
+  { timeoutMs, onStart, signal }: Limits = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   const path = findCommand(name)
   if (path === undefined) throw new CommandError(`${name} is not installed`)
@@ -54,6 +56,8 @@ export async function* outputOf(
   }) as ChildProcessByStdio<null, Readable, Readable>
   if (child.pid !== undefined) onStart?.(child.pid)
   const ended = once(child, 'close')
+  const kill = (): void => void child.kill('SIGKILL')
+  signal?.addEventListener('abort', kill)
   let complaint = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, 1000)
@@ -64,7 +68,8 @@ export async function* outputOf(
     if (code === 0) return
     throw new CommandError(complaint.trim() || `${name} ended with ${code ?? killedBy ?? 'nothing'}`)
   } finally {
-    child.kill('SIGKILL')
+    signal?.removeEventListener('abort', kill)
+    kill()
     await ended
   }
 }

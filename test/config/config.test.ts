@@ -14,6 +14,7 @@ const DEFAULTS = {
   rebase: false,
   'learn-degraded': false,
   'alerts-per-day': 10,
+  networks: {},
   wait: 0.5,
 }
 
@@ -68,7 +69,7 @@ test.each([
   // Wrong keys.
   [
     'wait: 1\nmontior: 30\n',
-    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, learn-degraded, alerts-per-day, wait$/,
+    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, learn-degraded, alerts-per-day, dns-interface, networks, wait$/,
   ],
   ['  montior: 30', /^f:1:3: montior: /],
   ['__proto__: {wait: 1}', /^f:1:1: __proto__: no such key/],
@@ -91,11 +92,31 @@ test.each([
   ['db: 5', /^f:1:1: db: .*expected string/],
   ['db: ""', /^f:1:1: db: /],
   ['log: ~', /^f:1:1: log: /],
+  ['dns-interface: -w', /^f:1:1: dns-interface: expected the name of an interface/],
+  ['dns-interface: "a b"', /^f:1:1: dns-interface: /],
+  ['dns-interface: ""', /^f:1:1: dns-interface: /],
+  [
+    'wait: 1\nnetworks:\n  office: [10.0.0.0/8, 10.1.0.0/8]',
+    /^f:3:24: networks\.office\.1: expected a network/,
+  ],
+  ['networks:\n  office:\n    - 198.51.100.0/24\n    - x', /^f:4:7: networks\.office\.1: expected a network/],
+  ['networks:\n  a: [::1/128]\n  unix: [10.0.0.0/8]', /^f:3:3: networks\.unix: expected a name/],
+  ['networks:\n  "10.0.0.1": [10.0.0.0/8]', /^f:2:3: networks\.10\.0\.0\.1: expected a name/],
+  ['networks: {office: []}', /^f:1:12: networks\.office: /],
+  ['networks: {office: 10.0.0.0/8}', /^f:1:12: networks\.office: .*expected array/],
+  ['networks: [10.0.0.0/8]', /^f:1:1: networks: .*expected record/],
   ['auditd: !!js/function "x"\ndb: 1', /^f:2:1: db: /],
 ])('%j is refused with its place', (text, expected) => {
   const said = complaint(() => parseConfig(text, 'f'))
   expect(said).toMatch(expected)
   expect(said.split('\n')).toHaveLength(1)
+})
+
+test('networks have names', () => {
+  const text = 'networks:\n  office: [198.51.100.0/24, 2001:db8::/32]\n  db-1: [10.1.2.3]\n'
+  expect(parseConfig(text, 'f')).toEqual({
+    networks: { office: ['198.51.100.0/24', '2001:db8::/32'], 'db-1': ['10.1.2.3'] },
+  })
 })
 
 test('every mistake is named, in the order of the lines', () => {
