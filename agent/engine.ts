@@ -176,7 +176,7 @@ export class Engine {
     }
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
     this.naming = new Naming(baseline, log !== undefined, options.networks)
-    this.findings = new Findings(baseline, this.core, alertsPerDay)
+    this.findings = new Findings(baseline, this.core, alertsPerDay, world)
     this.isResumed = log !== undefined && this.resume(log)
     if (!this.isResumed) this.bootId = own?.boot.id
     this.lossesBefore = this.core.losses
@@ -277,7 +277,7 @@ export class Engine {
     this.batch(() => {
       this.endRun(this.options.latestMs())
       this.core.end()
-      this.closeWindow(this.schedule.nowMs)
+      this.closeWindow(this.schedule.nowMs, true)
       // Training on everything is finished when everything has been read; one by time goes on at the next start.
       if (this.training && this.options.plan.kind === 'everything') this.finishTraining()
     })
@@ -506,11 +506,11 @@ export class Engine {
   }
 
   /** What the window showed is reported, or learned for good, if all of it was seen. */
-  private closeWindow(endMs: number | undefined): void {
+  private closeWindow(endMs: number | undefined, isLast = false): void {
     if (endMs === undefined) return
     const missed = this.coverage.missed({ ...this.core.losses }, this.windowMs ?? endMs, endMs)
     if (this.training) this.settle(this.isWhole, endMs)
-    this.report(endMs, this.isWhole)
+    this.report(endMs, this.isWhole, isLast)
     this.turnDay(endMs)
     for (const spot of missed) this.post(spot)
     for (const tamper of this.tampering.end(endMs)) this.post(tamper)
@@ -556,6 +556,7 @@ export class Engine {
       this.found.clear()
       this.findings.forget()
     }
+    this.findings.watch(seen, event, stampMs)
     const known = this.found.get(seen)
     if (known !== undefined && !this.isMarked(known, seen, event)) {
       baseline.count(known, stampMs)
@@ -591,8 +592,10 @@ export class Engine {
   }
 
   /** Whether a known edge is told of for what was done this time: its name does not say which rights a file got. */
-  private isMarked({ isAccepted }: KnownEdge, { edge }: SeenEdge, event: AuditEvent): boolean {
-    return edge.kind === 'attribute' && !isAccepted && setsUserId({ edge, event, call: callOf(event) })
+  private isMarked({ isAccepted }: KnownEdge, { edge, source }: SeenEdge, event: AuditEvent): boolean {
+    return (
+      edge.kind === 'attribute' && !isAccepted && setsUserId({ edge, source, event, call: callOf(event) })
+    )
   }
 
   /** Takes an edge into the baseline that is not in it. */
@@ -672,14 +675,12 @@ export class Engine {
     if (learned !== undefined) this.post(learned)
   }
 
-  private report(timeMs: number, isWhole: boolean): void {
+  private report(timeMs: number, isWhole: boolean, isLast: boolean): void {
     const { baseline, rebase } = this.options
     const fromMs = this.windowMs ?? timeMs
     const { incidents, spots } = this.findings.report({
-      fromMs,
-      toMs: timeMs,
-      isWhole,
-      isTraining: this.training,
+      ...{ fromMs, toMs: timeMs, lengthMs: this.options.monitorMs },
+      ...{ isWhole, isTraining: this.training, isLast },
     })
     for (const incident of incidents) this.post(incident)
     for (const spot of spots) {

@@ -4,11 +4,13 @@ import type { Core } from './core.ts'
 import type { Normal } from './detect/dangers.ts'
 import { boundedArgv } from './detect/evidence.ts'
 import { incidentOf, judge } from './detect/incidents.ts'
+import { Maintenance } from './detect/maintenance.ts'
+import { maintenanceIncident } from './detect/maintenance-incident.ts'
 import { networkPeerOf } from './detect/nodes.ts'
 import { Quota } from './detect/quota.ts'
 import type { Habits } from './detect/reasons.ts'
 import { memberKey, treeOf } from './detect/trees.ts'
-import type { Ancestor } from './domain/activity.ts'
+import type { Ancestor, World } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { BlindSpot, EdgeMark, Evidence, Incident } from './domain/report.ts'
@@ -36,6 +38,9 @@ const MOST_MEMBERS = 20_000
 
 /** Where a finding belongs: see `UnseenEdge`. */
 type Place = Pick<UnseenEdge, 'tree' | 'parent'>
+/** What no package is a reason for, whoever does it. */
+const NO_MAINTENANCE: ReadonlySet<EdgeMark> = new Set<EdgeMark>(['denied', 'reverse-shell', 'tamper'])
+
 const NOWHERE: Place = { tree: '', parent: '' }
 
 interface Window {
@@ -44,6 +49,10 @@ interface Window {
   /** Whether all of it was seen. */
   readonly isWhole: boolean
   readonly isTraining: boolean
+  /** How long windows are. */
+  readonly lengthMs: number
+  /** Whether nothing will follow it. */
+  readonly isLast: boolean
 }
 
 /** What a window has shown. */
@@ -65,12 +74,24 @@ export class Findings {
   private readonly unseen = new Map<SeenEdge, UnseenNow>()
   private readonly budget: Budget
   private readonly rehearsal: Rehearsal
+  private readonly maintenance: Maintenance
 
-  constructor(baseline: Baseline, core: Core, alertsPerDay: number) {
+  constructor(baseline: Baseline, core: Core, alertsPerDay: number, { packagedMs }: World) {
     this.baseline = baseline
     this.core = core
     this.budget = new Budget(baseline, alertsPerDay)
     this.rehearsal = new Rehearsal(baseline, ({ findings }) => judge(findings, this.before, this.normal))
+    this.maintenance = new Maintenance({
+      packagedMs,
+      modeOf: ({ syscall }) => (syscall === undefined ? undefined : modeGivenBy(syscall)),
+      isKnown: (image) => baseline.isKnown(processName(image)),
+    })
+  }
+
+  /** Takes every edge, known or not: package managers are watched at their work. Cheap for all others. */
+  watch(seen: SeenEdge, event: AuditEvent, timeMs: number): void {
+    if (this.maintenance.concerns(seen, event))
+      this.maintenance.watch(seen, event, this.core.lineageOf(event), timeMs)
   }
 
   /** Whether the edge was met before in this chunk, and is now counted. */
@@ -87,21 +108,45 @@ export class Findings {
   take(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number, mark?: EdgeMark): void {
     const { baseline } = this
     const ancestors = chainOf(seen.source)
-    const chain = [...ancestors, edge.to]
     const address = edge === seen.edge ? undefined : seen.peer?.address
     const evidence = { ...evidenceOf(event), ...(address === undefined ? {} : { address }) }
-    const isFound = baseline.unseenNow(edge, chain) !== undefined || baseline.hasFinding(edge, chain)
-    if (!isFound && !this.hasRoom(edge, chain, evidence)) return
+    const lineage = this.core.lineageOf(event)
+    const isMaintenance = mark === undefined || !NO_MAINTENANCE.has(mark)
+    const upkeep = isMaintenance ? this.upkeepPlaceOf(seen, event, ancestors, lineage, timeMs) : undefined
+    const named = upkeep?.folded ?? edge
+    const chain = [...ancestors, named.to]
+    const isFound = baseline.unseenNow(named, chain) !== undefined || baseline.hasFinding(named, chain)
+    if (!isFound && !this.hasRoom(named, chain, evidence)) return
     // What was found before stays where it is.
-    const place = isFound && mark === undefined ? NOWHERE : this.placeOf(event, ancestors, timeMs)
-    const finding = { edge, chain, firstMs: timeMs, evidence, ...place, bits: 0 }
+    const place =
+      isFound && mark === undefined ? NOWHERE : (upkeep ?? this.placeOf(event, ancestors, lineage, timeMs))
+    const { tree, parent } = place
+    const finding = { edge: named, chain, firstMs: timeMs, evidence, tree, parent, bits: 0 }
     this.unseen.set(seen, baseline.sawUnseen(mark === undefined ? finding : { ...finding, mark }))
   }
 
-  private placeOf(event: AuditEvent, ancestors: readonly string[], timeMs: number): Place {
+  /** Where an edge belongs when packages are the reason for it. */
+  private upkeepPlaceOf(
+    { edge, source }: SeenEdge,
+    event: AuditEvent,
+    ancestors: readonly string[],
+    lineage: readonly Ancestor[],
+    timeMs: number,
+  ): (Place & { readonly folded: Edge | undefined }) | undefined {
+    const times = { firstMs: timeMs, lastMs: timeMs }
+    const finding = { edge, chain: [...ancestors, edge.to], ...times, evidence: evidenceOf(event), bits: 0 }
+    const place = this.maintenance.placeOf({ finding, source, event, lineage, timeMs })
+    return place === undefined ? undefined : { tree: place.tree, parent: '', folded: place.folded }
+  }
+
+  private placeOf(
+    event: AuditEvent,
+    ancestors: readonly string[],
+    [actor, ...lineage]: readonly Ancestor[],
+    timeMs: number,
+  ): Place {
     const { baseline } = this
     const { node } = event.id
-    const [actor, ...lineage] = this.core.lineageOf(event)
     if (actor === undefined) return { tree: `${node} ${ancestors.at(-1) ?? ''}`, parent: '' }
     const { key, parent, members } = treeOf(node, [actor, ...lineage], timeMs, {
       isKnown: this.isKnown,
@@ -117,9 +162,14 @@ export class Findings {
    * @returns which processes of this window it belongs to; empty when nobody is told
    */
   rehearse(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number): string {
-    const chain = [...chainOf(seen.source), edge.to]
+    const ancestors = chainOf(seen.source)
+    const chain = [...ancestors, edge.to]
     const { node } = event.id
     const [actor, ...lineage] = this.core.lineageOf(event)
+    // What packages bring says nothing of what ordinary life is.
+    const whole = actor === undefined ? [] : [actor, ...lineage]
+    const upkeep = this.upkeepPlaceOf(seen, event, ancestors, whole, timeMs)
+    if (upkeep !== undefined) return upkeep.tree
     const known = { isKnown: this.isKnown, treeOf: () => undefined }
     const tree = actor === undefined ? NOWHERE.tree : treeOf(node, [actor, ...lineage], timeMs, known).key
     this.rehearsal.take({ edge, chain, firstMs: timeMs, evidence: evidenceOf(event), tree })
@@ -142,21 +192,28 @@ export class Findings {
   }
 
   /** The window is over: what belongs together becomes an incident. */
-  report({ fromMs, toMs, isWhole, isTraining }: Window): Reported {
-    const { baseline } = this
+  report({ fromMs, toMs, isWhole, lengthMs, isTraining, isLast }: Window): Reported {
+    const { baseline, maintenance } = this
     const incidents: Incident[] = []
     const rating = new Rating(baseline, toMs)
     baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
     if (!isTraining) this.budget.adjust(toMs)
     const trees = baseline.joinTrees(MOST_TREES)
     const { normal } = this
-    for (let found = baseline.reportable(); found !== undefined; found = baseline.reportable()) {
+    if (isLast) maintenance.closeAll()
+    else maintenance.closeWindow(toMs, lengthMs)
+    const { held } = maintenance
+    for (let found = baseline.reportable(held); found !== undefined; found = baseline.reportable(held)) {
       const { tree, parent } = found
       const deeds = {
         ...{ ...found, before: this.before, parent: nameOfParent(parent), trees: trees.get(tree) ?? 1 },
         goesOnFrom: baseline.lastIncidentOf(tree),
       }
-      const incident = incidentOf(baseline.nextIncident, deeds, normal)
+      const upkeep = maintenance.upkeepOf(tree)
+      const incident =
+        upkeep === undefined
+          ? incidentOf(baseline.nextIncident, deeds, normal)
+          : maintenanceIncident(baseline.nextIncident, deeds, upkeep)
       const isWithheld = this.budget.keepsBack(incident)
       baseline.addIncident(tree, incident, {
         timeMs: toMs,
@@ -193,6 +250,7 @@ export class Findings {
   drain(writer: StateWriter): void {
     this.quota.drain(writer)
     this.rehearsal.drain(writer)
+    this.maintenance.drain(writer)
   }
 
   /** Goes on where another run stopped. */
@@ -200,6 +258,7 @@ export class Findings {
     for (const { edge, chain, evidence } of this.baseline.unreported()) this.hasRoom(edge, chain, evidence)
     this.quota.restore(read('quota'))
     this.rehearsal.restore(read)
+    this.maintenance.restore(read)
   }
 
   private readonly before = (from: string, to: string): number => this.baseline.unseenBits(from, to)

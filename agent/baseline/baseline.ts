@@ -293,10 +293,13 @@ export class Baseline {
       putBits.run(bitsOf({ kind, from, to }, JSON.parse(chain) as string[]), id)
   }
 
-  /** Unseen edges that have not been reported yet: those of the tree that was first to do something. */
-  reportable(): Reportable | undefined {
+  /**
+   * Unseen edges that have not been reported yet: those of the tree that was first to do something.
+   * @param held trees that are not to be reported yet
+   */
+  reportable(held: readonly string[] = []): Reportable | undefined {
     this.flush()
-    const first = this.statements.unreportedTree.get()
+    const first = this.statements.unreportedTree.get(JSON.stringify(held))
     if (first === undefined) return undefined
     const { tree } = first
     const { parent, edges, count, firstMs, lastMs } = this.statements.unreportedCounts.get(tree) as Reportable
@@ -905,8 +908,9 @@ const prepare = (database: Database.Database) => ({
     )
     .pluck(),
   putBits: database.prepare<[number, number]>('UPDATE findings SET bits = ? WHERE id = ?'),
-  unreportedTree: database.prepare<[], { tree: string }>(
-    'SELECT tree FROM findings WHERE reported_ms IS NULL ORDER BY first_ms, id LIMIT 1',
+  unreportedTree: database.prepare<[string], { tree: string }>(
+    `SELECT tree FROM findings WHERE reported_ms IS NULL AND tree NOT IN (SELECT value FROM json_each(?))
+      ORDER BY first_ms, id LIMIT 1`,
   ),
   unreportedCounts: database.prepare<[string], Omit<Reportable, 'findings'>>(
     `SELECT tree, max(parent) AS parent, count(*) AS edges, sum(sightings) AS "count", min(first_ms) AS firstMs, max(last_ms) AS lastMs

@@ -2,6 +2,7 @@ import type { ProcessImage } from '../domain/activity.ts'
 import type { Edge } from '../domain/edge.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { EdgeMark } from '../domain/report.ts'
+import { managerOf } from './package-managers.ts'
 import { type GuardedPlaces, tamperOfFile } from './tamper.ts'
 
 /** What a process did, as far as it says whether it may ever be learned. */
@@ -82,9 +83,14 @@ export function neverLearned(deed: Deed, own?: GuardedPlaces): EdgeMark | undefi
   return edge.kind === 'exec' && changesAudit(deed) ? 'tamper' : undefined
 }
 
-/** Whether a call gives a file the rights of its owner, whoever starts it. */
-export function setsUserId({ edge, event, call }: Pick<Deed, 'edge' | 'event' | 'call'>): boolean {
-  if (edge.kind !== 'attribute') return false
+/** Whether a call gives a file the rights of its owner, whoever starts it. Packages bring such files: see maintenance.ts. */
+export function setsUserId({
+  edge,
+  source,
+  event,
+  call,
+}: Pick<Deed, 'edge' | 'source' | 'event' | 'call'>): boolean {
+  if (edge.kind !== 'attribute' || managerOf(source)?.unpacks === true) return false
   const argument = MODE_ARGUMENT.get(call)
   const mode = argument === undefined ? 0 : (event.syscall?.[argument] ?? 0)
   return (mode & SETUID) !== 0

@@ -113,6 +113,8 @@ export interface World {
   readonly containerOf: (pid: number) => string | undefined
   /** Where descriptor `fd` of process `pid` points to; undefined when it no longer is the file with this inode number. */
   readonly descriptorPath: (pid: number, fd: number, inode: number) => string | undefined
+  /** When the package that owns a file was installed or changed last, Unix time in milliseconds; undefined when none owns it. */
+  readonly packagedMs: (path: string) => number | undefined
 }
 
 export const NO_WORLD: World = {
@@ -121,4 +123,5 @@ export const NO_WORLD: World = {
   findProcess: () => undefined,
   containerOf: () => undefined,
   descriptorPath: () => undefined,
+  packagedMs: () => undefined,
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { FoundProcess, World } from '../domain/activity.ts'
 import { textOfBytes } from '../parse/text.ts'
+import { PackageFiles } from './package-files.ts'
 
 const PROC = '/proc'
 const PASSWD = '/etc/passwd'
@@ -150,6 +151,7 @@ export function bootOf(): Boot {
 /** This host, as the core of a live agent may ask about it. */
 export function thisHost(): World {
   const users = new UserNames()
+  const packages = new PackageFiles()
   return {
     userName: (uid) => users.get(uid),
     isThisHost,
@@ -162,6 +164,7 @@ export function thisHost(): World {
       }
     },
     descriptorPath,
+    packagedMs: (path) => packages.changedMs(path),
   }
 }
 

@@ -10,10 +10,8 @@ import {
   chmodSync,
   cpSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -22,83 +20,20 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
+import { debianUnavailable, findMirror, makeDebian, must, type Run, run, SUITE } from '../support/debian.ts'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
-const SUITE = process.env['FULLMON_TEST_DEBIAN'] ?? 'bookworm'
 const SOURCE = '/root/checkout'
 const MINUTE_MS = 60_000
 
-interface Run {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-  readonly lines: readonly string[]
-}
-
-function run(program: string, ...words: string[]): Run {
-  const { status, stdout, stderr, error } = spawnSync(program, words, {
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-  })
-  if (error !== undefined) throw error
-  return { status, stdout, stderr, lines: stdout.trimEnd().split('\n') }
-}
-
-function must(program: string, ...words: string[]): Run {
-  const done = run(program, ...words)
-  if (done.status !== 0) throw new Error(`${program} ${words.join(' ')}: ${done.stderr}${done.stdout}`)
-  return done
-}
-
-/** The mirror that this machine's apt uses for Debian itself. */
-function findMirror(): string {
-  const folder = '/etc/apt/sources.list.d'
-  const files = [
-    '/etc/apt/sources.list',
-    ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []),
-  ]
-  const text = files
-    .filter((path) => existsSync(path))
-    .map((path) => readFileSync(path, 'utf8'))
-    .join('\n')
-  return (
-    /^(?:deb\s.*?|URIs:\s*)(https?:\S+\/debian)\/?(?:\s|$)/m.exec(text)?.[1] ?? 'http://deb.debian.org/debian'
-  )
-}
-
 async function findObstacle(mirror: string): Promise<string | undefined> {
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (spawnSync('debootstrap', ['--version']).status !== 0) return 'needs debootstrap'
-  if (spawnSync('unshare', ['--mount', 'true']).status !== 0) return 'needs a mount name space'
   const lock = createHash('sha256')
     .update(readFileSync(join(REPOSITORY, 'package-lock.json')))
     .digest('hex')
   const stamp = join(REPOSITORY, 'node_modules/.fullmon-ready')
   if (!existsSync(stamp) || !readFileSync(stamp, 'utf8').startsWith(lock))
     return 'needs packages installed by scripts/test'
-  try {
-    const { ok, status } = await fetch(`${mirror}/dists/${SUITE}/Release`, { method: 'HEAD' })
-    return ok ? undefined : `${mirror} has no ${SUITE} (${status})`
-  } catch {
-    return `needs the Debian mirror ${mirror}`
-  }
-}
-
-/** A fresh Debian in `root`, unpacked from an archive that the first call leaves in a folder only root can write. */
-function makeDebian(root: string, mirror: string): void {
-  const cache = join(tmpdir(), 'fullmon-test-debian')
-  mkdirSync(cache, { recursive: true, mode: 0o700 })
-  const { uid, mode } = lstatSync(cache)
-  if (uid !== 0 || (mode & 0o777) !== 0o700) throw new Error(`${cache} is not root's own`)
-  const archive = join(cache, `${SUITE}.tar`)
-  if (!existsSync(archive)) {
-    const fresh = mkdtempSync(join(cache, 'fresh-'))
-    must('debootstrap', '--variant=minbase', SUITE, fresh, mirror)
-    must('tar', '--create', '--file', `${archive}.new`, '--directory', fresh, '--one-file-system', '.')
-    must('mv', `${archive}.new`, archive)
-    rmSync(fresh, { recursive: true })
-  }
-  must('tar', '--extract', '--file', archive, '--directory', root)
+  return debianUnavailable(mirror)
 }
 
 /** The files of the work tree that git knows or would add. */
