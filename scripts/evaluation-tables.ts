@@ -4,6 +4,8 @@ import { type Evaluation, type Goal, goalsOf, type Measured, printed, type Step 
 const MINUTE_MS = 60_000
 const MISSED = '**missed**'
 const WIDEST_FILLED = 30
+/** Of an incident of ordinary life. */
+const MOST_EDGES = 8
 const QUARTER = 'the first quarter of the training'
 
 type Row = readonly string[]
@@ -79,7 +81,10 @@ function lifeOf(title: string, { benign }: Evaluation): readonly string[] {
     `Ordinary life, trained on ${title}:\n`,
     ...benign.flatMap(({ id, severity, score, title, edges }) => [
       `- incident ${id}, ${severity}, ${score.toFixed(1)} bits: ${plain(title)}`,
-      ...edges.map((edge) => `  - ${code(printed(edge))} (${edge.count}×, ${edge.bits.toFixed(1)} bits)`),
+      ...edges
+        .slice(0, MOST_EDGES)
+        .map((edge) => `  - ${code(printed(edge))} (${edge.count}×, ${edge.bits.toFixed(1)} bits)`),
+      ...(edges.length > MOST_EDGES ? [`  - and ${edges.length - MOST_EDGES} more`] : []),
     ]),
     '',
   ]

@@ -27,7 +27,9 @@ export interface Step {
     readonly chain: readonly string[]
     readonly edge: string
   }
-  /** 1 when no incident of ordinary life has as high a score; one more for each that has. Undefined when missed. */
+  /**
+   * 1 when no incident of ordinary life alone has as high a score; one more for each that has. Undefined when missed.
+   */
   readonly rank?: number
 }
 
@@ -105,7 +107,11 @@ export function evaluate(
   const within = (fromMs: number, toMs: number): readonly Incident[] =>
     incidents.filter((incident) => incident.edges.some(isWithin(fromMs - COARSE_MS, toMs)))
   const benign = within(trainedUntilMs, attackMs - COARSE_MS)
-  const steps = stepsOf(marks).map(({ mark, toMs }) => judge(mark, toMs, incidents, benign))
+  // An incident that began before the attack and has a part in it owes its score to both.
+  const onlyBenign = benign.filter(
+    ({ edges }) => !edges.some(isWithin(attackMs - COARSE_MS, Number.POSITIVE_INFINITY)),
+  )
+  const steps = stepsOf(marks).map(({ mark, toMs }) => judge(mark, toMs, incidents, onlyBenign))
   return {
     records: summary.records,
     trainingMs: trainedUntilMs - phaseMs(marks, 'train'),

@@ -113,6 +113,12 @@ describe('ordinary life', () => {
     expect(aboveBenign).toBe(1)
   })
 
+  test('that goes over into the attack counts, but ranks above no step', () => {
+    const { steps, benign } = whole(incident(9, edge(500), edge(816)), incident(5, edge(805, ...SHELL)))
+    expect(benign).toHaveLength(1)
+    expect(steps.map(({ rank }) => rank)).toEqual([1, 1])
+  })
+
   test('is what lies between the end of the training and the attack', () => {
     const found = whole(
       incident(1, edge(300)),
