@@ -35,6 +35,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./baseline.ts')).baselineCommand,
   },
   {
+    name: 'review',
+    describe: 'Go through the incidents that nobody has decided on',
+    load: async () => (await import('./review.ts')).reviewCommand,
+  },
+  {
     name: 'accept <id>',
     describe: 'Say that what an incident did is normal',
     load: async () => (await import('./decisions.ts')).acceptCommand,
