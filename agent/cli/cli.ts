@@ -30,6 +30,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./events.ts')).eventsCommand,
   },
   {
+    name: 'incidents [id..]',
+    describe: 'Show what was reported, and how often it was seen by now',
+    load: async () => (await import('./incidents.ts')).incidentsCommand,
+  },
+  {
     name: 'baseline <action> [file]',
     describe: 'Look at a baseline, or carry it to another host',
     load: async () => (await import('./baseline.ts')).baselineCommand,

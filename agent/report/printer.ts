@@ -1,7 +1,7 @@
 import type { Report } from '../domain/report.ts'
 import type { Log } from '../support/log.ts'
 import type { Output } from '../support/standard-output.ts'
-import { ANSI, inAscii, type Look, PLAIN, textOf } from './text.ts'
+import { lookFor, textOf } from './text.ts'
 
 export interface PrinterOptions {
   /** One JSON object a line instead of text. */
@@ -21,9 +21,9 @@ export interface Printer {
 
 /** Sends reports where people and programs read them: standard output, and the log file when there is one. */
 export function printer({ json, output, log }: PrinterOptions): Printer {
-  const inLocale = (look: Look): Look => (output.isUnicode ? look : inAscii(look))
-  const look = inLocale(output.isTerminal ? ANSI : PLAIN)
-  const logged = (report: Report): string => textOf(report, inLocale(PLAIN))
+  const look = lookFor(output)
+  const logLook = lookFor({ ...output, isTerminal: false })
+  const logged = (report: Report): string => textOf(report, logLook)
   const printed = (report: Report): string => (json ? jsonOf(report) : textOf(report, look))
   return {
     print: (report) => {

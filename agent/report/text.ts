@@ -42,6 +42,12 @@ export const ANSI: Look = {
 /** The same for a terminal or a file that has no lines to draw with. */
 export const inAscii = (look: Look): Look => ({ ...look, branches: ASCII })
 
+/** How text looks where it goes to. */
+export function lookFor({ isTerminal, isUnicode }: { isTerminal: boolean; isUnicode: boolean }): Look {
+  const look = isTerminal ? ANSI : PLAIN
+  return isUnicode ? look : inAscii(look)
+}
+
 /** As much of the journal's head as a person compares. */
 const HEAD_DIGITS = 12
 /** Characters of the arguments of a program: who wants all finds them in the log. */
@@ -83,7 +89,7 @@ function incidentText(incident: Incident, look: Look): string {
 }
 
 /** The incident in one line. */
-export function incidentLine({ id, firstMs, severity, title }: Incident, look: Look = PLAIN): string {
+function incidentLine({ id, firstMs, severity, title }: Incident, look: Look): string {
   const { dim, off, severities, branches } = look
   const told = onOneLine(title).replaceAll('…', branches.more)
   return `${timeText(firstMs)} ${severities[severity]}${severity}${off} ${told} ${dim}[incident ${id}]${off}`
