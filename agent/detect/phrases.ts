@@ -17,7 +17,7 @@ const SETUID = 0o4000
 export function shortName(name: string): string {
   const process = processOf(name)
   if (process === undefined) return cut(name)
-  if (isPlainShell(process)) return 'a shell'
+  if (isPlainShell(process)) return SHELL
   return isUnknown(process) ? UNKNOWN : cut(programOrScript(process) ?? programOf(process))
 }
 
@@ -30,7 +30,7 @@ export function exactName(name: string): string {
   if (exe.startsWith('/memfd:'))
     return `a program in memory (${cut(exe.slice('/memfd:'.length).replace(DELETED, ''))})`
   if (script.startsWith('/')) return cut(isOddPlace(script) ? script : baseName(script))
-  if (isPlainShell(process) && isSystemProgram(exe)) return 'a shell'
+  if (isPlainShell(process) && isSystemProgram(exe)) return SHELL
   return cut(isSystemProgram(exe) ? (programOrScript(process) ?? programOf(process)) : exe)
 }
 
@@ -82,7 +82,11 @@ export function verbOf({ edge, evidence }: Finding): string {
 export function objectOf({ edge }: Finding): string {
   if (edge.kind === 'privilege') return userOf(edge.to)
   if (edge.kind === 'trace') return shortName(edge.to)
-  return edge.kind === 'exec' || edge.kind === 'memory-exec' ? exactName(edge.to) : targetName(edge.to)
+  if (edge.kind !== 'exec' && edge.kind !== 'memory-exec') return targetName(edge.to)
+  const process = processOf(edge.to)
+  const name = exactName(edge.to)
+  // A shell that is news has a name.
+  return process !== undefined && name === SHELL ? `${SHELL} (${programOf(process)})` : name
 }
 
 /** `a, b and c`; `a, b and 3 more` of a list with more than `most` words. */
@@ -101,6 +105,7 @@ export function cut(text: string, most = LONGEST_NAME): string {
   return `${characters.slice(0, most - 1 - half).join('')}…${characters.slice(-half).join('')}`
 }
 
+const SHELL = 'a shell'
 const UNKNOWN = 'an unknown program'
 const isUnknown = ({ exe, script }: NamedProcess): boolean => exe === '?' && script === ''
 
