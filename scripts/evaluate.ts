@@ -22,7 +22,7 @@ const USAGE = `Usage: scripts/evaluate LOG PHASES [--dns PCAP] [--json] [--whole
 
 Replays the audit log LOG twice, trained until the phase 'benign' and until a quarter of that, and prints as Markdown how
 many incidents ordinary life caused and which incident covers which step of the attack. PHASES are lines of JSON:
-{"t": 1795210912.678, "kind": "phase", "name": "train"} for train, benign, attack and end, in seconds, and in between
+{"t": 1795210912.678, "kind": "phase", "name": "train"} for train, benign, attack and perhaps end, in seconds, and in between
 {"t": …, "kind": "attack", "name": …, "what": …, "leadsTo": …} for each step; leadsTo is optional, a regular expression
 for one of the step's edges, printed as KIND FROM->TO. A step is covered by an incident with an edge first seen in its
 time. What is packed is unpacked with xz.

@@ -4,7 +4,7 @@ import type { Incident, IncidentEdge, Report, Severity } from '../agent/domain/r
 /** An event may carry a stamp this much older than the mark before it: the kernel's clock is coarse. */
 const COARSE_MS = 10
 
-/** A line of phases.jsonl: the phases `train`, `benign`, `attack`, `end` (and `start`), and each step of the attack. */
+/** A line of phases.jsonl: the phases `train`, `benign`, `attack` (and `start` and `end`), and each step of the attack. */
 export interface Mark {
   readonly timeMs: number
   readonly kind: 'phase' | 'attack'
@@ -62,7 +62,7 @@ export function readMarks(text: string): readonly Mark[] {
     .map((line, index) => ({ line, number: index + 1 }))
     .filter(({ line }) => line.trim() !== '')
     .map(({ line, number }) => readMark(line, number))
-  for (const name of ['train', 'benign', 'attack', 'end']) phaseMs(marks, name)
+  for (const name of ['train', 'benign', 'attack']) phaseMs(marks, name)
   return marks
 }
 
@@ -132,10 +132,11 @@ const isWithin =
   ({ firstMs }: IncidentEdge): boolean =>
     firstMs >= fromMs && firstMs < toMs
 
-/** Each step lasts until the next one, the last one until the end. */
+/** Each step lasts until the next one, the last one until the end; without that, as long as the log does. */
 function stepsOf(marks: readonly Mark[]): readonly { readonly mark: Mark; readonly toMs: number }[] {
   const steps = marks.filter(({ kind }) => kind === 'attack')
-  const endMs = phaseMs(marks, 'end')
+  const endMs =
+    marks.find(({ kind, name }) => kind === 'phase' && name === 'end')?.timeMs ?? Number.POSITIVE_INFINITY
   return steps.map((mark, index) => ({ mark, toMs: steps[index + 1]?.timeMs ?? endMs }))
 }
 

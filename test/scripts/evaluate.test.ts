@@ -138,6 +138,11 @@ describe('ordinary life', () => {
   })
 })
 
+test('the last step lasts as long as the log when nothing says where it ends', () => {
+  const marks = MARKS.filter(({ name }) => name !== 'end')
+  expect(evaluate([incident(1, edge(5000)), SUMMARY], marks, 400_000).covered).toBe(1)
+})
+
 test('a replay without its end is no evaluation', () => {
   expect(() => evaluate([incident(1, edge(805))], MARKS, 400_000)).toThrow('did not come to its end')
 })
