@@ -4,8 +4,10 @@ import type { PatternLearned } from './domain/report.ts'
 import type { StateWriter } from './domain/state.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { WaitingShapes } from './graph/waiting.ts'
+import { canonical } from './peers/addresses.ts'
 import { coversPeer, LearnedPeers } from './peers/learned.ts'
-import { PeerNaming } from './peers/naming.ts'
+import { peerNode } from './peers/names.ts'
+import { addressesOf, PeerNaming } from './peers/naming.ts'
 import { type NetworkNames, Networks } from './peers/networks.ts'
 import { Peers } from './peers/peers.ts'
 import type { ResolvedName } from './peers/resolved.ts'
@@ -14,6 +16,9 @@ import type { ResolvedName } from './peers/resolved.ts'
 const HOME = ''
 /** Under which the servers are remembered that answered during the training. */
 const RESOLVERS = 'resolvers'
+const DNS_PORT = '53'
+/** Names of unknown peers that are remembered; all are forgotten together when there are more. */
+const MOST_STRANGERS = 4096
 /** Characters of addresses that wait for more of their network. */
 const MOST_WAITING = 2_000_000
 
@@ -26,6 +31,8 @@ export class PeerBook {
   private readonly learned: LearnedPeers
   private readonly naming: PeerNaming
   private readonly waiting: WaitingShapes
+  /** Under which names strangers were met: they keep them when the names are no longer fresh. */
+  private readonly strangers = new Set<string>()
 
   /** @param tracksChanges whether `drain` will be called */
   constructor(baseline: Baseline, tracksChanges: boolean, networks: NetworkNames = {}) {
@@ -45,9 +52,17 @@ export class PeerBook {
   heard(name: ResolvedName, isLearning: boolean): void {
     const servers = this.peers.servers.size
     const { distrusted } = this.peers
-    this.peers.answered(name, isLearning)
+    this.peers.answered(name, isLearning || this.isNormal(name.server))
     if (this.peers.distrusted === distrusted) this.answers++
     if (this.peers.servers.size !== servers) this.baseline.remember(RESOLVERS, [...this.peers.servers])
+  }
+
+  /** Whether some process is known to ask this server, which nobody did during the training: it was accepted since. */
+  private isNormal(server: string | undefined): boolean {
+    if (server === undefined || this.peers.servers.has(server)) return false
+    return addressesOf(canonical(server) ?? server).some((address) =>
+      this.baseline.isTarget(peerNode(address, DNS_PORT)),
+    )
   }
 
   /** Answers of servers that nobody asked while the host was learned. Only grows. */
@@ -70,7 +85,15 @@ export class PeerBook {
     const edges = this.naming
       .nodesOf(from, kind, peer, { timeMs, isLearning })
       .map((to) => (to === edge.to ? edge : { kind, from, to }))
-    return edges.find((each) => this.baseline.find(each) !== undefined) ?? edges[0] ?? edge
+    return edges.find((each) => this.baseline.find(each) !== undefined) ?? this.strangerOf(edges) ?? edge
+  }
+
+  private strangerOf(edges: readonly Edge[]): Edge | undefined {
+    const best = edges.find((each) => this.strangers.has(keyOf(each))) ?? edges[0]
+    if (best === undefined || edges.length === 1) return best
+    if (this.strangers.size >= MOST_STRANGERS) this.strangers.clear()
+    this.strangers.add(keyOf(best))
+    return best
   }
 
   /** An edge has become normal: the pattern that it teaches with others of its kind, stored. */
@@ -90,3 +113,5 @@ export class PeerBook {
     this.peers.drain(writer)
   }
 }
+
+const keyOf = ({ kind, from, to }: Edge): string => `${kind} ${from}->${to}`

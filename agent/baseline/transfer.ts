@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import { z } from 'zod'
-import { type Edge, EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
+import { type Edge, EDGE_KINDS, type EdgeKind, isPeerAction } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import type { Item } from './content.ts'
 import { Journal } from './journal.ts'
@@ -53,13 +53,9 @@ const Node = z
   .string()
   .regex(/^(?:proc|host|file):[^\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Cs}]*$/u, 'no name of a node')
 /** Literal text, escapes, classes without a slash and counts: nothing that could cover a file in another directory. */
-const Path = z
-  .string()
-  .min(1)
-  .regex(
-    /^(?:[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/,
-    'no pattern of a path',
-  )
+const PATH = /^(?:[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/
+/** A network, a class of hosts or one host, and its ports. */
+const PEERS = /^(?:\[[0-9a-f:]+(?:\/\d+)?\]|[a-z0-9_.-]+(?:\/\d+)?):(?:\d+|high|\*)$/
 
 const Header = z.strictObject({
   kind: z.literal('baseline'),
@@ -89,13 +85,20 @@ const PatternLine = z
     kind: z.literal('pattern'),
     process: Node,
     action: z.enum(['create', 'delete', 'rename', 'write', 'attribute', 'connect', 'listen', 'accept']),
-    path: Path,
+    path: z.string().min(1),
     pattern: z.string(),
     examples: z.array(z.string()),
     learnedMs: Time,
   })
+  .refine(({ action, path }) => (isPeerAction(action) ? PEERS : PATH).test(path), {
+    path: ['path'],
+    error: 'no pattern of a path',
+  })
   .refine(
-    ({ path, pattern }) => pattern.startsWith('^') && pattern.endsWith(`${path}$`),
+    ({ action, process, path, pattern }) =>
+      isPeerAction(action)
+        ? pattern === `${process}->host:${path}`
+        : pattern.startsWith('^') && pattern.endsWith(`${path}$`),
     'pattern and path differ',
   )
 const DeniedLine = z.strictObject({
@@ -249,7 +252,7 @@ function* parse(lines: Iterable<string>, source: string): Iterable<Line> {
       if (json === undefined) throw new UsageError(`${place}: this is no JSON; was the file cut off?`)
       if (!line.success) throw new UsageError(`${place}: ${complaintOf(line.error)}`)
       if (isEnded) throw new UsageError(`${place}: this stands behind its end`)
-      if (line.data.kind === 'pattern') checkPattern(line.data.path, place)
+      if (line.data.kind === 'pattern' && !isPeerAction(line.data.action)) checkPattern(line.data.path, place)
       if (line.data.kind === 'end') {
         checkEnd(line.data, { lines: number - 1, sha256: seal.copy().digest('hex') }, place)
         isEnded = true

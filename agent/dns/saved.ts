@@ -51,12 +51,8 @@ class SavedFile {
 
   constructor(path: string) {
     this.path = path
-    try {
-      this.fd = openSync(path, 'r')
-      this.first = Buffer.from(this.read())
-    } catch (error) {
-      throw new UsageError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`)
-    }
+    this.fd = this.trying(() => openSync(path, 'r'))
+    this.first = Buffer.from(this.read())
     if (isCapture(this.first) || !this.first.includes(NUL)) return
     this.close()
     throw new UsageError(
@@ -102,10 +98,20 @@ class SavedFile {
   }
 
   private read(): Buffer {
-    if (this.fd === undefined) return this.chunk.subarray(0, 0)
+    const { chunk, fd } = this
+    return fd === undefined
+      ? chunk.subarray(0, 0)
+      : chunk.subarray(
+          0,
+          this.trying(() => readSync(fd, chunk)),
+        )
+  }
+
+  private trying<T>(work: () => T): T {
     try {
-      return this.chunk.subarray(0, readSync(this.fd, this.chunk))
+      return work()
     } catch (error) {
+      this.close()
       throw new UsageError(
         `cannot read ${this.path}: ${error instanceof Error ? error.message : String(error)}`,
       )

@@ -76,5 +76,5 @@ const isLoopback = (address: string): boolean => LOOPBACK.includes(address) || r
 const bareOf = (address: string): string => (isLoopback(address) ? '127.0.0.1' : address)
 
 /** The address as it is printed, then as it may have been learned. */
-const addressesOf = (address: string): readonly string[] =>
+export const addressesOf = (address: string): readonly string[] =>
   isLoopback(address) ? [...new Set(['127.0.0.1', address, '::1'])] : [address]

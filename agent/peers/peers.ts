@@ -6,7 +6,7 @@ import { peerName } from './resolved.ts'
 /** A name is believed for at least this long, and for this long after it was used: who keeps an address asks once. */
 const LEAST_LIFE_MS = 3_600_000
 /** Who has asked connects within this time, unless the answer may be kept for longer. */
-const FRESH_MS = 60_000
+const FRESH_MS = 5000
 /** As long as resolvers believe anything: RFC 8767. */
 const MOST_LIFE_S = 604_800
 /** The stamp of a connect may be this much older than the answer before it: the kernel's clock is coarse. */
