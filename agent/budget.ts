@@ -1,5 +1,6 @@
 import type { Baseline } from './baseline/baseline.ts'
 import { thresholdBitsOf } from './detect/budget.ts'
+import type { BudgetState } from './domain/budget.ts'
 import type { Incident } from './domain/report.ts'
 
 const HOUR_MS = 3_600_000
@@ -9,16 +10,6 @@ const MOST_PAST_MS = 7 * DAY_MS
 /** Of a training its last part: in the first all is new. */
 const REHEARSED_SHARE = 1 / 4
 const NAME = 'budget'
-
-/** What the budget was set to, and when: kept in the baseline. Times are Unix time in milliseconds. */
-export interface BudgetState {
-  readonly alertsPerDay: number
-  /** Undefined when it was not long enough to say. */
-  readonly thresholdBits: number | undefined
-  /** Since when incidents are counted. */
-  readonly fromMs: number
-  readonly calibratedMs: number
-}
 
 /**
  * Keeps back the least surprising incidents when there would be more than a person wants to read. The threshold comes

@@ -3,6 +3,7 @@ import type { KnownEdge } from './baseline/edge-book.ts'
 import { LIFE_SPAN, type LifeSpan } from './baseline/life.ts'
 import { type Claimant, Core, type CoreSink, type ResumePoint } from './core.ts'
 import { CoverageWatch, type CoverageState } from './detect/coverage.ts'
+import { learningOf } from './detect/learning.ts'
 import { neverLearned, setsUserId } from './detect/never-learn.ts'
 import { AgentRuns, type RunsState } from './detect/runs.ts'
 import { Schedule, type ScheduleState, type TrainingPlan } from './detect/schedule.ts'
@@ -90,6 +91,8 @@ export interface EngineOptions extends Printers {
   readonly lifeSpan?: LifeSpan
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
   readonly latestMs: () => number
+  /** Whether the training ends as soon as enough was learned. */
+  readonly untilStable?: boolean
   /** Called when training ends. `unlearned`: edges of windows that were not seen whole. */
   readonly onTrained?: (unlearned: number) => void
   /** The agent itself, in a live agent. */
@@ -516,6 +519,17 @@ export class Engine {
     for (const tamper of this.tampering.end(endMs)) this.post(tamper)
     this.coverage.beginWindow()
     this.windowMs = endMs
+    if (this.training && this.options.untilStable === true && this.hasLearnedEnough(endMs)) {
+      this.schedule.endTraining()
+      this.finishTraining()
+    }
+  }
+
+  private hasLearnedEnough(timeMs: number): boolean {
+    const { baseline } = this.options
+    baseline.extendTraining(timeMs, false)
+    const learned = baseline.learned()
+    return learned !== undefined && learningOf(learned).isEnough
   }
 
   /** Whether what this window has shown may be learned. */
@@ -543,6 +557,8 @@ export class Engine {
     const endMs = Math.max(Math.min(trainingEndMs, nowMs), this.firstMs ?? 0)
     this.options.baseline.extendTraining(endMs, true)
     this.findings.endTraining(endMs)
+    const learned = this.options.baseline.learned()
+    if (learned !== undefined) this.options.baseline.remember('learning', learningOf(learned))
     this.options.onTrained?.(this.unlearned)
   }
 

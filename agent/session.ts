@@ -49,6 +49,8 @@ export interface LiveOptions {
   readonly pollMs: number
   /** Whether to end when the training does. */
   readonly onlyTrain: boolean
+  /** Whether the training ends as soon as enough was learned, at the latest with its time. */
+  readonly untilStable: boolean
   readonly emit: (report: Report) => void
   /** The same for what an earlier run has perhaps printed, before it was killed. */
   readonly emitAgain: (report: Report) => void
@@ -354,6 +356,7 @@ export class Session {
       rebase,
       learnDegraded,
       alertsPerDay,
+      untilStable: this.options.untilStable,
       emit,
       emitAgain,
       isEmitted,

@@ -2,12 +2,14 @@ import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { LogPosition } from '../domain/chunk.ts'
 import { type Edge, type EdgeKind, type FileAction, isPeerAction, type PeerAction } from '../domain/edge.ts'
+import type { Learned } from '../domain/learning.ts'
 import type { EventId } from '../domain/record.ts'
 import type { EdgeMark, Evidence, Finding, Incident, Report } from '../domain/report.ts'
 import type { StatesReader, StatesWriter } from '../domain/state.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import type { Item } from './content.ts'
+import { learnedOf } from './learned.ts'
 import { Journal } from './journal.ts'
 import { DOUBT_OF_MERGED, expire, type LifeSpan, noteDay, quietSince } from './life.ts'
 import { openDatabase } from './open.ts'
@@ -601,6 +603,12 @@ export class Baseline {
   /** The training that was begun last has learned up to `toMs`; `finished` ends it. */
   extendTraining(toMs: number, finished: boolean): void {
     this.statements.extendTraining.run(toMs, finished ? 1 : 0, this.trainingId)
+  }
+
+  /** What the training has seen so far, or the last one saw. */
+  learned(): Learned | undefined {
+    this.flush()
+    return learnedOf(this.database)
   }
 
   countEdges(): number {

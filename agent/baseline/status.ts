@@ -1,7 +1,10 @@
 import type Database from 'better-sqlite3'
 import { EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
+import type { BudgetState } from '../domain/budget.ts'
+import type { Learned, Learning } from '../domain/learning.ts'
 import type { Coverage } from '../domain/report.ts'
 import type { StateKind } from '../domain/state.ts'
+import { learnedOf } from './learned.ts'
 import { openForReading } from './open.ts'
 
 /** Where a live agent stands in one of its logs. */
@@ -36,6 +39,14 @@ export interface BaselineStatus {
   readonly patterns: number
   /** One for each chain of ancestors that an unseen edge happened in. `merged` are among the reported ones. */
   readonly findings: { readonly reported: number; readonly merged: number; readonly waiting: number }
+  /** `withheld` are not among the reported ones. */
+  readonly incidents: { readonly reported: number; readonly withheld: number }
+  /** Undefined when no training has ended. */
+  readonly budget: BudgetState | undefined
+  /** How far the training came that ended last; undefined when none did, or another one goes on. */
+  readonly learning: Learning | undefined
+  /** What the training has seen when nobody has looked how far it came; undefined without one. */
+  readonly learned: Learned | undefined
   readonly lastReportMs: number | undefined
   readonly logs: readonly LogProgress[]
   /** How well the last agent saw when it told so last; undefined when none ever did. */
@@ -73,6 +84,9 @@ function readStatus(database: Database.Database): BaselineStatus {
     nodes: count(database, 'nodes'),
     patterns: count(database, 'patterns'),
     findings: { reported, merged, waiting },
+    incidents: countIncidents(database),
+    budget: stateOf(database, 'memory', 'budget') as BudgetState | undefined,
+    ...learningIn(database, trainings),
     lastReportMs: findings.last_ms ?? undefined,
     logs: database
       .prepare<[], LogProgress>(
@@ -93,6 +107,24 @@ function stateOf(database: Database.Database, kind: StateKind, key: string): unk
     .get(kind, key)
   return row === undefined ? undefined : JSON.parse(row.value)
 }
+
+function learningIn(
+  database: Database.Database,
+  trainings: readonly TrainingRow[],
+): Pick<BaselineStatus, 'learning' | 'learned'> {
+  const last = trainings.at(-1)
+  const kept = stateOf(database, 'memory', 'learning') as Learning | undefined
+  return last?.finished === 1 && kept?.toMs === last.to_ms
+    ? { learning: kept, learned: undefined }
+    : { learning: undefined, learned: learnedOf(database) }
+}
+
+const countIncidents = (database: Database.Database): BaselineStatus['incidents'] =>
+  database
+    .prepare<[], BaselineStatus['incidents']>(
+      'SELECT count(*) FILTER (WHERE withheld = 0) AS reported, count(*) FILTER (WHERE withheld = 1) AS withheld FROM incidents',
+    )
+    .get() ?? { reported: 0, withheld: 0 }
 
 function phaseOf(trainings: readonly TrainingRow[]): BaselineStatus['phase'] {
   const last = trainings.at(-1)

@@ -26,6 +26,8 @@ const UNITS = ['/etc/systemd/system/fullmon.service', '/lib/systemd/system/fullm
 interface LiveWords {
   readonly json: boolean
   readonly onlyTrain: boolean
+  /** Whether to train only as long as it takes to learn enough. */
+  readonly untilStable?: boolean
   /** Whether it is there or not: who makes it changes what the agent will do. */
   readonly configFile: string
   /** Reads the configuration again; undefined for a command that SIGHUP ends. @throws UsageError when it is wrong */
@@ -173,6 +175,7 @@ class Session {
       monitorMs: inMs(monitor),
       pollMs: inMs(wait),
       onlyTrain: this.#words.onlyTrain,
+      untilStable: this.#words.untilStable === true,
       emit: (report) => {
         print(report)
         if (report.kind === 'blind-spot') this.#status.see(report)

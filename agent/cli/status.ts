@@ -2,11 +2,13 @@ import { statSync } from 'node:fs'
 import { holderOf } from '../baseline/lock.ts'
 import { type BaselineStatus, type LogProgress, statusOf } from '../baseline/status.ts'
 import { loadConfig } from '../config/config.ts'
+import type { BudgetState } from '../domain/budget.ts'
 import type { BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
 import { textOf, timeText } from '../report/text.ts'
 import { openAt, savedLogsOf } from '../tail/rotation.ts'
 import { isAbsent, unreadable } from '../tail/unreadable.ts'
+import { learningIn, learningText } from './learning.ts'
 import { CONFIG_OPTION, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
 const UNTRAINED_OR_DEGRADED = 1
@@ -80,7 +82,8 @@ function isThere(db: string): boolean {
 /** Undefined becomes null, so that every object has the same keys; without a baseline there are none to have. */
 function jsonOf(db: string, status: BaselineStatus | undefined, coverage: SeenCoverage): object {
   if (status === undefined) return { kind: 'status', db, phase: 'absent' }
-  const { phase, training, edges, nodes, patterns, findings, lastReportMs, logs } = status
+  const { phase, training, edges, nodes, patterns, findings, incidents, lastReportMs, logs } = status
+  const learning = learningIn(status)
   return {
     kind: 'status',
     db,
@@ -90,6 +93,12 @@ function jsonOf(db: string, status: BaselineStatus | undefined, coverage: SeenCo
     nodes,
     patterns,
     findings,
+    incidents,
+    budget:
+      status.budget === undefined
+        ? null
+        : { ...status.budget, thresholdBits: status.budget.thresholdBits ?? null },
+    learning: learning === undefined ? null : { ...learning, enoughInMs: learning.enoughInMs ?? null },
     lastReportMs: lastReportMs ?? null,
     coverage: { ...coverage, sinceMs: coverage.sinceMs ?? null, pid: coverage.pid ?? null },
     logs: logs.map((progress) => {
@@ -103,7 +112,8 @@ function jsonOf(db: string, status: BaselineStatus | undefined, coverage: SeenCo
 
 function statusText(db: string, status: BaselineStatus | undefined, coverage: SeenCoverage): string {
   if (status === undefined) return `${label('baseline')}there is none at ${db}: train one with fullmon train`
-  const { edges, nodes, patterns, findings, lastReportMs, logs } = status
+  const { edges, nodes, patterns, findings, incidents, budget, lastReportMs, logs } = status
+  const learning = learningIn(status)
   const kinds = Object.entries(edges).filter(([, count]) => count > 0)
   const all = kinds.reduce((sum, [, count]) => sum + count, 0)
   return [
@@ -114,6 +124,11 @@ function statusText(db: string, status: BaselineStatus | undefined, coverage: Se
     label('patterns') + String(patterns),
     label('findings') +
       `${findings.reported} reported, ${findings.merged} of them merged; ${findings.waiting} waiting`,
+    label('incidents') +
+      `${incidents.reported} reported, ${incidents.withheld} withheld${budget === undefined ? '' : `; ${budgetText(budget)}`}`,
+    ...(learning === undefined ? [] : learningText(learning)).map(
+      (line, index) => label(index === 0 ? 'learning' : '') + line,
+    ),
     label('last report') + (lastReportMs === undefined ? 'never' : timeText(lastReportMs)),
     label('coverage') + coverageText(coverage),
     ...[...coverage.ongoing, ...coverage.recent.slice(-MOST_RECENT)].map((spot) => label('') + textOf(spot)),
@@ -129,6 +144,14 @@ function coverageText({ state, sinceMs, pid, kernel }: SeenCoverage): string {
   if (state === 'unknown') return `unknown: the agent (pid ${pid}) has not told yet`
   const since = sinceMs === undefined ? '' : ` since ${timeText(sinceMs)}`
   return `${state}${since}${kernel === 'watched' ? '' : "; the kernel's audit is not watched"}`
+}
+
+function budgetText({ alertsPerDay, thresholdBits }: BudgetState): string {
+  if (alertsPerDay === 0) return 'only high and critical ones are reported'
+  const wanted = `for ${alertsPerDay} a day`
+  return thresholdBits === undefined
+    ? `${wanted} nothing is withheld yet: what was seen is too short to say`
+    : `${wanted} those up to ${thresholdBits.toFixed(1)} bits are withheld`
 }
 
 const label = (name: string): string => name.padEnd(13)

@@ -1,3 +1,4 @@
+import { statusOf } from '../baseline/status.ts'
 import { loadConfig, type Config } from '../config/config.ts'
 import { CONFIG_FILE } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
@@ -11,10 +12,12 @@ import {
   command,
   fileFromYargs,
 } from './command.ts'
+import { learningIn, obstaclesOf, verdictOf } from './learning.ts'
 import { live } from './live.ts'
 import { readInto } from './replay.ts'
 import { inMs, milliseconds } from './values.ts'
 
+const WEEK_S = 7 * 86_400
 const EVERYTHING = { kind: 'everything' } as const
 
 export const trainCommand = command({
@@ -36,6 +39,16 @@ export const trainCommand = command({
           describe: 'seconds to train for, live',
           defaultDescription: '3600',
         },
+        'until-stable': {
+          type: 'boolean',
+          describe: 'until enough was learned; exit code 1 when it was not',
+        },
+        'at-most': {
+          type: 'number',
+          requiresArg: true,
+          describe: 'seconds that this may take, live',
+          defaultDescription: '604800',
+        },
         follow: {
           type: 'boolean',
           default: true,
@@ -52,10 +65,16 @@ export const trainCommand = command({
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 train --duration 86400', 'learn for a day, then stop')
+      .conflicts('duration', ['until-stable', 'at-most'])
+      .implies('at-most', 'until-stable')
+      .example('sudo $0 train --until-stable', 'learn as long as it takes, at most a week')
       .example('sudo $0 train --no-follow', 'learn from audit.log and what was rotated away')
       .example('$0 train --no-follow --auditd a.log.gz --db ./b.db', 'learn from a saved log'),
   run: async (words, signal) => {
+    const untilStable = words['until-stable'] === true
+    const atMost = words['at-most']
     if (words.duration !== undefined) milliseconds(words.duration, 'duration', 0)
+    if (atMost !== undefined) milliseconds(atMost, 'at-most', 0)
     if (words.follow && (words.auditd?.length ?? 0) > 1) {
       throw new UsageError('one log can be followed: several take --no-follow')
     }
@@ -65,14 +84,14 @@ export const trainCommand = command({
     const config = loadConfig(undefined, {
       db: words.db,
       auditd: words.auditd?.map(fileFromYargs)[0],
-      baseline: words.duration,
+      baseline: untilStable ? (atMost ?? WEEK_S) : words.duration,
       'learn-degraded': words['learn-degraded'],
       'alerts-per-day': words['alerts-per-day'],
       'dns-interface': words['dns-interface'],
     } as Partial<Config>)
     if (words.follow) {
-      await live(config, { json: words.json, onlyTrain: true, configFile: CONFIG_FILE }, signal)
-      return 0
+      await live(config, { json: words.json, onlyTrain: true, untilStable, configFile: CONFIG_FILE }, signal)
+      return untilStable ? judged(config.db) : 0
     }
     const logs = words.auditd?.map(fileFromYargs) ?? savedLogsOf(config.auditd)
     const reading = {
@@ -85,6 +104,16 @@ export const trainCommand = command({
       networks: config.networks,
       json: words.json,
     }
-    return readInto(config.db, reading, logs, signal)
+    const code = await readInto(config.db, reading, logs, signal)
+    return untilStable && code === 0 ? judged(config.db) : code
   },
 })
+
+/** Says whether enough was learned. Returns the exit code. */
+function judged(db: string): number {
+  const learning = learningIn(statusOf(db))
+  const lines =
+    learning === undefined ? ['nothing was learned'] : [verdictOf(learning), ...obstaclesOf(learning)]
+  process.stderr.write(lines.map((line) => `fullmon: ${line}\n`).join(''))
+  return learning?.isEnough === true ? 0 : 1
+}

@@ -37,6 +37,11 @@ export class Schedule {
     else if (timeMs > this.newestMs) this.newestMs = timeMs
   }
 
+  /** The training is over now. */
+  endTraining(): void {
+    this.endOfTrainingMs = this.newestMs
+  }
+
   /** The clock was set back to `timeMs`: everything that is yet to come moves with it. */
   turnBack(timeMs: number): void {
     if (this.newestMs === undefined || this.endOfTrainingMs === undefined) return
