@@ -6,6 +6,7 @@ import type { Learned } from '../domain/learning.ts'
 import type { EventId } from '../domain/record.ts'
 import type { EdgeMark, Evidence, Finding, Incident, Report } from '../domain/report.ts'
 import type { StatesReader, StatesWriter } from '../domain/state.ts'
+import type { Decision, Refusal } from './decisions.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import type { Item } from './content.ts'
@@ -33,6 +34,12 @@ export interface UnseenEdge extends Omit<Finding, 'lastMs'> {
   readonly tree: string
   /** Who started these: a key and a printed name, with a space between; empty when that is init or not known. */
   readonly parent: string
+}
+
+/** What was found, and why it does not become normal if it does not. */
+export interface MergedFinding extends Omit<Refusal, 'why'> {
+  readonly incident: number
+  readonly why: Refusal['why'] | undefined
 }
 
 /** What one tree of processes did that is not reported yet. */
@@ -407,14 +414,48 @@ export class Baseline {
   mergeReported(timeMs: number, windowMs: number): readonly Edge[] {
     this.flush()
     this.statements.seenWhole.run(windowMs)
+    return this.merge(this.statements.unmerged.all(), { timeMs, author: 'agent', reason: undefined })
+  }
+
+  /**
+   * What incidents have shown is normal from now on, but what was only seen in windows that were not seen whole, or may
+   * never be learned. It stays in doubt.
+   * @param ids of the incidents; without, all that nobody has decided on
+   * @returns each finding, with why it was left out if it was
+   */
+  mergeIncidents(ids: readonly number[] | undefined, decision: Decision): readonly MergedFinding[] {
+    this.flush()
+    const chosen = ids === undefined ? undefined : new Set(ids)
+    const rows = this.statements.mergeable
+      .all()
+      .filter(({ incident }) => chosen === undefined || chosen.has(incident))
+    const found = rows.map((row): MergedFinding => {
+      const { incident, kind, from_name: from, to_name: to, denied, degraded, mark } = row
+      const why = denied === 1 ? 'denied' : (mark ?? (degraded === 1 ? 'degraded' : undefined))
+      const edge = { kind, from, to }
+      return { incident, edge, why: why === 'dormant' ? undefined : why }
+    })
+    this.merge(
+      rows.filter((_, index) => found[index]?.why === undefined),
+      decision,
+    )
+    return found
+  }
+
+  private merge(
+    rows: readonly Pick<FindingRow, 'id' | 'kind' | 'from_name' | 'to_name'>[],
+    { timeMs, author, reason }: Decision,
+  ): readonly Edge[] {
+    const { findEdge, mergeFinding, markMerged, endMerged } = this.statements
     const added: Edge[] = []
-    const merged = this.statements.unmerged.all().map(({ id, kind, from_name: from, to_name: to }) => {
-      if (this.statements.findEdge.get(from, to, kind) === undefined) added.push({ kind, from, to })
-      this.statements.mergeFinding.run(id)
-      this.statements.markMerged.run(timeMs, id)
+    const merged = rows.map(({ id, kind, from_name: from, to_name: to }): Edge => {
+      if (findEdge.get(from, to, kind) === undefined) added.push({ kind, from, to })
+      mergeFinding.run(id)
+      markMerged.run(timeMs, id)
       return { kind, from, to }
     })
-    if (added.length > 0) this.write('rebase', timeMs, { edges: added.length }, added)
+    const detail = { edges: added.length, ...(reason === undefined ? {} : { reason }) }
+    if (added.length > 0) endMerged.run(this.write('rebase', timeMs, detail, added, [], author))
     this.book.forget()
     return merged
   }
@@ -659,9 +700,11 @@ export class Baseline {
     detail: Readonly<Record<string, unknown>>,
     added: Iterable<Item>,
     removed: Iterable<Item> = [],
-  ): void {
-    this.journal.append({ timeMs, action, author: 'agent', detail }, { added, removed })
+    author = 'agent',
+  ): number {
+    const row = this.journal.append({ timeMs, action, author, detail }, { added, removed })
     this.head = this.journal.head
+    return row
   }
 
   private everyPattern(): readonly StoredPattern[] {
@@ -984,6 +1027,26 @@ const prepare = (database: Database.Database) => ({
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
       WHERE reported_ms IS NOT NULL AND merged_ms IS NULL AND degraded = 0 AND mark IS NULL
         AND (from_id, to_id, kind) NOT IN (SELECT from_id, to_id, kind FROM denied) ORDER BY first_ms, findings.id`,
+  ),
+  mergeable: database.prepare<
+    [],
+    Pick<FindingRow, 'id' | 'kind' | 'from_name' | 'to_name' | 'mark'> & {
+      incident: number
+      degraded: 0 | 1
+      denied: 0 | 1
+    }
+  >(
+    `SELECT findings.id, kind, source.name AS from_name, target.name AS to_name, mark, incident_id AS incident, degraded,
+            (from_id, to_id, kind) IN (SELECT from_id, to_id, kind FROM denied) AS denied FROM findings
+       JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+       JOIN incidents ON incidents.id = incident_id
+      WHERE merged_ms IS NULL AND state IN ('open', 'later') ORDER BY first_ms, findings.id`,
+  ),
+  // Of the incidents with anything in them, those in which all became normal.
+  endMerged: database.prepare<[number]>(
+    `UPDATE incidents SET state = 'rebased', journal = ? WHERE state IN ('open', 'later')
+        AND EXISTS (SELECT 1 FROM findings WHERE incident_id = incidents.id)
+        AND NOT EXISTS (SELECT 1 FROM findings WHERE incident_id = incidents.id AND merged_ms IS NULL)`,
   ),
   mergeFinding: database.prepare<[number]>(
     `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows, doubt)

@@ -65,6 +65,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./decisions.ts')).laterCommand,
   },
   {
+    name: 'rebase [id..]',
+    describe: 'Make normal what incidents have shown, after a look at it',
+    load: async () => (await import('./rebase.ts')).rebaseCommand,
+  },
+  {
     name: 'verify',
     describe: 'Check that nobody but fullmon has changed a baseline',
     load: async () => (await import('./verify.ts')).verifyCommand,

@@ -140,7 +140,7 @@ const STATE_TEXTS: Readonly<Record<Outcome['state'], string>> = {
 
 /** An edge that was left out, and why. */
 export const refusalText = ({ edge: { kind, from, to }, why }: Refusal): string =>
-  `${kind} ${from}->${to} (${why === 'denied' ? 'denied: name it with --edge to lift that' : why})`
+  `${kind} ${from}->${to} (${why === 'denied' ? 'denied: fullmon accept with --edge lifts that' : why})`
 
 function durationOf(text: string): number {
   const [, number, unit = ''] = /^(\d{1,4})([mhdw])$/.exec(text) ?? []
