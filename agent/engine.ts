@@ -426,6 +426,7 @@ export class Engine {
 
   /** Another process has written to the baseline. `baseline import` says so in the journal. */
   private noteWriting(): void {
+    this.naming.reload()
     const { baseline, latestMs, log } = this.options
     if (log === undefined) return
     const timeMs = latestMs()
@@ -567,8 +568,8 @@ export class Engine {
     const { baseline } = this.options
     // What is dated later than the time now has a stamp that was not believed.
     const stampMs = Math.min(event.id.timeMs, this.schedule.nowMs ?? event.id.timeMs)
-    if (this.edition !== baseline.edition || this.found.size > MOST_FOUND) {
-      this.edition = baseline.edition
+    if (this.edition !== this.newestEdition || this.found.size > MOST_FOUND) {
+      this.edition = this.newestEdition
       this.found.clear()
       this.findings.forget()
     }
@@ -584,6 +585,11 @@ export class Engine {
     } else this.meet(seen, event, stampMs)
   }
 
+  /** Of what is known and how it is named. Both only grow. */
+  private get newestEdition(): number {
+    return this.options.baseline.edition + this.naming.edition
+  }
+
   /** Takes an edge that has not been met since the baseline changed. */
   private meet(seen: SeenEdge, event: AuditEvent, stampMs: number): void {
     const { baseline } = this.options
@@ -591,7 +597,7 @@ export class Engine {
     const edge = this.naming.nameOf(seen, stampMs, isTraining)
     const isLasting = this.naming.isLasting(seen)
     const isDenied = baseline.isDenied(edge) || (edge !== seen.edge && baseline.isDenied(seen.edge))
-    const known = isDenied ? undefined : baseline.find(edge)
+    const known = isDenied ? undefined : this.find(seen, edge, isTraining)
     if (known !== undefined && !this.isMarked(known, seen, event)) {
       if (known.isDormant && !isTraining) this.findings.take(seen, edge, event, stampMs, 'dormant')
       known.isDormant = false
@@ -607,6 +613,13 @@ export class Engine {
     }
   }
 
+  /** What is known of an edge. A file may have become normal before its name was known to change. */
+  private find(seen: SeenEdge, edge: Edge, isTraining: boolean): KnownEdge | undefined {
+    const { baseline } = this.options
+    const isRenamed = edge !== seen.edge && seen.filePath !== undefined && !isTraining
+    return baseline.find(edge) ?? (isRenamed ? baseline.find(seen.edge) : undefined)
+  }
+
   /** Whether a known edge is told of for what was done this time: its name does not say which rights a file got. */
   private isMarked({ isAccepted }: KnownEdge, { edge, source }: SeenEdge, event: AuditEvent): boolean {
     return (
@@ -619,8 +632,9 @@ export class Engine {
     const { baseline } = this.options
     this.noteFile(seen, event)
     baseline.learn(edge, stampMs, this.findings.rehearse(seen, edge, event, stampMs))
-    if (edge === seen.edge || seen.peer !== undefined) this.learnPattern(edge, stampMs)
-    const isKept = this.naming.isLasting(seen) && baseline.edition === this.edition
+    const learned = this.naming.learn(seen, edge, stampMs)
+    if (learned !== undefined) this.post(learned)
+    const isKept = this.naming.isLasting(seen) && this.edition === this.newestEdition
     const known = isKept ? baseline.find(edge) : undefined
     if (known !== undefined) this.found.set(seen, known)
   }
@@ -686,11 +700,6 @@ export class Engine {
     if (sign !== undefined) this.onTamper(sign.reason, sign.detail, event, source)
   }
 
-  private learnPattern(edge: Edge, timeMs: number): void {
-    const learned = this.naming.learn(edge, timeMs)
-    if (learned !== undefined) this.post(learned)
-  }
-
   private report(timeMs: number, isWhole: boolean, isLast: boolean): void {
     const { baseline, rebase } = this.options
     const fromMs = this.windowMs ?? timeMs
@@ -704,7 +713,10 @@ export class Engine {
       this.post(spot)
     }
     if (!rebase || !isWhole || this.training) return
-    for (const edge of baseline.mergeReported(timeMs, fromMs)) this.learnPattern(edge, timeMs)
+    for (const edge of baseline.mergeReported(timeMs, fromMs)) {
+      const learned = this.naming.learnNamed(edge, timeMs)
+      if (learned !== undefined) this.post(learned)
+    }
   }
 
   private plannedMs(startMs: number): number | undefined {

@@ -1,9 +1,10 @@
 import type { Baseline } from './baseline/baseline.ts'
-import type { Edge, FileAction } from './domain/edge.ts'
+import { isSensitive } from './detect/sensitive.ts'
+import { type Edge, type EdgeKind, isPeerAction, type PatternAction, prefixOf } from './domain/edge.ts'
 import type { PatternLearned } from './domain/report.ts'
 import type { StateWriter } from './domain/state.ts'
 import type { SeenEdge } from './graph/edges.ts'
-import { directoryOf, PathPatterns, printedPattern } from './graph/patterns.ts'
+import { directoryOf, isExpression, type NewPattern, PathPatterns, printedPattern } from './graph/patterns.ts'
 import { PeerBook } from './peer-book.ts'
 import type { NetworkNames } from './peers/networks.ts'
 import type { ResolvedName } from './peers/resolved.ts'
@@ -19,6 +20,8 @@ export class Naming {
   private readonly baseline: Baseline
   private readonly patterns: PathPatterns
   private readonly peers: PeerBook
+  /** Changes whenever something has another name than before. */
+  edition = 0
 
   /** @param tracksChanges whether `drain` will be called */
   constructor(baseline: Baseline, tracksChanges: boolean, networks?: NetworkNames) {
@@ -44,24 +47,40 @@ export class Naming {
 
   /** The edge under the name that it is learned and reported by. The same object when that is its own. */
   nameOf(seen: SeenEdge, timeMs: number, isLearning: boolean): Edge {
-    const { edge, filePath } = seen
-    if (filePath === undefined) return this.peers.nameOf(seen, timeMs, isLearning)
-    const to = this.patterns.nameOf(edge.from, edge.kind as FileAction, filePath)
+    const { edge, filePath, isExecutable } = seen
+    if (edge.kind === 'exec') this.noteExecuted(edge.to)
+    const place = placeOf(edge, filePath)
+    if (place === undefined) return this.peers.nameOf(seen, timeMs, isLearning)
+    const to = this.patterns.nameOf(edge.from, place.action, place.path, isExecutable)
     return to === edge.to ? edge : { kind: edge.kind, from: edge.from, to }
   }
 
-  /** An edge has become normal under its own name: the pattern that it and its siblings teach, stored. */
-  learn(edge: Edge, timeMs: number): PatternLearned | undefined {
-    const filePath = filePathOf(edge)
-    if (filePath === undefined) return this.peers.learn(edge, timeMs)
-    const pattern = this.patterns.learn(edge.from, edge.kind as FileAction, filePath)
-    if (pattern === undefined) return undefined
-    const printed = printedPattern(pattern)
-    const regex = new RegExp(`^${pattern.path}$`)
-    const stored = { ...pattern, printed, learnedMs: timeMs }
-    this.baseline.addPattern(stored, (path) => regex.test(path), directoryOf(pattern.path))
-    const { process, action, examples } = pattern
-    return { kind: 'pattern', pattern: printed, process, action, examples }
+  /** An edge has become normal under the name `edge`: the pattern that it teaches, alone or with its siblings, stored. */
+  learn(
+    { edge: { from, to, kind }, filePath, isExecutable, peer }: SeenEdge,
+    edge: Edge,
+    timeMs: number,
+  ): PatternLearned | undefined {
+    const place = placeOf({ from, to, kind }, filePath)
+    if (place === undefined) return peer === undefined ? undefined : this.peers.learn(edge, timeMs)
+    return this.store(this.patterns.learn(from, place.action, place.path, isExecutable), timeMs)
+  }
+
+  /** The same of an edge of which only the name is known. */
+  learnNamed(edge: Edge, timeMs: number): PatternLearned | undefined {
+    const place = placeOf(edge)
+    if (place === undefined) return this.peers.learn(edge, timeMs)
+    const { action, path } = place
+    if (isExpression(path)) return this.store(this.patterns.adopt(edge.from, action, path), timeMs)
+    // It has its own name though it looks volatile: it is executable.
+    if (this.patterns.nameOf(edge.from, action, path) !== edge.to) return undefined
+    return this.store(this.patterns.learn(edge.from, action, path), timeMs)
+  }
+
+  /** Somebody else has written to the baseline. */
+  reload(): void {
+    this.patterns.reset(this.baseline.patterns())
+    this.edition++
   }
 
   /** Writes what has changed since the last time. */
@@ -69,25 +88,51 @@ export class Naming {
     this.patterns.drain(writer)
     this.peers.drain(writer)
   }
+
+  private store(learned: NewPattern | undefined, timeMs: number): PatternLearned | undefined {
+    if (learned === undefined) return undefined
+    const { process, action, path, examples, replaces } = learned
+    const printed = printedPattern(learned)
+    const regex = new RegExp(`^${path}$`)
+    const stored = { process, action, path, examples, printed, learnedMs: timeMs }
+    this.baseline.addPattern(stored, (name) => regex.test(name), directoryOf(path), replaces)
+    return { kind: 'pattern', pattern: printed, process, action, examples }
+  }
+
+  private noteExecuted(process: string): void {
+    for (const path of filesOf(process)) if (this.patterns.noteExecuted(path)) this.edition++
+  }
 }
 
 /** Known patterns, and the files that may yet teach one. */
 function patternsOf(baseline: Baseline, tracksChanges: boolean): PathPatterns {
   const known = baseline.patterns()
-  const patterns = new PathPatterns(known, tracksChanges)
+  const patterns = new PathPatterns(known, tracksChanges, isSensitive)
+  for (const process of baseline.processes()) for (const path of filesOf(process)) patterns.noteExecuted(path)
   const waiting = tracksChanges ? [...baseline.states.of(HOME)('sample')] : []
   if (waiting.length > 0) {
     patterns.restore(waiting)
     return patterns
   }
-  const covered = new Set(known.map(({ process, action, path }) => `${process} ${action} ${path}`))
-  for (const { process, action, path } of baseline.recentFileEdges()) {
-    if (!covered.has(`${process} ${action} ${path}`)) patterns.remember(process, action, path)
-  }
+  for (const { process, action, path } of baseline.recentFileEdges()) patterns.remember(process, action, path)
   return patterns
 }
 
-function filePathOf(edge: Edge): string | undefined {
-  const prefix = `file:${edge.kind}:`
-  return edge.to.startsWith(prefix) ? edge.to.slice(prefix.length) : undefined
+/** What a pattern may cover of an edge: the path of a file, or of a socket of this host. */
+function placeOf({ kind, to }: Edge, filePath?: string): { action: PatternAction; path: string } | undefined {
+  if (!isPatternAction(kind)) return undefined
+  if (filePath !== undefined) return { action: kind, path: filePath }
+  const prefix = prefixOf(kind)
+  const path = to.slice(prefix.length)
+  const isPlace = to.startsWith(prefix) && (!isPeerAction(kind) || path.startsWith('unix:'))
+  return isPlace ? { action: kind, path } : undefined
+}
+
+const isPatternAction = (kind: EdgeKind): kind is PatternAction =>
+  kind !== 'exec' && kind !== 'privilege' && kind !== 'trace' && kind !== 'memory-exec'
+
+/** The program and the script of a process, by its printed name. */
+function filesOf(process: string): string[] {
+  const [, exe, script] = /^proc:[^:]*:[^:]*:([^<]*)(?:<(\/.*))?$/.exec(process) ?? []
+  return [exe?.replaceAll('\\x3c', '<') ?? '', script ?? ''].filter((path) => path.startsWith('/'))
 }

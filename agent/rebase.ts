@@ -45,7 +45,7 @@ export function rebase(
       const found = baseline.mergeIncidents([...titles.keys()], decision)
       const patterns = found
         .filter(({ why }) => why === undefined)
-        .flatMap(({ edge }) => naming.learn(edge, decision.timeMs)?.pattern ?? [])
+        .flatMap(({ edge }) => naming.learnNamed(edge, decision.timeMs)?.pattern ?? [])
       const incidents = [...titles].map(([id, title]): RebasedIncident => {
         const own = found.filter(({ incident }) => incident === id)
         return {

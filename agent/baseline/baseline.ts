@@ -1,7 +1,15 @@
 import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { LogPosition } from '../domain/chunk.ts'
-import { type Edge, type EdgeKind, type FileAction, isPeerAction, type PeerAction } from '../domain/edge.ts'
+import {
+  type Edge,
+  type EdgeKind,
+  type FileAction,
+  isPeerAction,
+  type PatternAction,
+  type PeerAction,
+  prefixOf,
+} from '../domain/edge.ts'
 import type { Learned } from '../domain/learning.ts'
 import type { EventId } from '../domain/record.ts'
 import type { EdgeMark, Evidence, Finding, Incident, Report } from '../domain/report.ts'
@@ -55,14 +63,17 @@ export interface Reportable {
   readonly lastMs: number
 }
 
-export interface StoredPattern<Action extends EdgeKind = FileAction | PeerAction> {
+export interface StoredPattern<Action extends EdgeKind = PatternAction> {
   readonly process: string
   readonly action: Action
   readonly path: string
   readonly printed: string
   readonly examples: readonly string[]
   readonly learnedMs: number
+  readonly state?: PatternState
 }
+
+export type PatternState = 'learned' | 'pinned' | 'denied'
 
 /** Where a live agent stands in its log, and how far its clock had come. */
 export interface Checkpoint {
@@ -557,14 +568,14 @@ export class Baseline {
     this.statements.delivered.run(id)
   }
 
-  /** Patterns over names of files. */
-  patterns(): readonly StoredPattern<FileAction>[] {
-    return this.everyPattern().flatMap((each) => (isOverFiles(each) ? [each] : []))
+  /** Patterns over names of files, and of sockets of this host. */
+  patterns(): readonly StoredPattern[] {
+    return this.everyPattern().filter((each) => !isOverHosts(each))
   }
 
   /** Patterns over the hosts that a process talks to. */
   peerPatterns(): readonly StoredPattern<PeerAction>[] {
-    return this.everyPattern().flatMap((each) => (isOverHosts(each) ? [each] : []))
+    return this.everyPattern().flatMap((each) => (isOverHosts(each) && each.state !== 'denied' ? [each] : []))
   }
 
   /**
@@ -573,15 +584,22 @@ export class Baseline {
    *
    * @param covers gets the path of a file node, and what follows `host:` in the node of a peer
    * @param directory that all covered files are in, without a slash at its end
+   * @param replaces paths of patterns that are no more because this one covers all that they did
    */
-  addPattern(pattern: StoredPattern, covers: (path: string) => boolean, directory = ''): void {
+  addPattern(
+    pattern: StoredPattern,
+    covers: (path: string) => boolean,
+    directory = '',
+    replaces: readonly string[] = [],
+  ): void {
     this.flush()
     const { changes } = this.statements.addPattern.run({
       ...pattern,
       examples: JSON.stringify(pattern.examples),
     })
     const added: Item[] = changes === 0 ? [] : [pattern]
-    const removed: Edge[] = []
+    const removed: Item[] = []
+    let merged = 0
     const { process, action, path } = pattern
     const prefix = prefixOf(action)
     const edge: Edge = { kind: action, from: process, to: prefix + path }
@@ -592,6 +610,13 @@ export class Baseline {
     // Not all that are there: a directory may hold very many others.
     for (const row of this.statements.fileEdgesIn.iterate({ process, action, prefix: prefix + directory }))
       if (row.name !== edge.to && covers(row.name.slice(prefix.length))) found.push(row)
+    for (const narrower of replaces) {
+      const name = prefix + narrower
+      const rows = this.statements.fileEdgesIn.all({ process, action, prefix: name })
+      found.push(...rows.filter((row) => row.name === name))
+      if (this.statements.removePattern.run(process, action, narrower).changes > 0)
+        removed.push({ process, action, path: narrower })
+    }
     for (const covered of found) {
       const { first_ms: firstMs, last_ms: lastMs, sightings, days, windows } = covered
       to ??= this.nodeId(edge.to)
@@ -600,16 +625,22 @@ export class Baseline {
       from = covered.from_id
       if (this.statements.removeFresh.run(from, covered.to_id, action).changes > 0) continue
       removed.push({ kind: action, from: process, to: covered.name })
+      merged++
     }
     if (to !== undefined) {
       // It may be there already: an import can bring what a training learns, too.
       const isFresh = before === undefined || this.statements.removeFresh.run(from, to, action).changes > 0
-      if (isFresh && removed.length > 0) added.push(edge)
+      if (isFresh && merged > 0) added.push(edge)
       else if (isFresh) this.statements.addFresh.run(from, to, action, '')
     }
     const { printed, learnedMs } = pattern
-    this.write('learn', learnedMs, { pattern: printed, edges: -removed.length }, added, removed)
+    this.write('learn', learnedMs, { pattern: printed, edges: -merged }, added, removed)
     this.book.forget()
+  }
+
+  /** Processes that stand in the baseline or in a finding. */
+  *processes(): Iterable<string> {
+    for (const { name } of this.statements.processes.all()) yield name
   }
 
   /** The file edges that were seen last, oldest first: for patterns to learn from after a restart. */
@@ -715,6 +746,7 @@ export class Baseline {
       printed: row.printed,
       examples: JSON.parse(row.examples) as string[],
       learnedMs: row.learned_ms,
+      state: row.state,
     }))
   }
 
@@ -780,13 +812,7 @@ function portionOf<T>(rows: Iterable<T>, charactersOf: (row: T) => number): T[] 
 }
 
 const isOverHosts = (pattern: StoredPattern): pattern is StoredPattern<PeerAction> =>
-  isPeerAction(pattern.action)
-
-const isOverFiles = (pattern: StoredPattern): pattern is StoredPattern<FileAction> => !isOverHosts(pattern)
-
-/** What stands before the path in the nodes that a pattern of this kind covers. */
-const prefixOf = (action: FileAction | PeerAction): string =>
-  isPeerAction(action) ? 'host:' : `file:${action}:`
+  isPeerAction(pattern.action) && !pattern.path.startsWith('unix:')
 
 const findingOf = (row: FindingRow): Finding => ({
   edge: { kind: row.kind, from: row.from_name, to: row.to_name },
@@ -834,11 +860,12 @@ interface CheckpointRow {
 
 interface PatternRow {
   process: string
-  action: FileAction | PeerAction
+  action: PatternAction
   path: string
   printed: string
   examples: string
   learned_ms: number
+  state: PatternState
 }
 
 interface TrainingRow {
@@ -884,6 +911,10 @@ const prepare = (database: Database.Database) => ({
       WHERE target.name >= @prefix AND target.name < @prefix || char(0x10ffff)
         AND from_id = (SELECT id FROM nodes WHERE name = @process) AND to_id = target.id AND kind = @action
       ORDER BY first_ms, target.name`,
+  ),
+  // A semicolon is the character behind a colon.
+  processes: database.prepare<[], { name: string }>(
+    "SELECT name FROM nodes WHERE name > 'proc:' AND name < 'proc;'",
   ),
   recentFileEdges: database.prepare<[number], { kind: string; from_name: string; to_name: string }>(
     `SELECT kind, source.name AS from_name, target.name AS to_name FROM edges
@@ -1105,6 +1136,9 @@ const prepare = (database: Database.Database) => ({
   posted: database.prepare<[], { id: number; report: string }>('SELECT id, report FROM outbox ORDER BY id'),
   delivered: database.prepare<[number]>('DELETE FROM outbox WHERE id <= ?'),
   patterns: database.prepare<[], PatternRow>('SELECT * FROM patterns ORDER BY id'),
+  removePattern: database.prepare<[string, string, string]>(
+    'DELETE FROM patterns WHERE process = ? AND action = ? AND path = ?',
+  ),
   addPattern: database.prepare<Omit<StoredPattern, 'examples'> & { examples: string }>(
     `INSERT INTO patterns (process, action, path, printed, examples, learned_ms)
      VALUES (@process, @action, @path, @printed, @examples, @learnedMs) ON CONFLICT DO NOTHING`,

@@ -1,12 +1,14 @@
 import { hash } from 'node:crypto'
 import type Database from 'better-sqlite3'
-import type { Edge, FileAction, PeerAction } from '../domain/edge.ts'
+import type { Edge, PatternAction } from '../domain/edge.ts'
 
 /** Names a pattern: its process, what is done to files, and the regular expression over their paths. */
 export interface PatternKey {
   readonly process: string
-  readonly action: FileAction | PeerAction
+  readonly action: PatternAction
   readonly path: string
+  /** Somebody has said that it shall never be one. */
+  readonly isDenied?: boolean
 }
 
 /** One thing that is normal. How often it was seen is no part of it. */
@@ -48,7 +50,7 @@ export class Tally {
 /**
  * Everything that is normal, as a multiset hash: the digests of all items are added up modulo 2^1024, so that an item can
  * come and go without looking at the others, and their order does not matter. The digest of an item is SHAKE256 over
- * `["edge",kind,from,to]` or `["pattern",process,action,path]` as JSON in UTF-8.
+ * `["edge",kind,from,to]`, `["pattern",process,action,path]` or the same with `"denied pattern"`, as JSON in UTF-8.
  */
 export class Content {
   readonly edges: Tally
@@ -146,8 +148,10 @@ export function sumUp(database: Database.Database): Content {
       WHERE (from_id, to_id, kind) NOT IN (SELECT from_id, to_id, kind FROM fresh)`,
   )
   for (const edge of edges.iterate()) content.add(edge)
-  const patterns = database.prepare<[], PatternKey>('SELECT process, action, path FROM patterns')
-  for (const pattern of patterns.iterate()) content.add(pattern)
+  // An older schema has no states.
+  const patterns = database.prepare<[], PatternKey & { state?: string }>('SELECT * FROM patterns')
+  for (const { process, action, path, state } of patterns.iterate())
+    content.add({ process, action, path, isDenied: state === 'denied' })
   if (!hasDenied(database)) return content
   const denied = database.prepare<[], Edge>(
     `SELECT kind, source.name AS "from", target.name AS "to"
@@ -159,8 +163,8 @@ export function sumUp(database: Database.Database): Content {
 
 const digestOfEdge = ({ kind, from, to }: Edge): bigint => digestOf(['edge', kind, from, to])
 
-const digestOfPattern = ({ process, action, path }: PatternKey): bigint =>
-  digestOf(['pattern', process, action, path])
+const digestOfPattern = ({ process, action, path, isDenied = false }: PatternKey): bigint =>
+  digestOf([isDenied ? 'denied pattern' : 'pattern', process, action, path])
 
 const digestOf = (words: readonly string[]): bigint =>
   BigInt(

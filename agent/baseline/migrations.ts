@@ -141,6 +141,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX findings_waiting ON findings (tree, bits) WHERE reported_ms IS NULL;
   CREATE INDEX findings_of_incident ON findings (incident_id) WHERE incident_id IS NOT NULL;
 
+  -- learned; pinned: stays though a wider one is learned; denied: what it covers has its own name, and teaches none.
+  ALTER TABLE patterns ADD COLUMN state TEXT NOT NULL DEFAULT 'learned';
+
   -- Findings that belong together. report: as it was reported, as JSON. withheld: kept back by the budget. state: what a
   -- person said of it.
   CREATE TABLE incidents (

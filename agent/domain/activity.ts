@@ -54,7 +54,13 @@ export type Activity = Acted &
   (
     | { readonly kind: 'exec'; readonly isFromMemory: boolean; readonly before: ProcessImage }
     | { readonly kind: 'peer'; readonly action: 'connect' | 'listen' | 'accept'; readonly address: Address }
-    | { readonly kind: 'file'; readonly action: FileAction; readonly path: string }
+    /** `isExecutable`: a regular file that somebody may execute, as the call left it. */
+    | {
+        readonly kind: 'file'
+        readonly action: FileAction
+        readonly path: string
+        readonly isExecutable: boolean
+      }
     /** `became`: the same program as the user that effective uid 0 is. */
     | { readonly kind: 'privilege'; readonly became: ProcessImage }
     | { readonly kind: 'trace'; readonly target: ProcessImage }

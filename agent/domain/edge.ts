@@ -26,6 +26,13 @@ export type PeerAction = (typeof PEER_ACTIONS)[number]
 
 export const isPeerAction = (kind: EdgeKind): kind is PeerAction => PEER_ACTIONS.some((each) => each === kind)
 
+/** Kinds whose target may be covered by a learned pattern. */
+export type PatternAction = FileAction | PeerAction
+
+/** What stands before the name of such a target in the name of its node. */
+export const prefixOf = (action: PatternAction): string =>
+  isPeerAction(action) ? 'host:' : `file:${action}:`
+
 /** An edge by the printed names of its nodes; `from` is always the acting process. */
 export interface Edge {
   readonly kind: EdgeKind

@@ -13,6 +13,8 @@ export interface SeenEdge {
   readonly source: ProcessImage
   /** The path of a file edge as it was, before any pattern. */
   readonly filePath: string | undefined
+  /** Whether that is a regular file that somebody may execute. */
+  readonly isExecutable: boolean
   /** The far end of a connect or accept, or the near end of a listen, when that is an address of the internet. */
   readonly peer: InternetPeer | undefined
 }
@@ -22,6 +24,9 @@ export interface InternetPeer {
   readonly address: string
   readonly port: number | undefined
 }
+
+/** Before the path of an executable: the same file is another target before it became one. No path has a NUL. */
+const EXECUTABLE = '\0'
 
 type InternetAddress = Extract<Address, { family: 'ip' }>
 
@@ -55,7 +60,7 @@ export class EdgeNamer {
         emit(this.toHost(activity.action, actor, activity.address))
         return
       case 'file':
-        emit(this.toFile(activity.action, actor, activity.path))
+        emit(this.toFile(activity.action, actor, activity.path, activity.isExecutable))
         return
       case 'privilege':
         emit(this.between('privilege', actor, activity.became))
@@ -85,17 +90,18 @@ export class EdgeNamer {
     if (known !== undefined) return known
     const edge = { kind, from: processName(source), to: hostName(address) }
     const peer = { address: address.address, port: address.port }
-    const seen = this.remember({ edge, source, filePath: undefined, peer })
+    const seen = this.remember({ edge, source, filePath: undefined, isExecutable: false, peer })
     const hosts = valueOf(this.known(source).byPort, kind, newMap<string, Map<number, SeenEdge>>)
     valueOf(hosts, address.address, newMap<number, SeenEdge>).set(address.port, seen)
     return seen
   }
 
-  private toFile(kind: EdgeKind, source: ProcessImage, path: string): SeenEdge {
-    const known = this.known(source).byText.get(kind)?.get(path)
+  private toFile(kind: EdgeKind, source: ProcessImage, path: string, isExecutable: boolean): SeenEdge {
+    const target = isExecutable ? EXECUTABLE + path : path
+    const known = this.known(source).byText.get(kind)?.get(target)
     if (known !== undefined) return known
     const filePath = printable(path)
-    return this.add(kind, source, path, fileName(kind, filePath), filePath)
+    return this.add(kind, source, target, fileName(kind, filePath), filePath, undefined, isExecutable)
   }
 
   private add(
@@ -105,8 +111,10 @@ export class EdgeNamer {
     to: string,
     filePath: string | undefined,
     peer?: InternetPeer,
+    isExecutable = false,
   ): SeenEdge {
-    const seen = this.remember({ edge: { kind, from: processName(source), to }, source, filePath, peer })
+    const edge = { kind, from: processName(source), to }
+    const seen = this.remember({ edge, source, filePath, isExecutable, peer })
     valueOf(this.known(source).byText, kind, newMap<string, SeenEdge>).set(target, seen)
     return seen
   }

@@ -1,24 +1,23 @@
-import type { FileAction } from '../domain/edge.ts'
+import { type PatternAction, prefixOf } from '../domain/edge.ts'
 import type { StateEntry, StateWriter } from '../domain/state.ts'
-import { fileName } from './edges.ts'
-import { type Shape, shapesOf, type Token } from './shapes.ts'
+import { extremesOf } from './allowed.ts'
+import { escaped, expressionOfRuns, expressionOfText, noWord } from './expressions.ts'
+import { type Part, type Shape, shapesOf, typedShape } from './shapes.ts'
 import { WaitingShapes } from './waiting.ts'
 
-/** Siblings that must have been seen before their common shape is believed. */
-const ENOUGH_SIBLINGS = 3
-/** Every new file is tried on all patterns of its directory. */
-const MOST_IN_DIRECTORY = 256
+/** Siblings that must differ in a number or a short hash, and in what may be random, before that is believed. */
+const ENOUGH_TYPED = 2
+const ENOUGH_RUNS = 3
+/** Every new file is tried on all patterns of its directories. */
+const MOST_IN_DIRECTORY = 64
 /** Characters of all patterns: 5,000 of usual length. */
 const MOST_CHARACTERS = 10_000_000
 /** What a regular expression costs besides its text, compiled. */
 const CHARACTERS_OF_PATTERN = 2000
 /** Names longer than this, process and path together, teach nothing: who may choose names may not choose our memory. */
 const LONGEST_TEACHER = 1024
-/** Of the random parts of siblings at least this share must look random, else they are words. */
-const RANDOM_SHARE = 2 / 3
-/** Random parts look odd once in so many characters at least. */
-const MOST_ORDERLY = 8
-const SHORTEST_RANDOM = 5
+/** Characters of the programs with volatile names, in one half. */
+const MOST_EXECUTED = 1_000_000
 /** A control character: printed names have none. */
 const SEPARATOR = '\u001f'
 
@@ -26,30 +25,64 @@ const SEPARATOR = '\u001f'
 export interface PathPattern {
   /** Printed name of the only process it applies to. */
   readonly process: string
-  readonly action: FileAction
+  readonly action: PatternAction
   /** Regular expression for the path, without anchors. */
   readonly path: string
   readonly examples: readonly string[]
+  /** `pinned`: never replaced by a wider one. `denied`: what it covers has its own name, and teaches nothing. */
+  readonly state?: 'learned' | 'pinned' | 'denied'
+}
+
+/** A pattern that has just been learned. */
+export interface NewPattern extends PathPattern {
+  /** Paths of narrower patterns that it covers whole, which are no more. */
+  readonly replaces: readonly string[]
 }
 
 /**
- * Volatile file names, process by process.
+ * Volatile names, process by process.
  *
- * When three files that one process treated alike differ only in a number, a date, a uuid, a hash or a random part, the
- * shape they share becomes a regular expression, and the files one node of the graph. It is made of escaped literals
- * and of character classes that hold no `/`, and only ever tried on file edges of the process that taught it.
+ * What changes for certain (a uuid, a digest, a time, a pid) is taken out of a name at first sight. What may change (a
+ * small number, a short hash, six letters that look random) is, when files that one process treated alike differ in
+ * nothing else. Either way the name becomes a regular expression, and the files one node of the graph. It is made of
+ * escaped literals and of character classes that hold no `/`, and is only ever tried on what the process that taught it
+ * does likewise.
+ *
+ * Never covered are executables, what was executed once, what somebody has denied, and what `isProtected` says.
  */
 export class PathPatterns {
   /** By owner, then by the directory that holds all the files of a pattern. */
-  private readonly learned = new Map<string, Map<string, LearnedPattern[]>>()
+  private readonly learned = new Map<string, OwnersPatterns>()
+  private readonly denied = new Map<string, RegExp[]>()
   private readonly waiting: WaitingShapes
+  private readonly isProtected: (path: string) => boolean
+  /** In two halves: when the newer one is full, the older one is forgotten. */
+  private executed = new Set<string>()
+  private executedBefore = new Set<string>()
+  private executedCharacters = 0
   private characters = 0
   /** How often a pattern was not learned because there were too many. Only grows. */
   refusedPatterns = 0
 
-  /** @param tracksChanges whether `drain` will be called */
-  constructor(known: Iterable<PathPattern> = [], tracksChanges = false) {
+  /**
+   * @param tracksChanges whether `drain` will be called
+   * @param isProtected whether a path must stay what it is
+   */
+  constructor(
+    known: Iterable<PathPattern> = [],
+    tracksChanges = false,
+    isProtected: (path: string) => boolean = () => false,
+  ) {
     this.waiting = new WaitingShapes(tracksChanges)
+    this.isProtected = isProtected
+    this.reset(known)
+  }
+
+  /** These are the patterns from now on: somebody else has changed them. */
+  reset(known: Iterable<PathPattern>): void {
+    this.learned.clear()
+    this.denied.clear()
+    this.characters = 0
     for (const pattern of known) this.add(pattern)
   }
 
@@ -68,175 +101,269 @@ export class PathPatterns {
     return this.waiting.forgotten
   }
 
-  /** The name under which the graph knows the file: its path, or the pattern that covers it. */
-  nameOf(process: string, action: FileAction, path: string): string {
-    return fileName(action, this.covering(process, action, path)?.path ?? path)
+  /**
+   * A file was executed, a script run, or a file made executable: from now on it has its own name.
+   * @returns whether it may have had another one until now
+   */
+  noteExecuted(path: string): boolean {
+    if (this.wasExecuted(path) || this.isProtected(path) || shapesOf(path).length === 0) return false
+    if (this.executedCharacters + path.length > MOST_EXECUTED) {
+      this.executedBefore = this.executed
+      this.executed = new Set()
+      this.executedCharacters = 0
+    }
+    this.executed.add(path)
+    this.executedCharacters += path.length
+    return true
   }
 
-  /** Takes a file that has come into the baseline; the pattern that it and its siblings teach, once they are enough. */
-  learn(process: string, action: FileAction, path: string): PathPattern | undefined {
+  /** The name under which the graph knows the file or socket: its path, or the pattern that covers it. */
+  nameOf(process: string, action: PatternAction, path: string, isExecutable = false): string {
+    if (isExecutable) this.noteExecuted(path)
+    const expression = this.covering(process, action, path)?.path ?? reducedPath(path)
+    return expression === undefined || !this.mayBeCovered(process, action, path, isExecutable)
+      ? ownName(action, path)
+      : prefixOf(action) + expression
+  }
+
+  /** Takes a file that has come into the baseline; the pattern that it teaches, alone or with its siblings. */
+  learn(process: string, action: PatternAction, path: string, isExecutable = false): NewPattern | undefined {
+    if (!this.mayBeCovered(process, action, path, isExecutable)) return undefined
     if (this.covering(process, action, path) !== undefined) return undefined
     for (const { shape, samples } of this.gather(process, action, path)) {
-      if (samples.length < ENOUGH_SIBLINGS) continue
-      const siblings = samples.map((sample) => sample.split(SEPARATOR))
+      const siblings = samples
+        .map((sample) => sample.split(SEPARATOR))
+        .filter((texts) => !this.wasExecuted(pathOf(shape, texts)))
+      if (!areEnough(shape, siblings)) continue
       const expression = expressionOf(shape, siblings)
       if (expression === undefined) continue
       const examples = siblings.map((texts) => pathOf(shape, texts))
-      const pattern = { process, action, path: expression, examples }
-      if (this.hasRoom(pattern)) {
-        this.add(pattern)
-        return pattern
-      }
-      this.refusedPatterns++
-      return undefined
+      return this.take({ process, action, path: expression, examples })
     }
     return undefined
+  }
+
+  /** Takes a name that was made of a file before: what it covers has become normal. */
+  adopt(process: string, action: PatternAction, path: string): NewPattern | undefined {
+    const isKnown = this.learned
+      .get(ownerKey(process, action))
+      ?.byDirectory.get(directoryOf(path))
+      ?.some((pattern) => pattern.path === path)
+    return isKnown === true ? undefined : this.take({ process, action, path, examples: [] })
   }
 
   /** Takes a file that was in the baseline before the start. */
-  remember(process: string, action: FileAction, path: string): void {
-    this.gather(process, action, path)
+  remember(process: string, action: PatternAction, path: string): void {
+    if (!isExpression(path) && this.mayBeCovered(process, action, path, false))
+      this.gather(process, action, path)
   }
 
-  private covering(process: string, action: FileAction, path: string): LearnedPattern | undefined {
-    const patterns = this.learned.get(ownerKey(process, action))
-    if (patterns === undefined) return undefined
-    for (let end = 0; end !== -1; end = path.indexOf('/', end + 1)) {
-      const found = patterns.get(path.slice(0, end))?.find(({ regex }) => regex.test(path))
-      if (found !== undefined) return found
+  private mayBeCovered(process: string, action: PatternAction, path: string, isExecutable: boolean): boolean {
+    if (isExecutable || this.wasExecuted(path) || this.isProtected(path)) return false
+    return this.denied.get(ownerKey(process, action))?.some((regex) => regex.test(path)) !== true
+  }
+
+  private wasExecuted(path: string): boolean {
+    return this.executed.has(path) || this.executedBefore.has(path)
+  }
+
+  private covering(process: string, action: PatternAction, path: string): LearnedPattern | undefined {
+    const owners = this.learned.get(ownerKey(process, action))
+    let found: LearnedPattern | undefined
+    for (const patterns of owners === undefined ? [] : aboveOf(owners, path)) {
+      for (const known of patterns) {
+        if ((found !== undefined && !known.isPinned) || !known.regex.test(path)) continue
+        // What somebody has chosen goes before what was learned.
+        if (known.isPinned) return known
+        found = known
+      }
     }
-    return undefined
+    return found
   }
 
   /** The shapes of the path, each with the changing parts of the siblings that share it, its own among them. */
   private gather(
     process: string,
-    action: FileAction,
+    action: PatternAction,
     path: string,
   ): { shape: Shape; samples: readonly string[] }[] {
     if (process.length + path.length > LONGEST_TEACHER) return []
     const owner = ownerKey(process, action)
     return shapesOf(path).map((shape) => {
-      const sample = shape.tokens.map(({ text }) => text).join(SEPARATOR)
+      const sample = shape.parts.map(({ text }) => text).join(SEPARATOR)
       return { shape, samples: this.waiting.add(`${owner}${SEPARATOR}${shape.key}`, sample) }
     })
   }
 
+  private take(pattern: PathPattern): NewPattern | undefined {
+    const replaced = this.narrowerThan(pattern)
+    if (replaced.length === 0 && !this.hasRoom(pattern)) {
+      this.refusedPatterns++
+      return undefined
+    }
+    for (const known of replaced) this.remove(pattern, known)
+    const regex = this.add(pattern)
+    // An example that chance has made a word is not covered.
+    const examples = pattern.examples.filter((example) => regex.test(example))
+    return { ...pattern, examples, replaces: replaced.map(({ path }) => path) }
+  }
+
+  /** Patterns that cover an example of this one, and nothing that it does not. */
+  private narrowerThan({ process, action, path, examples }: PathPattern): LearnedPattern[] {
+    const owners = this.learned.get(ownerKey(process, action))
+    if (owners === undefined) return []
+    const found = new Set<LearnedPattern>()
+    for (const example of examples)
+      for (const patterns of aboveOf(owners, example))
+        for (const known of patterns)
+          if (!known.isPinned && known.regex.test(example) && !found.has(known) && isWithin(known.path, path))
+            found.add(known)
+    return [...found]
+  }
+
   private hasRoom({ process, action, path }: PathPattern): boolean {
     if (this.characters >= MOST_CHARACTERS) return false
-    const siblings = this.learned.get(ownerKey(process, action))?.get(directoryOf(path))
+    const siblings = this.learned.get(ownerKey(process, action))?.byDirectory.get(directoryOf(path))
     return siblings === undefined || siblings.length < MOST_IN_DIRECTORY
   }
 
-  private add({ process, action, path }: PathPattern): void {
+  private add({ process, action, path, state }: PathPattern): RegExp {
     const key = ownerKey(process, action)
-    const directories = this.learned.get(key) ?? new Map<string, LearnedPattern[]>()
+    const regex = new RegExp(`^${path}$`)
+    if (state === 'denied') {
+      this.denied.set(key, [...(this.denied.get(key) ?? []), regex])
+      return regex
+    }
+    const owners: OwnersPatterns = this.learned.get(key) ?? {
+      byDirectory: new Map(),
+      lengths: new Set(),
+      longest: 0,
+    }
     const directory = directoryOf(path)
-    const patterns = directories.get(directory) ?? []
-    patterns.push({ regex: new RegExp(`^${path}$`), path })
-    this.learned.set(key, directories.set(directory, patterns))
+    const patterns = owners.byDirectory.get(directory) ?? []
+    patterns.push({ regex, path, isPinned: state === 'pinned' })
+    owners.byDirectory.set(directory, patterns)
+    owners.lengths.add(directory.length)
+    owners.longest = Math.max(owners.longest, directory.length)
+    this.learned.set(key, owners)
     this.characters += CHARACTERS_OF_PATTERN + path.length
+    return regex
   }
+
+  private remove({ process, action }: PathPattern, known: LearnedPattern): void {
+    const byDirectory = this.learned.get(ownerKey(process, action))?.byDirectory
+    const directory = directoryOf(known.path)
+    const others = byDirectory?.get(directory)?.filter((pattern) => pattern !== known) ?? []
+    if (others.length === 0) byDirectory?.delete(directory)
+    else byDirectory?.set(directory, others)
+    this.characters -= CHARACTERS_OF_PATTERN + known.path.length
+  }
+}
+
+interface OwnersPatterns {
+  readonly byDirectory: Map<string, LearnedPattern[]>
+  /** Lengths of these directories, so that a path of a thousand directories is not looked up a thousand times. */
+  readonly lengths: Set<number>
+  longest: number
 }
 
 interface LearnedPattern {
   readonly regex: RegExp
   readonly path: string
+  readonly isPinned: boolean
+}
+
+/** The patterns of each directory that the path lies in, from the root down. */
+function* aboveOf(
+  { byDirectory, lengths, longest }: OwnersPatterns,
+  path: string,
+): Iterable<readonly LearnedPattern[]> {
+  for (let end = 0; end !== -1 && end <= longest; end = path.indexOf('/', end + 1)) {
+    const patterns = lengths.has(end) ? byDirectory.get(path.slice(0, end)) : undefined
+    if (patterns !== undefined) yield patterns
+  }
+}
+
+/** Whether everything that `path` covers is covered by `wider`. */
+function isWithin(path: string, wider: string): boolean {
+  const regex = new RegExp(`^${wider}$`)
+  return extremesOf(path).every((name) => regex.test(name))
 }
 
 /** The directory that a pattern's files have in common, as far as it is literal; no slash at its end. */
 export function directoryOf(pattern: string): string {
-  const [literal = ''] = /^(?:[^\\[]|\\[^d])*/.exec(pattern) ?? []
+  const [literal = ''] = /^(?:[^\\[(]|\\[^d])*/.exec(pattern) ?? []
   return literal.slice(0, Math.max(0, literal.lastIndexOf('/'))).replace(/\\(.)/g, '$1')
 }
 
 /** The pattern as it is printed and stored: anchored, over a whole printed edge, so that it says whose files it covers. */
-export const printedPattern = ({ process, action, path }: PathPattern): string =>
-  `^${escaped(`${process}->${fileName(action, '')}`)}${path}$`
+export const printedPattern = ({
+  process,
+  action,
+  path,
+}: Pick<PathPattern, 'process' | 'action' | 'path'>): string =>
+  `^${escaped(`${process}->${prefixOf(action)}`)}${path}$`
 
-const ownerKey = (process: string, action: FileAction): string => `${action} ${process}`
+/** Whether the path of a node is the expression of a pattern. */
+export const isExpression = (path: string): boolean => path.includes('\\d') || path.includes(']{')
+
+/** No file may pass for a pattern: what stands in every expression is escaped as `printable` does it. */
+const ownName = (action: PatternAction, path: string): string =>
+  prefixOf(action) + (isExpression(path) ? path.replaceAll('\\d', '\\x5cd').replaceAll(']{', ']\\x7b') : path)
+
+const ownerKey = (process: string, action: PatternAction): string => `${action} ${process}`
 
 const pathOf = (shape: Shape, texts: readonly string[]): string =>
   shape.literals.map((literal, index) => literal + (texts[index] ?? '')).join('')
 
-const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+/** The expression of a name by itself; undefined when nothing in it changes for certain. */
+function reducedPath(path: string): string | undefined {
+  const shape = typedShape(path)
+  return shape?.parts.some(({ isStrong }) => isStrong) === true
+    ? expressionOf(shape, [shape.parts.map(({ text }) => text)])
+    : undefined
+}
+
+function areEnough({ parts }: Shape, siblings: readonly (readonly string[])[]): boolean {
+  if (siblings.length === 0) return false
+  if (parts.some(({ type }) => type === 'run')) return siblings.length >= ENOUGH_RUNS
+  if (parts.some(({ isStrong }) => isStrong)) return true
+  return siblings.length >= ENOUGH_TYPED
+}
 
 /** The regular expression that siblings of one shape share; undefined when what differs are words. */
 function expressionOf(shape: Shape, siblings: readonly (readonly string[])[]): string | undefined {
   let expression = ''
   for (const [index, literal] of shape.literals.entries()) {
     expression += escaped(literal)
-    const token = shape.tokens[index]
-    if (token === undefined) continue
-    const part = expressionOfTokens(
-      token,
+    const part = shape.parts[index]
+    if (part === undefined) continue
+    const isWholeName = literal.endsWith('/') && /^(?:$|[/.])/.test(shape.literals[index + 1] ?? '')
+    const found = expressionOfPart(
+      part,
       siblings.map((texts) => texts[index] ?? ''),
+      isWholeName,
     )
-    if (part === undefined) return undefined
-    expression += part
+    if (found === undefined) return undefined
+    expression += found
   }
   return expression
 }
 
-function expressionOfTokens(first: Token, texts: readonly string[]): string | undefined {
+/** @param isWholeName whether nothing but an extension stands beside it */
+function expressionOfPart(part: Part, texts: readonly string[], isWholeName: boolean): string | undefined {
   // What never changed among the siblings is part of the name, not of the noise.
-  if (texts.every((text) => text === first.text)) return escaped(first.text)
-  switch (first.type) {
-    case 'number':
-      return '\\d+'
-    case 'date':
-      return '\\d{4}-\\d{2}-\\d{2}'
-    case 'uuid': {
-      const hex = hexClass(texts)
-      return [8, 4, 4, 4, 12].map((length) => `${hex}{${length}}`).join('-')
-    }
-    case 'hash':
-      return `${hexClass(texts)}{${first.text.length}}`
-    case 'run':
-      return randomExpression(texts)
+  if (!part.isStrong && texts.every((text) => text === part.text)) return escaped(part.text)
+  if (part.type !== 'run') {
+    const expression = expressionOfText(part.type, texts)
+    return part.type === 'random' && isWholeName
+      ? noWord(expression, part.text.length) + expression
+      : expression
   }
-}
-
-const hexClass = (texts: readonly string[]): string => {
-  const isLower = texts.every((text) => !/[A-F]/.test(text))
-  const isUpper = texts.every((text) => !/[a-f]/.test(text))
-  return isLower ? '[0-9a-f]' : isUpper ? '[0-9A-F]' : '[0-9a-fA-F]'
-}
-
-/** Runs of one length: what they begin and end with together stays, the middle must look random. */
-function randomExpression(texts: readonly string[]): string | undefined {
-  const [first = ''] = texts
-  let prefix = 0
-  while (texts.every((text) => text[prefix] === first[prefix])) prefix++
-  let suffix = 0
-  while (texts.every((text) => text.at(-1 - suffix) === first.at(-1 - suffix))) suffix++
-  const middles = texts.map((text) => text.slice(prefix, text.length - suffix))
-  const length = first.length - prefix - suffix
-  if (length < SHORTEST_RANDOM) return undefined
-  if (!areRandom(middles)) return undefined
-  // Python's tempfile draws from a-z, 0-9 and _; mkstemp(3) from all letters and digits.
-  const alphabet = middles.some((middle) => /[A-Z]/.test(middle)) ? '[A-Za-z0-9_]' : '[a-z0-9_]'
-  return `${escaped(first.slice(0, prefix))}${alphabet}{${length}}${escaped(first.slice(first.length - suffix))}`
-}
-
-/** What chance writes and people do not: digits between letters, letters between digits, capitals that begin no word. */
-const ODD =
-  /(?<=[a-zA-Z])\d+(?=[a-zA-Z])|(?<=\d)[a-zA-Z]+(?=\d)|(?<=[a-z])[A-Z](?![a-z])|(?<=[A-Z\d])[A-Z][a-z](?=[A-Z\d])/g
-
-/**
- * Whether chance chose the names. One name alone says little (`x86_64`, `utf8mb4`, `userId`), so it takes most of them,
- * often enough, and no common build: `u32x4_eq` and `i16x8_le` are numbers in a form, not noise. Of the 120,000 files
- * of a developer's Debian 11 families were taken for noise; three names by mkstemp(3) are enough in 85 of 100 programs.
- */
-function areRandom(texts: readonly string[]): boolean {
-  const odd = texts.map((text) => text.match(ODD)?.length ?? 0)
-  const length = texts.reduce((sum, text) => sum + text.length, 0)
-  const builds = new Set(
-    texts.map((text) => text.replace(/[a-z]/g, 'a').replace(/[A-Z]/g, 'A').replace(/\d/g, '0')),
-  )
-  return (
-    odd.filter((count) => count > 0).length >= texts.length * RANDOM_SHARE &&
-    odd.reduce((sum, count) => sum + count, 0) >= length / MOST_ORDERLY &&
-    builds.size > texts.length / 2
-  )
+  const found = expressionOfRuns(texts)
+  if (found === undefined) return undefined
+  const { prefix, suffix, length } = found
+  const members = `${found.class}{${length}}`
+  const isAll = isWholeName && prefix === '' && suffix === ''
+  return `${escaped(prefix)}${isAll ? noWord(members, length) : ''}${members}${escaped(suffix)}`
 }

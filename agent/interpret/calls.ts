@@ -15,6 +15,8 @@ export interface Call {
   readonly directory: 0 | 1 | 2 | undefined
   /** The same for the new name of a rename. */
   readonly newDirectory: 2 | undefined
+  /** The argument with the new mode of a file. */
+  readonly modeIn: 1 | 2 | undefined
   /** The argument with the file itself. */
   readonly descriptor: 0 | undefined
   /** Of `trace`: a0 says what is asked. */
@@ -29,6 +31,7 @@ const callFrom = (told: Partial<Call> & Pick<Call, 'does'>): Call => ({
   flagsIn: told.flagsIn ?? 1,
   directory: told.directory,
   newDirectory: told.newDirectory,
+  modeIn: told.modeIn,
   descriptor: told.descriptor,
   isRequest: told.isRequest ?? false,
   pidIn: told.pidIn,
@@ -71,10 +74,10 @@ const TOLD: Readonly<Record<string, Partial<Call> & Pick<Call, 'does'>>> = {
   linkat: { does: 'names', directory: 2 },
   symlinkat: { does: 'names', directory: 1 },
 
-  chmod: { does: 'attribute' },
-  fchmod: { does: 'attribute', descriptor: 0 },
-  fchmodat: { does: 'attribute', directory: 0 },
-  fchmodat2: { does: 'attribute', directory: 0 },
+  chmod: { does: 'attribute', modeIn: 1 },
+  fchmod: { does: 'attribute', descriptor: 0, modeIn: 1 },
+  fchmodat: { does: 'attribute', directory: 0, modeIn: 2 },
+  fchmodat2: { does: 'attribute', directory: 0, modeIn: 2 },
   chown: { does: 'attribute' },
   chown32: { does: 'attribute' },
   lchown: { does: 'attribute' },

@@ -15,6 +15,8 @@ const UNKNOWN_FLAGS = -1
 /** <linux/stat.h> */
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
+const S_IFREG = 0o100000
+const ANY_EXECUTE = 0o111
 
 /**
  * What an event did to which files, by their true paths.
@@ -263,6 +265,20 @@ function directoryOf(path: string | undefined): string | undefined {
  */
 function isPathOf({ name = '', nameType }: PathRecord, path: string): boolean {
   return nameType === 'NORMAL' || (nameType === 'DELETE' && path.endsWith(`/${lastName(name)}`))
+}
+
+/**
+ * Whether a record is of a regular file that somebody may execute, as the call left it: PATH has the mode of a file that
+ * is new as it was made, and that of any other as it was before the call.
+ */
+export function isExecutableFile(
+  record: PathRecord | undefined,
+  syscall: SyscallRecord,
+  call: Call,
+): boolean {
+  if (record === undefined || (record.mode & S_IFMT) !== S_IFREG) return false
+  const mode = call.modeIn === undefined ? record.mode : argument(syscall, call.modeIn)
+  return (mode & ANY_EXECUTE) !== 0
 }
 
 const NOTHING: readonly ResolvedPath[] = []

@@ -14,7 +14,7 @@ import type { AuditEvent } from '../domain/event.ts'
 import type { EventId, SyscallRecord } from '../domain/record.ts'
 import type { StateReader, StatesReader, StatesWriter, StateWriter } from '../domain/state.ts'
 import { archName, type Call, callName, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
-import { FileReader } from './files.ts'
+import { FileReader, isExecutableFile } from './files.ts'
 import type { InodePaths } from './inode-paths.ts'
 import { absolutePath } from './path.ts'
 import { ProcessTable } from './processes.ts'
@@ -298,8 +298,13 @@ export class Interpreter {
     if (action !== undefined) this.interpretPeer(event, syscall, actor, action, emit)
     if (syscall.success !== true || event.paths.length === 0) return
     this.paths = this.machine.files.resolve(event, syscall, call)
-    for (const { path, action } of this.paths)
-      if (isChange(action)) emit({ kind: 'file', actor, event, action, path })
+    let index = 0
+    for (const { path, action } of this.paths) {
+      const record = event.paths[index++]
+      if (!isChange(action)) continue
+      const isExecutable = isExecutableFile(record, syscall, call)
+      emit({ kind: 'file', actor, event, action, path, isExecutable })
+    }
   }
 
   private interpretExec(event: AuditEvent, syscall: SyscallRecord, emit: Emit): void {

@@ -487,7 +487,11 @@ describe('a pattern', () => {
       first.addPattern({ ...numbers, action: 'delete' }, () => false)
     })
     first.close()
-    expect(open(path).patterns()).toEqual([numbers, { ...numbers, action: 'delete' }])
+    const state = 'learned'
+    expect(open(path).patterns()).toEqual([
+      { ...numbers, state },
+      { ...numbers, action: 'delete', state },
+    ])
   })
 })
 

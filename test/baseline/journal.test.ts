@@ -29,7 +29,9 @@ function put(database: Database.Database, items: readonly Item[]): void {
   for (const item of items) {
     if ('process' in item) {
       database
-        .prepare("INSERT INTO patterns VALUES (NULL, ?, ?, ?, '', '[]', 1)")
+        .prepare(
+          "INSERT INTO patterns (process, action, path, printed, examples, learned_ms) VALUES (?, ?, ?, '', '[]', 1)",
+        )
         .run(item.process, item.action, item.path)
     } else {
       database

@@ -80,7 +80,7 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
               {
                 kind: 'pattern',
                 ...PATTERN,
-                pattern: printedPattern({ ...PATTERN, examples: [] }),
+                pattern: printedPattern(PATTERN),
                 examples: [],
                 learnedMs: 1,
               },
@@ -95,7 +95,7 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
               const stored = {
                 ...PATTERN,
                 examples: [],
-                printed: printedPattern({ ...PATTERN, examples: [] }),
+                printed: printedPattern(PATTERN),
                 learnedMs: timeMs,
               }
               baseline.addPattern(stored, (name) => /^\/tmp\/\d+$/.test(name), '/tmp')

@@ -58,7 +58,7 @@ describe('incidents', () => {
 
   test('are one when they would be too many of one parent, and lose nothing', () => {
     const log = ordinaryLife().after(2 * WINDOW_MS)
-    for (let number = 0; number < 50; number++) attack(log.after(10), 2000 + 10 * number, 1000 + number)
+    for (let number = 0; number < 50; number++) attack(log.after(10), 2000 + 10 * number, 100 + number)
     const found = incidents(replay(log.create(CRON, '/etc/cron.d/x').after(NEVER_MS)))
     expect(found.map(({ count }) => count)).toEqual([200, 1])
     expect(found[0]?.edges).toHaveLength(102)

@@ -20,6 +20,7 @@ const created = (path: string): Activity => ({
   event: EVENT,
   action: 'create',
   path,
+  isExecutable: false,
 })
 
 function edgeOf(namer: EdgeNamer, activity: Activity): SeenEdge {
