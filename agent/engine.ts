@@ -512,7 +512,11 @@ export class Engine {
   /** What the window showed is reported, or learned for good, if all of it was seen. */
   private closeWindow(endMs: number | undefined, isLast = false): void {
     if (endMs === undefined) return
-    const missed = this.coverage.missed({ ...this.core.losses }, this.windowMs ?? endMs, endMs)
+    const missed = this.coverage.missed(
+      { ...this.core.losses, shedAddresses: this.naming.shedAddresses },
+      this.windowMs ?? endMs,
+      endMs,
+    )
     if (this.training) this.settle(this.isWhole, endMs)
     this.report(endMs, this.isWhole, isLast)
     this.turnDay(endMs)

@@ -40,6 +40,11 @@ export class Naming {
     return { answers, distrusted }
   }
 
+  /** Addresses whose names were forgotten because there were too many. Only grows. */
+  get shedAddresses(): number {
+    return this.peers.shedAddresses
+  }
+
   /** Whether the name of the edge, once looked for, holds until the baseline changes. */
   isLasting(seen: SeenEdge): boolean {
     return this.peers.isLasting(seen)

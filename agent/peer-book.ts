@@ -19,8 +19,20 @@ const RESOLVERS = 'resolvers'
 const DNS_PORT = '53'
 /** Names of unknown peers that are remembered; all are forgotten together when there are more. */
 const MOST_STRANGERS = 4096
+/** How long what an edge is called need not be looked for again, by the time of the log. */
+const SAME_MS = 1000
+const MOST_CALLED = 8192
 /** Characters of addresses that wait for more of their network. */
 const MOST_WAITING = 2_000_000
+
+/** What an edge was called when it was looked for last. */
+interface Called {
+  readonly edge: Edge
+  readonly untilMs: number
+  /** Of the names and of the baseline. */
+  readonly revision: number
+  readonly edition: number
+}
 
 /** The names that the hosts of edges may be known by: from DNS, from the configuration, and as they were learned. */
 export class PeerBook {
@@ -33,6 +45,7 @@ export class PeerBook {
   private readonly waiting: WaitingShapes
   /** Under which names strangers were met: they keep them when the names are no longer fresh. */
   private readonly strangers = new Set<string>()
+  private readonly called = new Map<SeenEdge, Called>()
 
   /** @param tracksChanges whether `drain` will be called */
   constructor(baseline: Baseline, tracksChanges: boolean, networks: NetworkNames = {}) {
@@ -70,6 +83,11 @@ export class PeerBook {
     return this.peers.distrusted
   }
 
+  /** Addresses whose names were forgotten because there were too many. Only grows. */
+  get shedAddresses(): number {
+    return this.peers.forgotten
+  }
+
   /** Whether what is known of the edge holds until the baseline changes, whatever is resolved meanwhile. */
   isLasting({ edge, peer }: SeenEdge): boolean {
     return peer === undefined || edge.kind !== 'connect' || this.peers.isEmpty
@@ -79,7 +97,20 @@ export class PeerBook {
    * The edge under the name that the baseline knows it by, or the best one when it knows none. The same object when
    * that is its own.
    */
-  nameOf({ edge, peer }: SeenEdge, timeMs: number, isLearning: boolean): Edge {
+  nameOf(seen: SeenEdge, timeMs: number, isLearning: boolean): Edge {
+    if (seen.peer === undefined) return seen.edge
+    const { revision } = this.peers
+    const { edition } = this.baseline
+    const called = this.called.get(seen)
+    const isSame = called?.revision === revision && called.edition === edition
+    if (isSame && timeMs <= called.untilMs && timeMs > called.untilMs - SAME_MS) return called.edge
+    const edge = this.lookUp(seen, timeMs, isLearning)
+    if (this.called.size >= MOST_CALLED) this.called.clear()
+    this.called.set(seen, { edge, untilMs: timeMs + SAME_MS, revision, edition })
+    return edge
+  }
+
+  private lookUp({ edge, peer }: SeenEdge, timeMs: number, isLearning: boolean): Edge {
     const { kind, from } = edge
     if (peer === undefined || !isPeerAction(kind)) return edge
     const edges = this.naming

@@ -187,3 +187,24 @@ describe('networks', () => {
     expect(blindSpots(reports)).toEqual([])
   })
 })
+
+test('a flood of names takes no more than its room, hides no host that is used, and is said', () => {
+  const flood = Array.from({ length: 60_000 }, (_, number) =>
+    answer(
+      LATER_MS + number / 100,
+      `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`,
+      `${'x'.repeat(60)}${number}.evil.test`,
+    ),
+  )
+  const log = trained()
+  for (let step = 0; step < 600; step++) log.connect(NGINX, '203.0.113.1', 443).after(1)
+  const names = new Answers(answer(NOON_MS, '203.0.113.1'), ...flood)
+  const reports = replay(log.after(20_000).connect(NGINX, '203.0.113.1', 443), { names })
+  expect(hosts(reports)).toEqual([])
+  expect(blindSpots(reports)).toEqual([
+    expect.objectContaining({
+      reason: 'shed',
+      detail: expect.stringContaining('addresses whose names') as string,
+    }),
+  ])
+})

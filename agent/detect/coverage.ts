@@ -46,6 +46,11 @@ const COUNTS: readonly Count[] = [
     reason: 'shed',
     detail: 'files whose inode numbers were forgotten: long paths took too much room',
   },
+  {
+    counter: 'shedAddresses',
+    reason: 'shed',
+    detail: 'addresses whose names were forgotten: too many were resolved',
+  },
 ]
 
 export type CoverageState = readonly [

@@ -44,8 +44,6 @@ interface Candidate {
  * Only addresses that nobody named teach a network: those that DNS has named are told by their names.
  */
 export class LearnedPeers {
-  /** How often a pattern was not learned because there were too many. Only grows. */
-  refused = 0
   /** By owner: names of nodes, without `host:`. */
   private readonly learned = new Map<string, Set<string>>()
   private readonly waiting: Waiting
@@ -79,11 +77,7 @@ export class LearnedPeers {
       const samples = this.waiting.add(`${owner} ${key}`, sample)
       if (isEnough(samples)) found = { process, action, path, examples: [...samples] }
     }
-    if (found === undefined) return undefined
-    if (!this.hasRoom(found)) {
-      this.refused++
-      return undefined
-    }
+    if (found === undefined || !this.hasRoom(found)) return undefined
     this.add(found)
     return found
   }

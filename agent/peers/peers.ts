@@ -53,6 +53,8 @@ export interface NameOfAddress {
 export class Peers {
   /** Answers of servers that nobody asked while the host was learned. Only grows. */
   distrusted = 0
+  /** Changes whenever an address gets a name that it did not have. */
+  revision = 0
   /** Addresses whose names were forgotten because there were too many. Only grows. */
   forgotten = 0
   private newer = new Map<string, Bindings>()
@@ -161,6 +163,8 @@ export class Peers {
     const known = bindings.get(name)
     const lifeMs = Math.max(LEAST_LIFE_MS, ttlMs)
     const isKnown = known !== undefined && known.untilMs >= timeMs
+    // A name that was no longer fresh is so again, too.
+    if (!isKnown || known.freshMs < timeMs) this.revision++
     const fromMs = isKnown ? known.fromMs : timeMs
     const freshMs = Math.max(timeMs + Math.max(FRESH_MS, ttlMs), known?.freshMs ?? 0)
     const untilMs = Math.max(timeMs + lifeMs, known?.untilMs ?? 0)
