@@ -15,6 +15,8 @@ const MOST_CHARACTERS = 4_000_000
 const DELETED = ' (deleted)'
 const UNKNOWN_EXE = '?'
 const INIT = 1
+/** Parent of a process of which nobody knows the parent. */
+const NOBODY = 0
 const ROOT = 0
 /** Stamps are taken with a coarse clock, and starts are counted in hundredths of a second since the boot. */
 const CLOCK_TOLERANCE_MS = 1000
@@ -252,10 +254,20 @@ export class ProcessTable {
     }
     if (isItself) return own.image
     const found = this.find(call.ppid, timeMs)
-    if (found === undefined) return this.images.of('', user, UNKNOWN_EXE, undefined, undefined)
+    if (found === undefined) return this.unknownParent(call, user, timeMs)
     const task = this.remember(found, this.current(found.ppid, timeMs)?.image)
     this.becameParent(call.ppid, task)
     return task.image
+  }
+
+  /** A shell's subshell, or what sudo puts between: it never execs, and is known by its children only, who belong together. */
+  private unknownParent({ ppid }: SyscallRecord, user: string, timeMs: number): ProcessImage {
+    const image = this.images.of('', user, UNKNOWN_EXE, undefined, undefined)
+    if (ppid <= INIT || this.current(ppid, timeMs) !== undefined) return image
+    const times = { sinceMs: timeMs, bornMs: timeMs, seen: this.pids.now }
+    const rest = { isFound: false, isParent: true, isPrivileged: false }
+    this.tasks.set(ppid, { image, ppid: NOBODY, ...times, ...rest })
+    return image
   }
 
   private becameParent(pid: number, task: Task): void {

@@ -103,6 +103,11 @@ class Story {
     return chainOf(this.last)
   }
 
+  /** Pids of a process and its ancestors, as far as they are known. */
+  lineage(pid: number): number[] {
+    return this.core.processes.lineage(pid, 0).map((ancestor) => ancestor.pid)
+  }
+
   get last(): ProcessImage {
     const image = this.seen.at(-1)?.source
     if (image === undefined) throw new Error('nothing was seen')
@@ -123,6 +128,22 @@ describe('exec', () => {
     expect(new Story().exec({ pid: 100, exe: '/bin/ls' }).edges).toEqual([
       'exec proc::1000:?->proc::1000:/bin/ls',
     ])
+  })
+
+  test('of two children of a process nobody has seen shows that they belong together, and no more', () => {
+    const story = new Story()
+      .exec({ pid: 101, ppid: 100, exe: '/bin/ls' })
+      .exec({ pid: 102, ppid: 100, exe: '/bin/cp' })
+    expect([101, 102].map((pid) => story.lineage(pid))).toEqual([
+      [101, 100],
+      [102, 100],
+    ])
+    expect(story.edges).toEqual([
+      'exec proc::1000:?->proc::1000:/bin/ls',
+      'exec proc::1000:?->proc::1000:/bin/cp',
+    ])
+    story.connect({ pid: 100, exe: '/bin/bash' })
+    expect(story.edges.at(-1)).toBe(`connect proc::1000:/bin/bash->${HOST}`)
   })
 
   test('comes from the parent that forked, also when that was the first for whom pids began again', () => {
