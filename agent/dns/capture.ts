@@ -125,7 +125,7 @@ export class CapturedNames implements NameSource {
 
   private deafen(complaint: string): void {
     const why = complaint.split('\n').filter((line) => !CHATTER.test(line))
-    const detail = `DNS answers on ${this.interface} are not captured: ${why.at(-1) ?? 'tcpdump has ended'}`
+    const detail = `DNS answers on ${this.interface} are not captured: ${why.join(' ') || 'tcpdump has ended'}`
     this.deafness = {
       sinceMs: this.deafness?.sinceMs ?? Date.now(),
       detail,
