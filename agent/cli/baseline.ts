@@ -103,7 +103,8 @@ export function statsText({ state, doubt, accepted, sightings, days, lastMs }: S
 export const verdictText = ({ author, timeMs, reason }: Verdict): string =>
   `by ${author} at ${timeText(timeMs)}${reason === undefined ? '' : `: ${onOneLine(reason)}`}`
 
-const DOUBT_TEXTS: Readonly<Record<Doubt, string>> = {
+/** Why an edge is provisional. */
+export const DOUBT_TEXTS: Readonly<Record<Doubt, string>> = {
   degraded: 'learned when not everything was seen',
   incident: 'near an incident',
   rebase: 'by rebase',

@@ -65,6 +65,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./decisions.ts')).laterCommand,
   },
   {
+    name: 'explain <what>',
+    describe: 'Say where an incident or an edge comes from, and why it was reported or not',
+    load: async () => (await import('./explain.ts')).explainCommand,
+  },
+  {
     name: 'rebase [id..]',
     describe: 'Make normal what incidents have shown, after a look at it',
     load: async () => (await import('./rebase.ts')).rebaseCommand,

@@ -1,4 +1,4 @@
-import type { Finding, Incident } from '../domain/report.ts'
+import type { Finding, Incident, Weight } from '../domain/report.ts'
 import { adviceOf } from './advice.ts'
 import { type Danger, dangersOf, type Normal } from './dangers.ts'
 import { reasonsOfMarks, severityWithMarks } from './marks.ts'
@@ -30,7 +30,7 @@ export interface Deeds {
  */
 export function incidentOf(id: number, deeds: Deeds, normal: Normal & Habits): Incident {
   const { findings, edges, count, firstMs, lastMs, before, goesOnFrom } = deeds
-  const { dangers, severity, score } = judge(findings, before, normal)
+  const { dangers, severity, score, weights } = judge(findings, before, normal)
   const story = { ...deeds, gravityOf: gravityIn(findings, dangers) }
   const gravest = gravestOf(story)
   const goesOn = goesOnFrom === undefined ? [] : [`goes on from incident ${goesOnFrom}`]
@@ -41,6 +41,7 @@ export function incidentOf(id: number, deeds: Deeds, normal: Normal & Habits): I
     lastMs,
     severity,
     score,
+    weights,
     title: titleOf(story),
     chain: gravest.chain,
     edges: findings.map(({ edge, evidence, ...rest }) => ({
@@ -59,6 +60,7 @@ export function incidentOf(id: number, deeds: Deeds, normal: Normal & Habits): I
 /** What an incident matters by. */
 interface Judgement extends Pick<Incident, 'severity' | 'score'> {
   readonly dangers: readonly Danger[]
+  readonly weights: readonly Weight[]
 }
 
 /** How much findings that belong together matter, and what makes them dangerous. */
@@ -70,8 +72,13 @@ export function judge(findings: readonly Finding[], before: Deeds['before'], nor
     dangers.map(({ bits }) => bits),
   )
   const severity = severityWithMarks(severityOf(score), findings)
-  return { dangers, severity, score: score.surpriseBits + score.dangerBits }
+  const weights = [{ what: 'surprise', bits: score.surpriseBits }, ...weightsOf(dangers)]
+  return { dangers, severity, score: score.surpriseBits + score.dangerBits, weights }
 }
+
+/** The heaviest danger counts whole, the next by half, and so on: see score.ts. */
+const weightsOf = (dangers: readonly Danger[]): Weight[] =>
+  dangers.map(({ shape, bits }, index) => ({ what: shape, bits: bits / 2 ** index }))
 
 /** Bits of a finding and of the steps that led to it: their surprise, and each danger that any of them shows, once. */
 function gravityIn(findings: readonly Finding[], dangers: readonly Danger[]): (finding: Finding) => number {

@@ -50,6 +50,8 @@ export interface Incident {
   readonly severity: Severity
   /** In bits: see docs/detection.md. */
   readonly score: number
+  /** What the score is the sum of: surprise first, then dangers by their shape. Absent where nothing is summed up. */
+  readonly weights?: readonly Weight[]
   /** One sentence for a person. */
   readonly title: string
   /** Chain of its gravest edge: node names from the oldest known ancestor to the target. */
@@ -66,6 +68,13 @@ export interface Incident {
   readonly next: readonly string[]
   /** See `Tamper`. */
   readonly head?: string
+}
+
+/** A part of a score. */
+export interface Weight {
+  /** `surprise`, or the shape of a danger. */
+  readonly what: string
+  readonly bits: number
 }
 
 export interface IncidentEdge extends Edge {
