@@ -6,8 +6,14 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { auditdUnavailable, ensureAuditd, type LabOptions, rulesForLoginuid, startAuditd } from './auditd.ts'
-import { ofLoginuid } from './of-loginuid.ts'
+import {
+  auditdUnavailable,
+  ensureAuditd,
+  type LabOptions,
+  rulesForLoginuid,
+  startAuditd,
+  TEST_LOGINUID,
+} from './auditd.ts'
 import { logOfForgery } from './workload/forgery.ts'
 import { RECORDED_ADDRESSES, type Recording, RECORDINGS, SHOP } from './workload/recordings.ts'
 import type { ExpectedEdge } from './workload/syscalls.ts'
@@ -46,6 +52,14 @@ async function record(recording: Recording, format: Format): Promise<void> {
     rmSync(SHOP, { recursive: true })
     await lab.stop()
   }
+}
+
+/** The events of the test's own login uid: the others tell how auditd was started and how rules were loaded. */
+function ofLoginuid(log: Buffer): Buffer {
+  const lines = log.toString('latin1').split(/(?<=\n)/)
+  const idOf = (line: string): string => /msg=audit\(([^)]*)\)/.exec(line)?.[1] ?? ''
+  const kept = new Set(lines.filter((line) => line.includes(` auid=${TEST_LOGINUID} `)).map(idOf))
+  return Buffer.from(lines.filter((line) => kept.has(idOf(line))).join(''), 'latin1')
 }
 
 function truth({ what, edges }: Recording, { logFormat, nodeName }: Format): string {

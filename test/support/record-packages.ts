@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { auditdUnavailable, ensureAuditd, rulesForLoginuid, startAuditd } from './auditd.ts'
 import { debianUnavailable, findMirror } from './debian.ts'
-import { ofLoginuid } from './of-loginuid.ts'
 import { PAUSE_MS, playAll, startHost } from './workload/packages.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -25,7 +24,7 @@ try {
   const lab = await startAuditd({ logFormat: 'ENRICHED', rules })
   try {
     const marks = await playAll(lab, host, PAUSE_MS)
-    writeFileSync(join(FOLDER, 'audit.log.gz'), gzipSync(ofLoginuid(readFileSync(lab.logFile)), { level: 9 }))
+    writeFileSync(join(FOLDER, 'audit.log.gz'), gzipSync(readFileSync(lab.logFile), { level: 9 }))
     writeFileSync(join(FOLDER, 'marks.json'), `${JSON.stringify(marks, undefined, 2)}\n`)
   } finally {
     await lab.stop()
