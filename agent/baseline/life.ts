@@ -40,12 +40,12 @@ export interface LifeSpan {
 
 export const LIFE_SPAN: LifeSpan = { dormantDays: 30, expireDays: 180 }
 
-/** Of a finding that is merged: whether its incident was an alert, or had in it what may never be learned. */
+/** Of a finding that is merged: whether its incident was an alert, had in it what may never be learned, or was maintenance. */
 export const DOUBT_OF_MERGED = `
   CASE WHEN EXISTS (SELECT 1 FROM incidents WHERE incidents.id = findings.incident_id AND severity IN ('high', 'critical'))
          OR EXISTS (SELECT 1 FROM findings near WHERE near.incident_id = findings.incident_id
                       AND near.mark IS NOT NULL AND near.mark <> 'dormant')
-       THEN 'incident' ELSE 'rebase' END`
+       THEN 'incident' WHEN tree GLOB 'maintenance *' OR tree GLOB 'after maintenance *' THEN 'maintenance' ELSE 'rebase' END`
 
 const DAY_MS = 86_400_000
 /** No lifetime is longer: see Config. */
