@@ -327,7 +327,8 @@ export class Maintenance {
     if (transaction === undefined || syscall === undefined || timeMs - transaction.lastMs > ORPHAN_MS)
       return undefined
     const target = processOf(edge.to)
-    const isOrphan = lineage.length <= 1 && source.exe === UNKNOWN && source.origin === undefined
+    const isUnknown = ({ exe, origin }: ProcessImage): boolean => exe === UNKNOWN && origin === undefined
+    const isOrphan = isUnknown(source) && lineage.slice(1).every(({ image }) => isUnknown(image))
     if (edge.kind !== 'exec' || !isOrphan || target === undefined) return undefined
     const isOrdinary =
       isSystemProgram(target.exe) && !target.exe.startsWith('/usr/local/') && target.script === ''
