@@ -85,6 +85,7 @@ export class Naming {
   /** Somebody else has written to the baseline. */
   reload(): void {
     this.patterns.reset(this.baseline.patterns())
+    this.peers.reload()
     this.edition++
   }
 

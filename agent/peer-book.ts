@@ -138,6 +138,12 @@ export class PeerBook {
     return { kind: 'pattern', pattern: printed, process, action, examples }
   }
 
+  /** Somebody else has written to the baseline. */
+  reload(): void {
+    this.learned.reset(this.baseline.peerPatterns())
+    this.called.clear()
+  }
+
   /** Writes what has changed since the last time. */
   drain(writer: StateWriter): void {
     this.waiting.drain(writer)

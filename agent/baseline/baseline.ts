@@ -575,7 +575,7 @@ export class Baseline {
 
   /** Patterns over the hosts that a process talks to. */
   peerPatterns(): readonly StoredPattern<PeerAction>[] {
-    return this.everyPattern().flatMap((each) => (isOverHosts(each) && each.state !== 'denied' ? [each] : []))
+    return this.everyPattern().flatMap((each) => (isOverHosts(each) ? [each] : []))
   }
 
   /**

@@ -22,6 +22,8 @@ export interface PeerPattern {
   /** The node without its `host:`: `203.0.113.0/24:8080`, `public:*`, `ftp.example.test:high`. */
   readonly path: string
   readonly examples: readonly string[]
+  /** `denied`: what it covers has its own name, and teaches nothing. */
+  readonly state?: 'learned' | 'pinned' | 'denied'
 }
 
 /** What waits for more of its kind. */
@@ -46,19 +48,32 @@ interface Candidate {
 export class LearnedPeers {
   /** By owner: names of nodes, without `host:`. */
   private readonly learned = new Map<string, Set<string>>()
+  private readonly denied = new Map<string, Set<string>>()
   private readonly waiting: Waiting
   private characters = 0
 
   constructor(known: Iterable<PeerPattern>, waiting: Waiting) {
     this.waiting = waiting
+    this.reset(known)
+  }
+
+  /** These are known from now on, and no others. */
+  reset(known: Iterable<PeerPattern>): void {
+    this.learned.clear()
+    this.denied.clear()
+    this.characters = 0
     for (const pattern of known) this.add(pattern)
   }
 
   /** Learned networks that cover the address for this process and port, the widest first, as labels. */
   networksOf(process: string, action: PeerAction, address: string, port: string): readonly string[] {
-    const paths = this.learned.get(ownerKey(process, action))
+    const owner = ownerKey(process, action)
+    const paths = this.learned.get(owner)
     if (paths === undefined) return []
-    return widest(address).filter((label) => paths.has(pathOf(label, port)))
+    const denied = this.denied.get(owner)
+    const labels = widest(address)
+    if (denied !== undefined && labels.some((label) => denied.has(pathOf(label, port)))) return []
+    return labels.filter((label) => paths.has(pathOf(label, port)))
   }
 
   /** Whether the ports of this host are one for the process. */
@@ -70,9 +85,12 @@ export class LearnedPeers {
   learn(process: string, action: PeerAction, node: string): PeerPattern | undefined {
     if (process.length + node.length > LONGEST_TEACHER) return undefined
     const owner = ownerKey(process, action)
+    const candidates = candidatesOf(action, node)
+    const denied = this.denied.get(owner)
+    if (denied !== undefined && candidates.some(({ path }) => denied.has(path))) return undefined
     let found: PeerPattern | undefined
     // The widest last: of what has become enough at once it is what covers the most.
-    for (const { path, key, sample, isEnough } of candidatesOf(action, node)) {
+    for (const { path, key, sample, isEnough } of candidates) {
       if (this.learned.get(owner)?.has(path) === true) continue
       const samples = this.waiting.add(`${owner} ${key}`, sample)
       if (isEnough(samples)) found = { process, action, path, examples: [...samples] }
@@ -87,10 +105,10 @@ export class LearnedPeers {
     return count < MOST_OF_PROCESS && this.characters < MOST_CHARACTERS
   }
 
-  private add({ process, action, path }: PeerPattern): void {
+  private add({ process, action, path, state }: PeerPattern): void {
     const owner = ownerKey(process, action)
-    const paths = this.learned.get(owner) ?? new Set<string>()
-    this.learned.set(owner, paths.add(path))
+    const place = state === 'denied' ? this.denied : this.learned
+    place.set(owner, (place.get(owner) ?? new Set<string>()).add(path))
     this.characters += path.length + CHARACTERS_OF_PATTERN
   }
 }

@@ -181,6 +181,27 @@ describe('networks that are learned', () => {
   })
 })
 
+test('a pattern that was denied covers nothing, teaches nothing, and leaves nothing to a wider one', () => {
+  const learned = new LearnedPeers(
+    [
+      { process: APP, action: 'accept', path: '198.51.100.0/24:*', examples: [], state: 'denied' },
+      { process: APP, action: 'accept', path: 'public:*', examples: [] },
+      { process: APP, action: 'listen', path: '0.0.0.0:high', examples: [], state: 'denied' },
+    ],
+    new Waiting(),
+  )
+  expect(learned.networksOf(APP, 'accept', '198.51.100.7', '*')).toEqual([])
+  expect(learned.networksOf(APP, 'accept', '203.0.113.7', '*')).toEqual(['public'])
+  expect(learned.networksOf(OTHER, 'accept', '203.0.113.7', '*')).toEqual([])
+  expect(learned.hasHighPorts(APP, 'listen', '0.0.0.0')).toBe(false)
+  for (let count = 1; count < 9; count++) {
+    expect(learned.learn(APP, 'accept', `host:198.51.100.${count}:*`)).toBeUndefined()
+    expect(learned.learn(APP, 'listen', `host:0.0.0.0:${40_000 + count}`)).toBeUndefined()
+  }
+  learned.reset([])
+  expect(learned.networksOf(APP, 'accept', '203.0.113.7', '*')).toEqual([])
+})
+
 describe('clients of a server', () => {
   test('become a network, a larger one, and then everybody', () => {
     const host = new Host()
