@@ -42,6 +42,10 @@ type Place = Pick<UnseenEdge, 'tree' | 'parent'>
 const NO_MAINTENANCE: ReadonlySet<EdgeMark> = new Set<EdgeMark>(['denied', 'reverse-shell', 'tamper'])
 
 const NOWHERE: Place = { tree: '', parent: '' }
+/** Before the key of a tree that is none. */
+const ORPHANS = '? '
+/** The parent of what init has started. */
+const INIT = '1'
 
 interface Window {
   readonly fromMs: number
@@ -148,12 +152,14 @@ export class Findings {
     const { baseline } = this
     const { node } = event.id
     if (actor === undefined) return { tree: `${node} ${ancestors.at(-1) ?? ''}`, parent: '' }
-    const { key, parent, members } = treeOf(node, [actor, ...lineage], timeMs, {
+    const { key, parent, isOrphan, members } = treeOf(node, [actor, ...lineage], timeMs, {
       isKnown: this.isKnown,
       treeOf: (member) => baseline.treeOfMember(member),
     })
+    // Those of one user that nobody knows the origin of are told as one.
+    if (isOrphan) return { tree: `${ORPHANS}${node} ${actor.image.user}`, parent: '' }
     baseline.addMembers(key, members, timeMs)
-    const who = parent === undefined ? '' : `${memberKey(node, parent)} ${processName(parent.image)}`
+    const who = parent === undefined ? INIT : `${memberKey(node, parent)} ${processName(parent.image)}`
     return { tree: key, parent: who }
   }
 
@@ -207,7 +213,7 @@ export class Findings {
       const { tree, parent } = found
       const deeds = {
         ...{ ...found, before: this.before, parent: nameOfParent(parent), trees: trees.get(tree) ?? 1 },
-        goesOnFrom: baseline.lastIncidentOf(tree),
+        goesOnFrom: tree.startsWith(ORPHANS) ? undefined : baseline.lastIncidentOf(tree),
       }
       const upkeep = maintenance.upkeepOf(tree)
       const incident =
@@ -279,10 +285,11 @@ export class Findings {
 }
 
 /** The name behind the key: see `UnseenEdge`. */
-const nameOfParent = (parent: string): string => parent.slice(parent.indexOf('proc:'))
+const nameOfParent = (parent: string): string => /proc:.*$/s.exec(parent)?.[0] ?? ''
 
-/** Whether a name that a process listens at, or takes connections from, is on a network and chosen by it for good. */
+/** Whether a name that a process listens at, or takes connections from, is chosen by it for good. */
 function isOfService(name: string): boolean {
+  if (name.startsWith('host:unix:/')) return true
   const peer = networkPeerOf(name)
   if (peer === undefined) return false
   return peer.port === '*' || (Number(peer.port) > 0 && Number(peer.port) < FIRST_VOLATILE_PORT)

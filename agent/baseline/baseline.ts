@@ -334,7 +334,7 @@ export class Baseline {
   }
 
   /**
-   * What many trees of one parent did becomes what one tree did, which has the parent's key.
+   * What many trees of one parent did becomes what one tree did, which has the parent's key; those without a parent stay.
    * @param most trees of one parent that are left as they are
    * @returns how many trees the new ones are made of
    */
@@ -1007,7 +1007,7 @@ const prepare = (database: Database.Database) => ({
     'UPDATE findings SET reported_ms = ?, degraded = ?, incident_id = ? WHERE reported_ms IS NULL AND tree = ?',
   ),
   manyTrees: database.prepare<[number], { parent: string; trees: number }>(
-    `SELECT parent, count(DISTINCT tree) AS trees FROM findings WHERE reported_ms IS NULL
+    `SELECT parent, count(DISTINCT tree) AS trees FROM findings WHERE reported_ms IS NULL AND parent <> ''
       GROUP BY parent HAVING trees > ? ORDER BY parent`,
   ),
   joinTrees: database.prepare<[string, string]>(

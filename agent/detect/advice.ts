@@ -66,6 +66,9 @@ const ADVICE: Readonly<Record<DangerShape, Advice>> = {
   'below-service': unit,
   'log-wiped': file,
   traced: process,
+  'rights-tool': () => ['getcap -r / 2>/dev/null'],
+  'module-load': () => ['lsmod'],
+  'secret-named': process,
   'account-tool': () => ["awk -F: '$3 == 0' /etc/passwd"],
 }
 

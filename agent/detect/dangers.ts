@@ -1,5 +1,6 @@
 import type { Finding } from '../domain/report.ts'
 import {
+  baseName,
   filePathOf,
   isLoopback,
   isNameless,
@@ -39,6 +40,9 @@ export const DANGERS = {
   'relay-connects': 10,
   'deleted-exec': 10,
   'account-tool': 8,
+  'rights-tool': 8,
+  'module-load': 8,
+  'secret-named': 8,
   'below-service': 6,
   'relay-inside': 6,
   'downloader-connects': 4,
@@ -60,7 +64,7 @@ export interface Danger {
 
 /** What is known of what is normal. */
 export interface Normal {
-  /** Whether a process of this name takes connections from a network. */
+  /** Whether a process of this name takes connections. */
   readonly isService: (process: string) => boolean
   /** Whether anybody writes this file. */
   readonly isWritten: (path: string) => boolean
@@ -153,10 +157,16 @@ function dangersOfOne(finding: Finding, source: NamedProcess, normal: Normal, no
   }
 }
 
-function noteExec({ edge, chain }: Finding, source: NamedProcess, normal: Normal, note: Note): void {
+function noteExec(
+  { edge, chain, evidence }: Finding,
+  source: NamedProcess,
+  normal: Normal,
+  note: Note,
+): void {
   const target = processOf(edge.to)
   if (target === undefined) return
   if (edge.kind === 'memory-exec') {
+    if (isCopyOfRuntime(source, target)) return
     note('memory-exec', `${target.exe} was executed from memory: no file of that program is left to look at`)
     return
   }
@@ -172,15 +182,30 @@ function noteExec({ edge, chain }: Finding, source: NamedProcess, normal: Normal
   }
   if (isKind(target, 'account-tool'))
     note('account-tool', `${programOf(target)} changes who may log in, and as what`)
+  noteArguments(target, evidence.argv, note)
   const service = serviceAbove(chain.slice(0, -1), normal)
   if (service === undefined) return
   if (isKind(target, 'shell') && hasNoScript(target) && chain.at(-2) === service)
-    note(
-      'service-shell',
-      `${shortName(service)} takes connections from a network, and never ran a shell before`,
-    )
+    note('service-shell', `${shortName(service)} takes connections, and never ran a shell before`)
   else if (isKind(source, 'shell') && hasNoScript(source))
-    note('below-service', `a shell below ${shortName(service)}, which takes connections from a network, ran`)
+    note('below-service', `a shell below ${shortName(service)}, which takes connections, ran`)
+}
+
+/** Files that hold what lets somebody in, wherever they stand in the words of a command. */
+const SECRET =
+  /\/etc\/(?:g?shadow|sudoers|krb5\.keytab)\b|\/\.ssh\/id_\w+|\/etc\/ssh\/ssh_host_\w+_key(?!\.pub)|\/\.(?:aws\/credentials|kube\/config|pgpass|my\.cnf|netrc|git-credentials|vault-token)\b|\/etc\/ssl\/private\/\S/
+
+function noteArguments(target: NamedProcess, argv: readonly string[], note: Note): void {
+  const [called = '', ...words] = argv
+  const program = programOf(target)
+  const isLoader =
+    /^(?:insmod|modprobe)$/.test(program) ||
+    (program === 'kmod' && /(?:^|\/)(?:insmod|modprobe)$/.test(called))
+  if (isLoader && !words.includes('-r')) note('module-load', `${baseName(called)} puts code into the kernel`)
+  if (program === 'setcap') note('rights-tool', 'setcap gives a program rights that only root has')
+  const [secret] = words.flatMap((word) => SECRET.exec(word)?.[0] ?? [])
+  if (secret !== undefined && !isKind(target, 'login') && !isKind(target, 'switcher'))
+    note('secret-named', `${program} was told to do something with a file of secrets (${secret})`)
 }
 
 function noteConnect({ edge }: Finding, source: NamedProcess, note: Note): void {
@@ -232,6 +257,7 @@ function noteMode({ edge, evidence }: Finding, note: Note): void {
   note('setuid-file', `${path} got mode ${mode.toString(8)}: whoever runs it becomes its owner`)
 }
 
+const HISTORY = /\/\.[a-z]*_?history$/
 const LOG_FILE = /^\/var\/log\/|\/\.[a-z]*_?history$|^\/(?:var\/)?run\/utmp$/
 /** Logs that show who was there, on every host. */
 const WITNESS =
@@ -245,6 +271,8 @@ function noteLog({ edge, evidence }: Finding, source: NamedProcess, normal: Norm
   if (path === undefined || !LOG_FILE.test(path) || ROTATED.test(path)) return
   if (isSystemProgram(source.exe) && programOf(source) === 'logrotate') return
   const isOfOthers = WITNESS.test(path) || normal.isWritten(path)
+  // A shell keeps its history.
+  if (HISTORY.test(path) && isKind(source, 'shell') && edge.kind !== 'delete') return
   const isByHand = isKind(source, 'file-tool') || (isKind(source, 'shell') && hasNoScript(source))
   if (edge.kind === 'delete' && isOfOthers) note('log-wiped', `${shortName(edge.from)} removed ${path}`)
   else if (edge.kind === 'write' && isOfOthers && (isByHand || TRUNCATING.has(evidence.syscall)))
@@ -301,15 +329,28 @@ function scansIn(findings: readonly Finding[]): readonly Scan[] {
     }))
 }
 
-/** The nearest process above that takes connections from a network, with nobody between who lets people in. */
+/** The runtimes of containers start themselves from a copy in memory, that a container cannot change (CVE-2019-5736). */
+const isCopyOfRuntime = (source: NamedProcess, target: NamedProcess): boolean =>
+  isSystemProgram(source.exe) && target.exe.startsWith(`/memfd:${programOf(source)}_cloned`)
+
+/** The nearest process above that takes connections, with nobody between who lets people in. */
 function serviceAbove(ancestors: readonly string[], { isService }: Normal): string | undefined {
-  for (const name of ancestors.toReversed()) {
+  for (const [index, name] of [...ancestors.entries()].reverse()) {
     const process = processOf(name)
     if (process === undefined || isKind(process, 'login') || isKind(process, 'scheduler')) return undefined
-    if (!isKind(process, 'shell') && isService(name)) return name
+    if (isKind(process, 'init')) return undefined
+    if (isKind(process, 'shell')) continue
+    // Who listens as root often serves as somebody else.
+    const isOne = ancestors
+      .slice(0, index + 1)
+      .some((above) => isSameProgram(process, processOf(above)) && isService(above))
+    if (isOne || (isKind(process, 'server') && isSystemProgram(process.exe))) return name
   }
   return undefined
 }
+
+const isSameProgram = (one: NamedProcess, other: NamedProcess | undefined): boolean =>
+  one.exe === other?.exe && one.script === other.script && one.container === other.container
 
 /** A script has a file of its own, with what it does in it. */
 const isScripted = (process: NamedProcess): boolean => !hasNoScript(process)

@@ -15,7 +15,7 @@ const RELAYS = new Set(
   ),
 )
 const DOWNLOADERS = new Set(
-  'curl wget aria2c axel ftp tftp sftp scp rsync lftp lwp-request GET lynx w3m fetch'.split(' '),
+  'ssh curl wget aria2c axel ftp tftp sftp scp rsync lftp lwp-request GET lynx w3m fetch'.split(' '),
 )
 /** Start another program and are nothing by themselves. */
 const WRAPPERS = new Set(
@@ -31,9 +31,24 @@ const LOGINS = new Set(
     'mosh-server tmux screen gdm gdm3 lightdm sddm xrdp cockpit-session'
   ).split(' '),
 )
+/** Start and supervise all others. */
+const INITS = new Set(
+  (
+    'init systemd runit runsv runsvdir s6-supervise s6-svscan supervisord tini dumb-init dockerd containerd ' +
+    'containerd-shim containerd-shim-runc-v2 dbus-daemon dbus-broker dbus-broker-launch'
+  ).split(' '),
+)
 /** Run a program as somebody else, for whoever asks. */
 const SWITCHERS = new Set('sudo su doas pkexec runuser'.split(' '))
 const SCHEDULERS = new Set('cron crond anacron atd fcron systemd-cron run-parts'.split(' '))
+/** Work for whoever asks, also where they were given their sockets by others. */
+const SERVERS = new Set(
+  (
+    'nginx apache2 httpd lighttpd caddy haproxy squid php-fpm php-cgi uwsgi gunicorn unicorn puma passenger tomcat ' +
+    'postgres mysqld mariadbd mongod redis-server memcached named unbound dnsmasq smbd nmbd vsftpd proftpd exim4 master ' +
+    'dovecot slapd cupsd rpcbind snmpd'
+  ).split(' '),
+)
 const BECOMERS = new Set(
   (
     'sudo su doas pkexec newgrp passwd chsh chfn gpasswd mount umount fusermount fusermount3 ping ping6 crontab at ' +
@@ -60,7 +75,9 @@ const KINDS = {
   wrapper: WRAPPERS,
   login: LOGINS,
   switcher: SWITCHERS,
+  init: INITS,
   scheduler: SCHEDULERS,
+  server: SERVERS,
   becomer: BECOMERS,
   'account-tool': ACCOUNT_TOOLS,
   'file-tool': FILE_TOOLS,

@@ -22,6 +22,8 @@ export interface Tree {
    * they were started by init, or nobody knows.
    */
   readonly parent: Ancestor | undefined
+  /** Whether nobody knows who started them: a process forked them that has done nothing else. */
+  readonly isOrphan: boolean
   /** Those of its processes that will still be in it when they have been there for long. */
   readonly members: readonly string[]
 }
@@ -70,6 +72,7 @@ export function treeOf(
   return {
     key: former ?? key,
     parent: isService ? root : parent,
+    isOrphan: parent === undefined && former === undefined && !isService && root.ppid > INIT,
     members: parent === undefined ? members.filter((member) => member !== key) : members,
   }
 }

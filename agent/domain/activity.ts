@@ -23,6 +23,7 @@ export interface ProcessImage {
 /** A process at the time when it, or a descendant, acted. */
 export interface Ancestor {
   readonly pid: number
+  readonly ppid: number
   readonly image: ProcessImage
   /** When it was seen first as what it is; it is at least that old. Unix time in milliseconds. */
   readonly sinceMs: number

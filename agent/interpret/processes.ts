@@ -212,9 +212,9 @@ export class ProcessTable {
       const task = this.current(at, timeMs)
       if (task === undefined) break
       pids.add(at)
-      const { image, sinceMs, bornMs } = task
-      ancestors.push({ pid: at, image, sinceMs, bornMs })
-      at = task.ppid
+      const { image, ppid, sinceMs, bornMs } = task
+      ancestors.push({ pid: at, ppid, image, sinceMs, bornMs })
+      at = ppid
     }
     return ancestors
   }

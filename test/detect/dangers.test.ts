@@ -64,6 +64,31 @@ describe('a dangerous shape', () => {
       finding('delete', [program('/bin/rm')], file('delete', '/root/.bash_history')),
       'log-wiped',
     ],
+    [
+      'a worker of a service',
+      finding('exec', [APP, APP.replace(':app:', ':worker:')], program('/usr/bin/dash', undefined, 'worker')),
+      'service-shell',
+    ],
+    [
+      'a module of the kernel',
+      finding('exec', [SHELL], program('/usr/bin/kmod'), { argv: ['insmod', '/root/x.ko'] }),
+      'module-load',
+    ],
+    [
+      'rights for a program',
+      finding('exec', [SHELL], program('/usr/sbin/setcap'), { argv: ['setcap', 'x', '/y'] }),
+      'rights-tool',
+    ],
+    [
+      'a command below php-fpm',
+      finding('exec', [program('/usr/sbin/php-fpm8.2'), SHELL], program('/usr/bin/id')),
+      'below-service',
+    ],
+    [
+      'a look at passwords',
+      finding('exec', [SHELL], program('/usr/bin/cat'), { argv: ['cat', '/etc/shadow'] }),
+      'secret-named',
+    ],
     ['another user', finding('exec', [SHELL], program('/usr/sbin/useradd')), 'account-tool'],
   ]
   test.each(CASES)('is %s', (_what, one, shape) => {
@@ -98,6 +123,15 @@ describe('no dangerous shape', () => {
     ['a command at a prompt', finding('exec', [SSHD, SHELL], program('/usr/bin/id'))],
     ['a shell that sshd starts', finding('exec', [SSHD], SHELL)],
     ['a program in a home', finding('exec', [SHELL], program('/home/app/bin/x'))],
+    ['lsmod', finding('exec', [SHELL], program('/usr/bin/kmod'), { argv: ['lsmod'] })],
+    [
+      'runc',
+      finding(
+        'memory-exec',
+        [program('/usr/sbin/runc')],
+        program('/memfd:runc_cloned:/proc/self/exe (deleted)'),
+      ),
+    ],
     ['sudo', finding('privilege', [program('/usr/bin/sudo')], program('/usr/bin/sudo', undefined, 'root'))],
     ['strace of its own child', finding('trace', [program('/usr/bin/strace')], 'proc::0:[strace]')],
     ['a mode', finding('attribute', [SHELL], file('attribute', '/srv/x'), { mode: 0o755 })],
@@ -105,6 +139,7 @@ describe('no dangerous shape', () => {
       'logrotate',
       finding('delete', [program('/usr/sbin/logrotate')], file('delete', '/var/log/syslog.2.gz')),
     ],
+    ['a history of a shell', finding('write', [SHELL], file('write', '/root/.bash_history'))],
     ['a log of its own', finding('write', [SHELL], file('write', '/var/log/backup.log'))],
     ['a resolver', finding('listen', [program('/usr/bin/nc')], 'host:0.0.0.0:0')],
   ]

@@ -7,7 +7,7 @@ const OLD_MS = NOW_MS - 3_600_000
 const NEW_MS = NOW_MS - 100
 
 const ancestor = (pid: number, exe: string, bornMs = NEW_MS, script?: string): Ancestor => ({
-  ...{ pid, bornMs, sinceMs: bornMs },
+  ...{ pid, ppid: 1, bornMs, sinceMs: bornMs },
   image: { container: '', user: 'app', exe, script, origin: undefined, depth: 0 },
 })
 const INIT = ancestor(1, '/usr/lib/systemd/systemd', OLD_MS)
@@ -73,9 +73,9 @@ describe('processes belong together', () => {
 
   test('when a service does it itself, or what it has forked', () => {
     const worker = { ...APP, pid: 501 }
-    expect(placed([APP, INIT])).toEqual({ key: key(APP), parent: APP, members: [] })
-    expect(placed([worker, APP, INIT])).toEqual({ key: key(APP), parent: APP, members: [] })
-    expect(placed([APP, CRON, INIT])).toEqual({ key: key(APP), parent: APP, members: [] })
+    expect(placed([APP, INIT])).toMatchObject({ key: key(APP), parent: APP, members: [] })
+    expect(placed([worker, APP, INIT])).toMatchObject({ key: key(APP), parent: APP, members: [] })
+    expect(placed([APP, CRON, INIT])).toMatchObject({ key: key(APP), parent: APP, members: [] })
     expect(placed([sh, worker, APP, INIT])).toMatchObject({ key: key(sh), parent: worker })
   })
 
@@ -93,14 +93,18 @@ describe('processes belong together', () => {
 
   test('and a service that was just started is not remembered for what it will start', () => {
     const service = ancestor(1007, '/usr/sbin/nginx')
-    expect(placed([curl, service, INIT])).toEqual({
+    expect(placed([curl, service, INIT])).toMatchObject({
       ...{ key: key(service), parent: undefined },
       members: [key(curl)],
     })
   })
 
   test('when nobody knows where they come from', () => {
-    expect(placed([curl, sh])).toEqual({ key: key(sh), parent: undefined, members: [key(curl)] })
+    const forked = { ...sh, ppid: 999 }
+    expect(placed([curl, forked])).toMatchObject({ parent: undefined, isOrphan: true })
+    expect(placed([curl, sh])).toMatchObject({ key: key(sh), parent: undefined, isOrphan: false })
+    expect(placed([curl, { ...APP, ppid: 999 }])).toMatchObject({ parent: { pid: APP.pid }, isOrphan: false })
+    expect(placed([curl, forked], { [key(curl)]: key(sh) })).toMatchObject({ key: key(sh), isOrphan: false })
   })
 })
 
