@@ -65,6 +65,8 @@ const ADVICE: Readonly<Record<DangerShape, Advice>> = {
   'service-shell': unit,
   'below-service': unit,
   'log-wiped': file,
+  'sensitive-file': file,
+  'web-page': file,
   traced: process,
   'rights-tool': () => ['getcap -r / 2>/dev/null'],
   'module-load': () => ['lsmod'],

@@ -10,7 +10,7 @@ import {
   networkPeerOf,
   processOf,
 } from './nodes.ts'
-import { listOf, objectOf, shortName } from './phrases.ts'
+import { listOf, objectOf, shortName, verbOf } from './phrases.ts'
 import {
   hasNoScript,
   hiddenPlaceOf,
@@ -19,6 +19,7 @@ import {
   programOf,
   temporaryPlaceOf,
 } from './programs.ts'
+import { sensitivityOf } from './sensitive.ts'
 
 /**
  * Shapes that ordinary life hardly has and attacks are made of, and what each weighs: how many bits it is rarer among the
@@ -35,10 +36,12 @@ export const DANGERS = {
   'service-shell': 12,
   'shell-listens': 12,
   'log-wiped': 10,
+  'sensitive-file': 10,
   traced: 10,
   scan: 10,
   'relay-connects': 10,
   'deleted-exec': 10,
+  'web-page': 8,
   'account-tool': 8,
   'rights-tool': 8,
   'module-load': 8,
@@ -148,11 +151,14 @@ function dangersOfOne(finding: Finding, source: NamedProcess, normal: Normal, no
     case 'write':
       noteMode(finding, note)
       noteLog(finding, source, normal, note)
+      noteSensitive(finding, note)
       return
     case 'delete':
       noteLog(finding, source, normal, note)
       return
     case 'rename':
+      noteSensitive(finding, note)
+      return
     case 'accept':
   }
 }
@@ -255,6 +261,19 @@ function noteMode({ edge, evidence }: Finding, note: Note): void {
   const path = filePathOf(edge.to)
   if (path === undefined || (mode & SETUID) === 0) return
   note('setuid-file', `${path} got mode ${mode.toString(8)}: whoever runs it becomes its owner`)
+}
+
+/** In sensitive places, and written by programs in passing. */
+const CACHE = /\/known_hosts(?:\.|$)|\/__pycache__(?:\/|$)|\.pyc(?:\.\d+)?$|^\/etc\/ld\.so\.cache|^\/etc\/\.pwd\.lock$/
+const WEB_PAGES = 'pages that run on the web server'
+
+/** What whoever writes there gains; that something goes gains little. */
+function noteSensitive(finding: Finding, note: Note): void {
+  const path = filePathOf(finding.edge.to)
+  const word = path === undefined || CACHE.test(path) ? undefined : sensitivityOf(path)
+  if (path === undefined || word === undefined) return
+  const shape = word === WEB_PAGES ? 'web-page' : 'sensitive-file'
+  note(shape, `${shortName(finding.edge.from)} ${verbOf(finding)} ${path}, which is about ${word}`)
 }
 
 const HISTORY = /\/\.[a-z]*_?history$/

@@ -84,6 +84,9 @@ describe('a dangerous shape', () => {
       finding('exec', [program('/usr/sbin/php-fpm8.2'), SHELL], program('/usr/bin/id')),
       'below-service',
     ],
+    ['a job', finding('create', [SHELL], file('create', '/etc/cron.d/x')), 'sensitive-file'],
+    ['a key', finding('write', [SHELL], file('write', '/home/admin/.ssh/authorized_keys')), 'sensitive-file'],
+    ['a web shell', finding('rename', [APP], file('rename', '/srv/www/x.php')), 'web-page'],
     [
       'a look at passwords',
       finding('exec', [SHELL], program('/usr/bin/cat'), { argv: ['cat', '/etc/shadow'] }),
@@ -139,6 +142,8 @@ describe('no dangerous shape', () => {
       'logrotate',
       finding('delete', [program('/usr/sbin/logrotate')], file('delete', '/var/log/syslog.2.gz')),
     ],
+    ['a job that goes', finding('delete', [SHELL], file('delete', '/etc/cron.d/x'))],
+    ['a host that ssh knows now', finding('create', [SHELL], file('create', '/root/.ssh/known_hosts'))],
     ['a history of a shell', finding('write', [SHELL], file('write', '/root/.bash_history'))],
     ['a log of its own', finding('write', [SHELL], file('write', '/var/log/backup.log'))],
     ['a resolver', finding('listen', [program('/usr/bin/nc')], 'host:0.0.0.0:0')],
