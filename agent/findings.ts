@@ -1,7 +1,7 @@
 import type { Baseline, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
 import { Budget } from './budget.ts'
 import type { Core } from './core.ts'
-import type { Normal } from './detect/dangers.ts'
+import { dangersOf, type Normal } from './detect/dangers.ts'
 import { boundedArgv } from './detect/evidence.ts'
 import { incidentOf, judge } from './detect/incidents.ts'
 import { Maintenance } from './detect/maintenance.ts'
@@ -31,6 +31,8 @@ const MOST_FINDINGS = 100_000
 
 /** Trees of one parent that are told apart in a window. */
 const MOST_TREES = 20
+/** A tree with such a danger is told by itself. */
+const DANGEROUS_BITS = 8
 /** Linux hands out ports from here on to whoever asks for none (net.ipv4.ip_local_port_range). */
 const FIRST_VOLATILE_PORT = 32_768
 /** Processes that are known to be in a tree. */
@@ -42,8 +44,10 @@ type Place = Pick<UnseenEdge, 'tree' | 'parent'>
 const NO_MAINTENANCE: ReadonlySet<EdgeMark> = new Set<EdgeMark>(['denied', 'reverse-shell', 'tamper'])
 
 const NOWHERE: Place = { tree: '', parent: '' }
-/** Before the key of a tree that is none. */
+/** Before what stands for the parent of those of one user that nobody knows the origin of. */
 const ORPHANS = '? '
+/** Before the key of trees that are told as one. */
+const JOINED = 'below '
 /** The parent of what init has started. */
 const INIT = '1'
 
@@ -156,8 +160,7 @@ export class Findings {
       isKnown: this.isKnown,
       treeOf: (member) => baseline.treeOfMember(member),
     })
-    // Those of one user that nobody knows the origin of are told as one.
-    if (isOrphan) return { tree: `${ORPHANS}${node} ${actor.image.user}`, parent: '' }
+    if (isOrphan) return { tree: key, parent: `${ORPHANS}${node} ${actor.image.user}` }
     baseline.addMembers(key, members, timeMs)
     const who = parent === undefined ? INIT : `${memberKey(node, parent)} ${processName(parent.image)}`
     return { tree: key, parent: who }
@@ -204,8 +207,8 @@ export class Findings {
     const rating = new Rating(baseline, toMs)
     baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
     if (!isTraining) this.budget.adjust(toMs)
-    const trees = baseline.joinTrees(MOST_TREES)
     const { normal } = this
+    const trees = this.joinCrowds(normal)
     if (isLast) maintenance.closeAll()
     else maintenance.closeWindow(toMs, lengthMs)
     const { held } = maintenance
@@ -213,7 +216,7 @@ export class Findings {
       const { tree, parent } = found
       const deeds = {
         ...{ ...found, before: this.before, parent: nameOfParent(parent), trees: trees.get(tree) ?? 1 },
-        goesOnFrom: tree.startsWith(ORPHANS) ? undefined : baseline.lastIncidentOf(tree),
+        goesOnFrom: tree.startsWith(JOINED) ? undefined : baseline.lastIncidentOf(tree),
       }
       const upkeep = maintenance.upkeepOf(tree)
       const incident =
@@ -238,6 +241,31 @@ export class Findings {
     baseline.trimMembers(MOST_MEMBERS)
     const forgotten = baseline.trimFindings(MOST_FINDINGS)
     return { incidents, spots: forgotten === 0 ? spots : [...spots, trimmed(forgotten, toMs)] }
+  }
+
+  /**
+   * Many trees of one parent are told as one, and so are all that nobody knows the origin of; but none that is dangerous
+   * goes under in a crowd of others.
+   * @returns how many trees the new ones are made of
+   */
+  private joinCrowds(normal: Normal): ReadonlyMap<string, number> {
+    const { baseline } = this
+    const joined = new Map<string, number>()
+    for (const { parent, trees } of baseline.crowdedTrees(1)) {
+      if (trees.length <= MOST_TREES && !parent.startsWith(ORPHANS)) continue
+      const alone = new Map<string, number>()
+      for (const tree of trees) {
+        const [worst] = dangersOf(baseline.waitingOf(tree), normal)
+        const shape = worst !== undefined && worst.bits >= DANGEROUS_BITS ? worst.shape : ''
+        const others = alone.get(shape) ?? 0
+        alone.set(shape, others + 1)
+        if (shape !== '' && others < MOST_TREES) continue
+        const key = `${JOINED}${parent} ${shape}`
+        baseline.joinTree(tree, key)
+        if (trees.length > MOST_TREES) joined.set(key, (joined.get(key) ?? 0) + 1)
+      }
+    }
+    return joined
   }
 
   /** What the baseline tells of what is normal. */

@@ -75,6 +75,12 @@ export interface StoredPattern<Action extends EdgeKind = PatternAction> {
 
 export type PatternState = 'learned' | 'pinned' | 'denied'
 
+/** Trees of one parent. */
+interface Crowd {
+  readonly parent: string
+  readonly trees: readonly string[]
+}
+
 /** Where a live agent stands in its log, and how far its clock had come. */
 export interface Checkpoint {
   readonly position: LogPosition
@@ -323,30 +329,32 @@ export class Baseline {
     if (first === undefined) return undefined
     const { tree } = first
     const { parent, edges, count, firstMs, lastMs } = this.statements.unreportedCounts.get(tree) as Reportable
-    const rows = portionOf(
+    return { tree, parent, findings: this.waitingOf(tree), edges, count, firstMs, lastMs }
+  }
+
+  /** What is not reported yet of parents with more trees than `most`, one tree after the other; without those of none. */
+  crowdedTrees(most: number): readonly Crowd[] {
+    this.flush()
+    const { crowdedParents, treesOf } = this.statements
+    return crowdedParents.all(most).map(({ parent }) => ({
+      parent,
+      trees: treesOf.all(parent).map(({ tree }) => tree),
+    }))
+  }
+
+  /** What waits of a tree: the most surprising when it is too much, in the order of time. */
+  waitingOf(tree: string): readonly Finding[] {
+    return portionOf(
       this.statements.unreported.iterate(tree),
       ({ chain, evidence }) => chain.length + evidence.length,
     )
-    const findings = rows
       .sort((one, other) => one.first_ms - other.first_ms || one.id - other.id)
       .map(findingOf)
-    return { tree, parent, findings, edges, count, firstMs, lastMs }
   }
 
-  /**
-   * What many trees of one parent did becomes what one tree did, which has the parent's key; those without a parent stay.
-   * @param most trees of one parent that are left as they are
-   * @returns how many trees the new ones are made of
-   */
-  joinTrees(most: number): ReadonlyMap<string, number> {
-    this.flush()
-    const joined = new Map<string, number>()
-    for (const { parent, trees } of this.statements.manyTrees.all(most)) {
-      const tree = `below ${parent}`
-      this.statements.joinTrees.run(tree, parent)
-      joined.set(tree, trees)
-    }
-    return joined
+  /** What waits of a tree is of another one from now on. */
+  joinTree(tree: string, other: string): void {
+    this.statements.joinTree.run(other, tree)
   }
 
   /** The tree that a process was found to be in. */
@@ -1006,12 +1014,16 @@ const prepare = (database: Database.Database) => ({
   markReported: database.prepare<[number, 0 | 1, number, string]>(
     'UPDATE findings SET reported_ms = ?, degraded = ?, incident_id = ? WHERE reported_ms IS NULL AND tree = ?',
   ),
-  manyTrees: database.prepare<[number], { parent: string; trees: number }>(
-    `SELECT parent, count(DISTINCT tree) AS trees FROM findings WHERE reported_ms IS NULL AND parent <> ''
-      GROUP BY parent HAVING trees > ? ORDER BY parent`,
+  crowdedParents: database.prepare<[number], { parent: string }>(
+    `SELECT parent FROM findings WHERE reported_ms IS NULL AND parent <> ''
+      GROUP BY parent HAVING count(DISTINCT tree) > ? ORDER BY parent`,
   ),
-  joinTrees: database.prepare<[string, string]>(
-    'UPDATE findings SET tree = ? WHERE reported_ms IS NULL AND parent = ?',
+  treesOf: database.prepare<[string], { tree: string }>(
+    `SELECT tree FROM findings WHERE reported_ms IS NULL AND parent = ?
+      GROUP BY tree ORDER BY min(first_ms), min(id)`,
+  ),
+  joinTree: database.prepare<[string, string]>(
+    'UPDATE findings SET tree = ? WHERE reported_ms IS NULL AND tree = ?',
   ),
   treeOfMember: database.prepare<[string], { tree: string }>('SELECT tree FROM members WHERE member = ?'),
   addMember: database.prepare<[string, string, number]>(

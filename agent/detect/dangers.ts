@@ -264,7 +264,8 @@ function noteMode({ edge, evidence }: Finding, note: Note): void {
 }
 
 /** In sensitive places, and written by programs in passing. */
-const CACHE = /\/known_hosts(?:\.|$)|\/__pycache__(?:\/|$)|\.pyc(?:\.\d+)?$|^\/etc\/ld\.so\.cache|^\/etc\/\.pwd\.lock$/
+const CACHE =
+  /\/known_hosts(?:\.|$)|\/__pycache__(?:\/|$)|\.pyc(?:\.\d+)?$|^\/etc\/ld\.so\.cache|^\/etc\/\.pwd\.lock$/
 const WEB_PAGES = 'pages that run on the web server'
 
 /** What whoever writes there gains; that something goes gains little. */

@@ -60,8 +60,36 @@ describe('incidents', () => {
     const log = ordinaryLife().after(2 * WINDOW_MS)
     for (let number = 0; number < 50; number++) attack(log.after(10), 2000 + 10 * number, 100 + number)
     const found = incidents(replay(log.create(CRON, '/etc/cron.d/x').after(NEVER_MS)))
-    expect(found.map(({ count }) => count)).toEqual([200, 1])
-    expect(found[0]?.edges).toHaveLength(102)
+    // The one that began with nginx' first shell, all others, and cron.
+    expect(found).toHaveLength(3)
+    expect(found[1]?.title).toMatch(/^nginx \(33\), 49 times, ran a shell that ran curl, which /)
+    expect(found.reduce((sum, { count }) => sum + count, 0)).toBe(201)
+  })
+
+  test('hide none that is dangerous among many of one parent', () => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    for (let number = 0; number < 50; number++) attack(log.after(10), 2000 + 10 * number, 1000 + number)
+    const shell = child(3000, NGINX.pid, SHELL)
+    log
+      .exec(shell)
+      .exec(child(3001, 3000, '/tmp/.x'))
+      .after(NEVER_MS)
+    const found = incidents(replay(log))
+    expect(found).toHaveLength(3)
+    expect(found[2]?.title).toBe('nginx (33) ran a shell that ran /tmp/.x')
+    expect(found.reduce((sum, { count }) => sum + count, 0)).toBe(202)
+  })
+
+  test('of processes whose origin nobody knows are one', () => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    for (const pid of [2000, 2100, 2200]) log.exec(child(pid, pid - 1, `/usr/bin/x${pid}`)).after(20)
+    log.exec(child(2300, 2299, '/tmp/.x'))
+    const found = incidents(replay(log.after(NEVER_MS)))
+    expect(found.map(({ edges }) => edges.length)).toEqual([3, 1])
+    expect(found.map(({ reasons }) => reasons.filter((reason) => reason.startsWith('goes on')))).toEqual([
+      [],
+      [],
+    ])
   })
 
   test('say which one goes on in them', () => {
