@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Baseline } from './baseline/baseline.ts'
 import { storageFault } from './baseline/fault.ts'
+import type { LifeSpan } from './baseline/life.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
 import type { BlindSpot, Report, Tamper } from './domain/report.ts'
@@ -43,6 +44,8 @@ export interface LiveOptions {
   readonly rebase: boolean
   readonly learnDegraded: boolean
   readonly alertsPerDay: number
+  /** When an edge that is not seen any more grows old. */
+  readonly lifeSpan: LifeSpan
   /** Interface on which answers of DNS are captured, `any` for all; undefined for none. */
   readonly dnsInterface: string | undefined
   readonly networks: NetworkNames
@@ -346,7 +349,8 @@ export class Session {
   }
 
   private engineOf(baseline: Baseline): Engine {
-    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsPerDay } = this.options
+    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsPerDay, lifeSpan } =
+      this.options
     const { emit, emitAgain, isEmitted } = this.options
     return new Engine({
       baseline,
@@ -356,6 +360,7 @@ export class Session {
       rebase,
       learnDegraded,
       alertsPerDay,
+      lifeSpan,
       untilStable: this.options.untilStable,
       emit,
       emitAgain,

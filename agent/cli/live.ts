@@ -171,6 +171,7 @@ class Session {
       guarded: guarded(this.#words.configFile),
       learnDegraded: this.#config['learn-degraded'],
       alertsPerDay: this.#config['alerts-per-day'],
+      lifeSpan: { dormantDays: this.#config['dormant-days'], expireDays: this.#config['expire-days'] },
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),
       pollMs: inMs(wait),

@@ -33,6 +33,18 @@ export const runCommand = command({
         rebase: { type: 'boolean', describe: 'what was reported becomes normal' },
         'learn-degraded': LEARN_DEGRADED_OPTION,
         'alerts-per-day': ALERTS_OPTION,
+        'dormant-days': {
+          type: 'number',
+          requiresArg: true,
+          describe: 'after so many days unseen the return of an edge is told',
+          defaultDescription: '30',
+        },
+        'expire-days': {
+          type: 'number',
+          requiresArg: true,
+          describe: 'after so many days unseen an edge is forgotten',
+          defaultDescription: '180',
+        },
         'dns-interface': {
           type: 'string',
           requiresArg: true,
@@ -61,6 +73,8 @@ export const runCommand = command({
     const dashed = {
       'learn-degraded': words['learn-degraded'],
       'alerts-per-day': words['alerts-per-day'],
+      'dormant-days': words['dormant-days'],
+      'expire-days': words['expire-days'],
       'dns-interface': words['dns-interface'],
     }
     const given = { auditd, db, log, baseline, monitor, rebase, wait, ...dashed } as Partial<Config>

@@ -7,6 +7,7 @@ import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
 
 const YEAR_S = 365 * 86_400
 const Path = z.string().min(1)
+const Days = z.int().min(0).max(3650)
 
 /** Distinct from addresses, and from other kinds of nodes: see architecture.md. */
 const NetworkName = z
@@ -47,6 +48,12 @@ export const Config = z.strictObject({
     .max(1_000_000)
     .default(10)
     .describe('incidents to expect on a day besides those that are surely bad'),
+  'dormant-days': Days.default(30).describe(
+    'days without a sighting after which the return of an edge is told; 0 for never',
+  ),
+  'expire-days': Days.default(180).describe(
+    'days without a sighting after which an edge is forgotten; 0 for never',
+  ),
   'dns-interface': z
     .string()
     // As the kernel takes it: dev_valid_name in net/core/dev.c.

@@ -14,6 +14,8 @@ const DEFAULTS = {
   rebase: false,
   'learn-degraded': false,
   'alerts-per-day': 10,
+  'dormant-days': 30,
+  'expire-days': 180,
   networks: {},
   wait: 0.5,
 }
@@ -69,7 +71,7 @@ test.each([
   // Wrong keys.
   [
     'wait: 1\nmontior: 30\n',
-    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, learn-degraded, alerts-per-day, dns-interface, networks, wait$/,
+    /^f:2:1: montior: no such key; there are auditd, db, log, baseline, monitor, rebase, learn-degraded, alerts-per-day, dormant-days, expire-days, dns-interface, networks, wait$/,
   ],
   ['  montior: 30', /^f:1:3: montior: /],
   ['__proto__: {wait: 1}', /^f:1:1: __proto__: no such key/],
