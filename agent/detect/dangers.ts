@@ -225,7 +225,7 @@ function noteConnect({ edge }: Finding, source: NamedProcess, note: Note): void 
       )
     return
   }
-  const to = `${printedPeer(peer)}${isNameless(peer) ? ', to which no name resolved' : ''}`
+  const to = `${printedPeer(peer)}${isNameless(peer) ? ', to which no name was seen to resolve' : ''}`
   if (isKind(source, 'shell') && !isScripted(source))
     note('shell-connects', `a shell itself connected to ${to}`)
   else if (isKind(source, 'interpreter') && hasNoScript(source))

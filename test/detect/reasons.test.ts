@@ -45,7 +45,7 @@ describe('reasons', () => {
     expect(found).toEqual([
       'a shell (app) ran 2 programs 926 times, but never curl; nothing else on this host did so either',
       'a shell below app.py, which takes connections, ran curl',
-      'curl connected to 203.0.113.66:8080, to which no name resolved',
+      'curl connected to 203.0.113.66:8080, to which no name was seen to resolve',
       'curl was never seen as app before',
     ])
   })
