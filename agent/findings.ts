@@ -1,4 +1,4 @@
-import type { Baseline, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
+import type { Baseline, Reportable, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
 import { Budget } from './budget.ts'
 import type { Core } from './core.ts'
 import { dangersOf, type Normal } from './detect/dangers.ts'
@@ -22,6 +22,7 @@ import { modeGivenBy } from './interpret/modes.ts'
 import { uringCallOf } from './interpret/uring.ts'
 import { Rating } from './rating.ts'
 import { Rehearsal } from './rehearsal.ts'
+import { type Summary, Unstable } from './unstable.ts'
 
 /** Findings that one place may bring in a window, and how many places have a share of their own. */
 const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
@@ -82,12 +83,14 @@ export class Findings {
   private readonly unseen = new Map<SeenEdge, UnseenNow>()
   private readonly budget: Budget
   private readonly rehearsal: Rehearsal
+  private readonly unstable: Unstable
   private readonly maintenance: Maintenance
 
   constructor(baseline: Baseline, core: Core, alertsPerDay: number, { packagedMs }: World) {
     this.baseline = baseline
     this.core = core
     this.budget = new Budget(baseline, alertsPerDay)
+    this.unstable = new Unstable(baseline.unstable)
     this.rehearsal = new Rehearsal(baseline, ({ findings }) => judge(findings, this.before, this.normal))
     this.maintenance = new Maintenance({
       packagedMs,
@@ -193,6 +196,8 @@ export class Findings {
   /** The training is over. */
   endTraining(timeMs: number): void {
     this.budget.begin(timeMs)
+    const [last] = this.baseline.trainings().slice(-1)
+    this.unstable.begin(last?.fromMs ?? timeMs, timeMs)
   }
 
   /** What was met is looked for again: the chunk is over, or the baseline has changed. */
@@ -219,10 +224,18 @@ export class Findings {
         goesOnFrom: tree.startsWith(JOINED) ? undefined : baseline.lastIncidentOf(tree),
       }
       const upkeep = maintenance.upkeepOf(tree)
-      const incident =
+      const summary = upkeep === undefined ? this.summaryOf(found) : undefined
+      if (summary !== undefined && 'incident' in summary) {
+        baseline.addToIncident(tree, summary.incident, toMs, !isWhole)
+        continue
+      }
+      const told =
         upkeep === undefined
           ? incidentOf(baseline.nextIncident, deeds, normal)
           : maintenanceIncident(baseline.nextIncident, deeds, upkeep)
+      const incident = summary === undefined ? told : { ...told, reasons: [summary.reason, ...told.reasons] }
+      if (summary !== undefined) this.unstable.summarised(summary.places, incident.id)
+      else if (this.isOrdinary(found)) this.unstable.note(found.findings, this.before, toMs)
       const isWithheld = this.budget.keepsBack(incident)
       baseline.addIncident(tree, incident, {
         timeMs: toMs,
@@ -266,6 +279,17 @@ export class Findings {
       }
     }
     return joined
+  }
+
+  private summaryOf(found: Reportable): Summary | undefined {
+    return this.isOrdinary(found) ? this.unstable.summaryOf(found.findings, this.before) : undefined
+  }
+
+  /** Whether what belongs together is only new, and not very. */
+  private isOrdinary({ findings, edges }: Reportable): boolean {
+    if (findings.length < edges) return false
+    const { severity, dangers } = judge(findings, this.before, this.normal)
+    return severity === 'low' && dangers.length === 0
   }
 
   /** What the baseline tells of what is normal. */

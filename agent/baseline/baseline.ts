@@ -23,6 +23,7 @@ import { Journal } from './journal.ts'
 import { DOUBT_OF_MERGED, expire, type LifeSpan, noteDay, quietSince } from './life.ts'
 import { openDatabase } from './open.ts'
 import { NOT_FRESH, Sources } from './sources.ts'
+import { UnstablePlaces } from './unstable.ts'
 import { type JournalVerdict, verifyJournal } from './verify.ts'
 
 /** Findings that are held in memory at once, and what they may hold. */
@@ -121,6 +122,7 @@ export class Baseline {
   private trainingId: RowId = 0
   private dataVersion: number
   private readonly sources: Sources
+  readonly unstable: UnstablePlaces
   private hasDenied: boolean
   /** What was not seen since then is dormant. Unix time in milliseconds. */
   private dormantMs = Number.NEGATIVE_INFINITY
@@ -131,6 +133,7 @@ export class Baseline {
     this.inode = inodeOf(path)
     this.statements = prepare(this.database)
     this.sources = new Sources(this.database)
+    this.unstable = new UnstablePlaces(this.database)
     this.journal = new Journal(this.database)
     this.head = this.journal.head
     this.dataVersion = this.statements.dataVersion.get()?.data_version ?? 0
@@ -402,6 +405,12 @@ export class Baseline {
     const { id, severity, score } = incident
     addIncident.run(id, tree, timeMs, severity, score, isWithheld ? 1 : 0, JSON.stringify(incident))
     markReported.run(timeMs, isDegraded ? 1 : 0, id, tree)
+  }
+
+  /** What is not reported of a tree belongs to an incident that was reported before. */
+  addToIncident(tree: string, incident: number, timeMs: number, isDegraded: boolean): void {
+    this.statements.markReported.run(timeMs, isDegraded ? 1 : 0, incident, tree)
+    this.unstable.fold(incident)
   }
 
   /** The id that the next incident will have; none is used again. */

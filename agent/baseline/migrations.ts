@@ -210,6 +210,19 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE incidents ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE incidents ADD COLUMN later_ms INTEGER;
   ALTER TABLE incidents ADD COLUMN journal INTEGER;
+
+  -- Places where a process never stops making new edges of a kind: see detect/unstable.ts. incidents: how many were of it;
+  -- last_ms: when the last one was; since_ms: since when it is unstable; incident_id: the one that stands for all of its findings.
+  CREATE TABLE unstable (
+    process     TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    place       TEXT NOT NULL,
+    incidents   INTEGER NOT NULL,
+    last_ms     INTEGER NOT NULL,
+    since_ms    INTEGER,
+    incident_id INTEGER,
+    PRIMARY KEY (process, kind, place)
+  ) STRICT, WITHOUT ROWID;
   `,
 ]
 
