@@ -30,16 +30,16 @@ const spot = (reason: BlindReason, isOngoing: boolean): BlindSpot => ({
   ...(isOngoing ? { isOngoing: true as const } : {}),
 })
 
-/** A host that goes to another address in each window, and to one of them in all. */
+/** A host that goes to an address in another network in each window, and to one of them in all. */
 function windowOf(number: number, log: LogBuilder): LogBuilder {
-  log.connect(NGINX, '192.0.2.100', 443).after(1000)
-  return log.connect(NGINX, `192.0.2.${number}`, 443).after(1000)
+  log.connect(NGINX, '10.7.100.1', 443).after(1000)
+  return log.connect(NGINX, `10.7.${number}.1`, 443).after(1000)
 }
 
 /** Numbers of the windows whose address was learned. */
 const learnedIn = (path: string): number[] =>
   [...edgesIn(path)]
-    .map(({ to }) => Number(/^host:192\.0\.2\.(\d+):443$/.exec(to)?.[1]))
+    .map(({ to }) => Number(/^host:10\.7\.(\d+)\.1:443$/.exec(to)?.[1]))
     .filter((number) => number < 100)
     .sort((one, other) => one - other)
 
@@ -101,7 +101,7 @@ describe('a window of the training in which something is missing', () => {
     log.timeMs = NOON_MS + TRAINING_MS
     for (let number = 0; number < WINDOWS; number++) windowOf(number, log)
     const reports = replay(log)
-    expect(paths(reports)).toEqual([`proc::33:/usr/sbin/nginx->host:192.0.2.${BAD}:443`])
+    expect(paths(reports)).toEqual([`proc::33:/usr/sbin/nginx->host:10.7.${BAD}.1:443`])
     expect(blindSpots(reports).map(({ reason, fromMs }) => [reason, fromMs])).toEqual([
       ['unreadable-line', NOON_MS + BAD * WINDOW_MS],
     ])
