@@ -178,8 +178,9 @@ export class Engine {
       onDone: (event, actor) => this.noteSigns(event, actor),
     }
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
-    this.naming = new Naming(baseline, log !== undefined, options.networks)
     this.findings = new Findings(baseline, this.core, alertsPerDay, world)
+    const isOwned = (path: string): boolean => this.findings.isOwned(path)
+    this.naming = new Naming(baseline, log !== undefined, options.networks, isOwned)
     this.isResumed = log !== undefined && this.resume(log)
     if (!this.isResumed) this.bootId = own?.boot.id
     this.lossesBefore = this.core.losses

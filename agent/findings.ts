@@ -105,6 +105,11 @@ export class Findings {
       this.maintenance.watch(seen, event, this.core.lineageOf(event), timeMs)
   }
 
+  /** Whether a package owns this file of this host, as far as is known. */
+  isOwned(path: string): boolean {
+    return this.maintenance.isOwned(path)
+  }
+
   /** Whether the edge was met before in this chunk, and is now counted. */
   countAgain(seen: SeenEdge, timeMs: number): boolean {
     const unseen = this.unseen.get(seen)

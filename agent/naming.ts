@@ -24,9 +24,14 @@ export class Naming {
   edition = 0
 
   /** @param tracksChanges whether `drain` will be called */
-  constructor(baseline: Baseline, tracksChanges: boolean, networks?: NetworkNames) {
+  constructor(
+    baseline: Baseline,
+    tracksChanges: boolean,
+    networks?: NetworkNames,
+    isOwned: (path: string) => boolean = () => false,
+  ) {
     this.baseline = baseline
-    this.patterns = patternsOf(baseline, tracksChanges)
+    this.patterns = patternsOf(baseline, tracksChanges, (path) => isSensitive(path) || isOwned(path))
     this.peers = new PeerBook(baseline, tracksChanges, networks)
   }
 
@@ -111,9 +116,13 @@ export class Naming {
 }
 
 /** Known patterns, and the files that may yet teach one. */
-function patternsOf(baseline: Baseline, tracksChanges: boolean): PathPatterns {
+function patternsOf(
+  baseline: Baseline,
+  tracksChanges: boolean,
+  isProtected: (path: string) => boolean,
+): PathPatterns {
   const known = baseline.patterns()
-  const patterns = new PathPatterns(known, tracksChanges, isSensitive)
+  const patterns = new PathPatterns(known, tracksChanges, isProtected)
   for (const process of baseline.processes()) for (const path of filesOf(process)) patterns.noteExecuted(path)
   const waiting = tracksChanges ? [...baseline.states.of(HOME)('sample')] : []
   if (waiting.length > 0) {

@@ -128,12 +128,9 @@ export class Maintenance {
     return this.isEscaped(event, lineage) ? undefined : this.placeOnProbation(met)
   }
 
-  /** Whether a package brought this file lately, or owns it. */
-  isOwned(path: string, container = HOME, timeMs = 0): boolean {
-    return (
-      this.owned.find(container, path, timeMs) !== undefined ||
-      (container === HOME && this.options.packagedMs(path) !== undefined)
-    )
+  /** Whether a package has brought this file of this host lately, or owns it. */
+  isOwned(path: string): boolean {
+    return this.owned.has(HOME, path) || this.options.packagedMs(path) !== undefined
   }
 
   /** Trees whose findings are not to be reported yet: they go on. */

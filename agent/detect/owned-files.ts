@@ -38,6 +38,11 @@ export class OwnedFiles {
     if (this.delete(key)) this.changed.add(key)
   }
 
+  /** Whether a package manager put a file in place, as far as that is not forgotten. */
+  has(container: string, path: string): boolean {
+    return this.files.size > 0 && this.files.has(keyOf(container, path))
+  }
+
   /** Who put a file in place lately. */
   find(container: string, path: string, timeMs: number): Owned | undefined {
     const owned = this.files.get(keyOf(container, path))

@@ -215,6 +215,16 @@ describe('what a package has brought', () => {
     expect(titles(found)[0]).not.toContain('apt-get')
   })
 
+  test('keeps its own name, however many others there are like it', () => {
+    const writer: Doer = { pid: 900, exe: '/usr/sbin/writer' }
+    const log = new LogBuilder(NOON_MS).exec(SHELL).exec(APT).exec(DPKG)
+    for (const number of [1001, 1002, 1003]) log.create(writer, `/srv/data/part-${number}.bin`)
+    log.create(DPKG, '/srv/data/part-2001.bin.dpkg-new')
+    ordinaryLife(log).create(writer, '/srv/data/part-2002.bin').create(writer, '/srv/data/part-2001.bin')
+    const found = incidentsOf(quiet(log)).flatMap(({ edges }) => edges.map(({ to }) => to))
+    expect(found).toEqual(['file:create:/srv/data/part-2001.bin'])
+  })
+
   test('in the place of a program that is known makes nothing new of what that does', () => {
     const log = new LogBuilder(NOON_MS)
     log.exec(SHELL).exec(TREE).create(TREE, '/srv/listing')
