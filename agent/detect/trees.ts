@@ -72,7 +72,7 @@ export function treeOf(
   return {
     key: former ?? key,
     parent: isService ? root : parent,
-    isOrphan: parent === undefined && former === undefined && !isService && root.ppid > INIT,
+    isOrphan: parent === undefined && former === undefined && !isService && root.ppid !== INIT,
     members: parent === undefined ? members.filter((member) => member !== key) : members,
   }
 }

@@ -59,7 +59,7 @@ describe('incidents', () => {
     const [head = '', first = '', ...others] = stdout.trim().split('\n')
     expect(head).toMatch(/^ID +FIRST +SEVERITY +SCORE +COUNT +STATE +TITLE$/)
     expect(first).toMatch(
-      /^1 +2026-11-20T12:01:2\d\.000Z medium +\d+ +6 +open +nginx \(33\) ran a shell that ran curl, which connected to 203\.0\.113\.66:4444$/,
+      /^1 +2026-11-20T12:01:2\d\.000Z critical +\d+ +6 +open +nginx \(33\) ran a shell that ran curl, which connected to 203\.0\.113\.66:4444$/,
     )
     expect(others).toEqual([])
     expect(incidents('--all').stdout).toMatch(/^2 +.* withheld +cron \(0\) created \/etc\/cron\.d\/x$/m)
