@@ -67,6 +67,7 @@ const ADVICE: Readonly<Record<DangerShape, Advice>> = {
   'log-wiped': file,
   'sensitive-file': file,
   'web-page': file,
+  'service-page': file,
   traced: process,
   'rights-tool': () => ['getcap -r / 2>/dev/null'],
   'module-load': () => ['lsmod'],

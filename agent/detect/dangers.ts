@@ -37,16 +37,17 @@ export const DANGERS = {
   'shell-listens': 12,
   'log-wiped': 10,
   'sensitive-file': 10,
+  'service-page': 10,
   traced: 10,
   scan: 10,
   'relay-connects': 10,
   'deleted-exec': 10,
-  'web-page': 8,
   'account-tool': 8,
   'rights-tool': 8,
   'module-load': 8,
   'secret-named': 8,
   'below-service': 6,
+  'web-page': 6,
   'relay-inside': 6,
   'downloader-connects': 4,
   'hidden-exec': 4,
@@ -151,13 +152,13 @@ function dangersOfOne(finding: Finding, source: NamedProcess, normal: Normal, no
     case 'write':
       noteMode(finding, note)
       noteLog(finding, source, normal, note)
-      noteSensitive(finding, note)
+      noteSensitive(finding, normal, note)
       return
     case 'delete':
       noteLog(finding, source, normal, note)
       return
     case 'rename':
-      noteSensitive(finding, note)
+      noteSensitive(finding, normal, note)
       return
     case 'accept':
   }
@@ -269,11 +270,13 @@ const CACHE =
 const WEB_PAGES = 'pages that run on the web server'
 
 /** What whoever writes there gains; that something goes gains little. */
-function noteSensitive(finding: Finding, note: Note): void {
+function noteSensitive(finding: Finding, normal: Normal, note: Note): void {
   const path = filePathOf(finding.edge.to)
   const word = path === undefined || CACHE.test(path) ? undefined : sensitivityOf(path)
   if (path === undefined || word === undefined) return
-  const shape = word === WEB_PAGES ? 'web-page' : 'sensitive-file'
+  // People bring pages; a service that makes one was told to by somebody else.
+  const page = serviceAbove(finding.chain.slice(0, -1), normal) === undefined ? 'web-page' : 'service-page'
+  const shape = word === WEB_PAGES ? page : 'sensitive-file'
   note(shape, `${shortName(finding.edge.from)} ${verbOf(finding)} ${path}, which is about ${word}`)
 }
 

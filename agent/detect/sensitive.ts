@@ -59,7 +59,7 @@ const PLACES: readonly Place[] = [
   {
     word: 'what events start',
     paths:
-      /^\/etc\/(?:udev\/|dbus-1\/|logrotate|NetworkManager\/dispatcher|network\/if-|networkd-dispatcher\/|dhcp\/|ppp\/ip-|apt\/|dpkg\/|yum|dnf\/|acpi\/|binfmt\.d\/|apparmor|selinux\/)|^\/proc\/sys\/fs\/binfmt_misc\//i,
+      /^\/etc\/(?:udev\/|dbus-1\/|logrotate|NetworkManager\/dispatcher|network\/if-|networkd-dispatcher\/|dhcp\/|ppp\/ip-|apt\/|dpkg\/|yum|dnf\/|acpi\/|binfmt\.d\/|apparmor|selinux\/)|^\/proc\/sys\/fs\/binfmt_misc\/|\/hooks\/(?:pre|post|update|commit|prepare|applypatch|push|reference)[a-z-]*$/i,
   },
   { word: 'auditing', paths: /^\/etc\/(?:audit|audisp|r?syslog|systemd\/journald)|^\/var\/log\/audit\//i },
   {

@@ -86,7 +86,13 @@ describe('a dangerous shape', () => {
     ],
     ['a job', finding('create', [SHELL], file('create', '/etc/cron.d/x')), 'sensitive-file'],
     ['a key', finding('write', [SHELL], file('write', '/home/admin/.ssh/authorized_keys')), 'sensitive-file'],
-    ['a web shell', finding('rename', [APP], file('rename', '/srv/www/x.php')), 'web-page'],
+    ['a web shell', finding('rename', [APP], file('rename', '/srv/www/x.php')), 'service-page'],
+    ['a page', finding('create', [program('/usr/bin/git')], file('create', '/srv/www/x.php')), 'web-page'],
+    [
+      'a hook of git',
+      finding('write', [SHELL], file('write', '/srv/x.git/hooks/post-receive')),
+      'sensitive-file',
+    ],
     [
       'a look at passwords',
       finding('exec', [SHELL], program('/usr/bin/cat'), { argv: ['cat', '/etc/shadow'] }),
