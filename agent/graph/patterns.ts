@@ -326,10 +326,18 @@ function reducedPath(path: string): string | undefined {
 
 function areEnough({ parts }: Shape, siblings: readonly (readonly string[])[]): boolean {
   if (siblings.length === 0) return false
-  if (parts.some(({ type }) => type === 'run')) return siblings.length >= ENOUGH_RUNS
+  if (parts.some((part, index) => isPair(part) && !arePairs(siblings.map((texts) => texts[index] ?? ''))))
+    return false
+  if (parts.some((part) => part.type === 'run' || isPair(part))) return siblings.length >= ENOUGH_RUNS
   if (parts.some(({ isStrong }) => isStrong)) return true
   return siblings.length >= ENOUGH_TYPED
 }
+
+const isPair = ({ type, text, isStrong }: Part): boolean => type === 'hash' && text.length === 2 && !isStrong
+
+/** `ca`, `de` and `fa` are languages: of two hexadecimal digits half have a digit among them, and more when chance made them. */
+const arePairs = (texts: readonly string[]): boolean =>
+  new Set(texts).size === 1 || texts.filter((text) => /\d/.test(text)).length * 2 >= texts.length
 
 /** The regular expression that siblings of one shape share; undefined when what differs are words. */
 function expressionOf(shape: Shape, siblings: readonly (readonly string[])[]): string | undefined {

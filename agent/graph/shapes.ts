@@ -22,6 +22,7 @@ const SHORTEST_RUN = 6
 const MOST_RUNS = 6
 
 const RUN = /[A-Za-z0-9_]+/g
+const PAIR = /\/[0-9a-f]{2}(?=\/|$)/g
 /** A control character: printed paths have none. */
 const SEPARATOR = '\u001f'
 
@@ -42,7 +43,43 @@ export function shapesOf(path: string): Shape[] {
   for (const run of runs) shapes.push(shapeOf(path, [...tokens.filter(isApartFrom([run])), run]))
   const odd = runs.filter(({ text }) => oddness(text) > 0)
   if (odd.length > 1) shapes.push(shapeOf(path, [...tokens.filter(isApartFrom(odd)), ...odd]))
+  const pairs = pairsOf(path, tokens)
+  if (pairs.length > 0) shapes.push(shapeOf(path, [...tokens.filter(isApartFrom(pairs)), ...pairs]))
+  const loose = looseParts(path, tokens, pairs)
+  if (loose !== undefined) shapes.push(shapeOf(path, loose))
   return shapes
+}
+
+/**
+ * All parts that may change at once, and whatever looks random as a run, so that siblings have one shape although chance
+ * gave some of them a random part that shows at first sight, and others none. What does not change stays literal.
+ */
+function looseParts(
+  path: string,
+  tokens: readonly Token[],
+  pairs: readonly PlacedPart[],
+): readonly PlacedPart[] | undefined {
+  const certain = tokens.filter(({ type }) => type !== 'random')
+  const runs = runsOf(path, certain)
+  const odd = runs.filter(({ text }) => oddness(text) > 0)
+  const isNew =
+    pairs.length > 0 || (certain.length < tokens.length && runs.length > 0) || odd.length < runs.length
+  if (!isNew || runs.length + pairs.length < 2 || odd.length + pairs.length === 0) return undefined
+  const taken = [...runs, ...pairs]
+  return [...certain.filter(isApartFrom(taken)), ...taken]
+}
+
+/** Directories named by the first two digits of a hash, as git and caches make them, and files named so. */
+function pairsOf(path: string, tokens: readonly Token[]): PlacedPart[] {
+  const pairs: PlacedPart[] = []
+  for (const match of path.matchAll(PAIR)) {
+    const start = match.index + 1
+    const end = start + 2
+    const isTaken = tokens.some((token) => token.isStrong && token.start < end && token.end > start)
+    if (!isTaken) pairs.push({ type: 'hash', text: path.slice(start, end), isStrong: false, start, end })
+    if (pairs.length === MOST_RUNS) break
+  }
+  return pairs
 }
 
 interface PlacedPart extends Part {

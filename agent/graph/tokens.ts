@@ -16,7 +16,8 @@ export interface Token {
 const LONG_NUMBER = 4
 /** 64 bits of a digest. */
 const LONG_HASH = 16
-const SHORTEST_HASH = 8
+/** What git shortens an object's name to. */
+const SHORTEST_HASH = 7
 const LONGEST_HASH = 128
 /** Docker shortens ids to this. */
 const CONTAINER_ID = 12

@@ -16,7 +16,11 @@ const UNKNOWN_FLAGS = -1
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 const S_IFREG = 0o100000
-const ANY_EXECUTE = 0o111
+/**
+ * Execute bits of group and others, and what gives rights away. The bit of the owner alone is no sign of a program:
+ * postfix marks with it each message that is complete (mail_stream(3): fchmod 0700).
+ */
+const PROGRAM_BITS = 0o6011
 
 /**
  * What an event did to which files, by their true paths.
@@ -268,7 +272,7 @@ function isPathOf({ name = '', nameType }: PathRecord, path: string): boolean {
 }
 
 /**
- * Whether a record is of a regular file that somebody may execute, as the call left it: PATH has the mode of a file that
+ * Whether a record is of a regular file that others than its owner may execute, as the call left it: PATH has the mode of a file that
  * is new as it was made, and that of any other as it was before the call.
  */
 export function isExecutableFile(
@@ -278,7 +282,7 @@ export function isExecutableFile(
 ): boolean {
   if (record === undefined || (record.mode & S_IFMT) !== S_IFREG) return false
   const mode = call.modeIn === undefined ? record.mode : argument(syscall, call.modeIn)
-  return (mode & ANY_EXECUTE) !== 0
+  return (mode & PROGRAM_BITS) !== 0
 }
 
 const NOTHING: readonly ResolvedPath[] = []

@@ -111,6 +111,38 @@ describe('siblings teach', () => {
       not: ['/tmp/tmpABCDEFGH.csv', '/tmp/tmpabcdefgh.sh', '/tmp/xmpabcdefgh.csv', '/tmp/tmpabcdefghi.csv'],
     },
     {
+      what: 'a new object of git, of whose random parts some show at first sight and some do not',
+      paths: [
+        '/r/objects/tmp_objdir-incoming-zmJchE/81/tmp_obj_ynYm0q',
+        '/r/objects/tmp_objdir-incoming-0fI7rq/bc/tmp_obj_PRFKrK',
+        '/r/objects/tmp_objdir-incoming-ZQgBab/07/tmp_obj_JUbRa4',
+      ],
+      covered: ['/r/objects/tmp_objdir-incoming-Dj31gM/ff/tmp_obj_YRRM9a'],
+      not: [
+        '/r/objects/tmp_objdir-incoming-Dj31gM/ff/tmp_obj_YRRM9a.sh',
+        '/r/objects/tmp_objdir-incoming-Dj31gM/fg/tmp_obj_YRRM9a',
+        '/r/objects/Dj31gM/ff/tmp_obj_YRRM9a',
+      ],
+    },
+    {
+      what: 'a directory named by two digits of a hash',
+      paths: ['/var/cache/x/63', '/var/cache/x/a1', '/var/cache/x/bb'],
+      covered: ['/var/cache/x/00', '/var/cache/x/ff'],
+      not: ['/var/cache/x/0', '/var/cache/x/000', '/var/cache/x/fg', '/var/cache/x/63/a'],
+    },
+    {
+      what: "what tempnam(3) puts behind a prefix, in a cache's directories",
+      paths: ['/c/d3/pageU79v8a', '/c/1f/pageGScUU7', '/c/d3/pageYQceJX'],
+      covered: ['/c/00/page2BRf4X'],
+      not: ['/c/00/cageAb1Cd2', '/c/00/pageAb1Cd', '/c/zz/page2BRf4X'],
+    },
+    {
+      what: 'a release by its time and commit, as git shortens it',
+      paths: ['/srv/releases/20261121150812-dd6bc3c', '/srv/releases/20261121150843-5cb4bc3'],
+      covered: ['/srv/releases/20261122000000-0000000'],
+      not: ['/srv/releases/20261122000000-000000g', '/srv/releases/current'],
+    },
+    {
       what: 'the pid in /proc',
       paths: ['/proc/17/oom_score_adj', '/proc/230/oom_score_adj', '/proc/4711/oom_score_adj'],
       covered: ['/proc/1/oom_score_adj'],
@@ -145,6 +177,10 @@ describe('siblings teach', () => {
     const names = new Set([...paths, ...covered].map((path) => patterns.nameOf(PROCESS, 'create', path)))
     expect(names.size).toBe(1)
     for (const path of not) expect(names, path).not.toContain(patterns.nameOf(PROCESS, 'create', path))
+  })
+
+  test('languages are no digits of a hash', () => {
+    expect(teach(['/l/ca', '/l/de', '/l/fa', '/l/be']).learned).toEqual([])
   })
 
   test('two of them when they differ in a number or a short hash, three when they may be words', () => {

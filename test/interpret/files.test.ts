@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { NO_WORLD, type World } from '../../agent/domain/activity.ts'
+import { Core } from '../../agent/core.ts'
+import type { SeenEdge } from '../../agent/graph/edges.ts'
 import { runCore } from '../support/edges.ts'
 import type { CALL } from '../support/log.ts'
 import { event, path, syscall } from '../support/log.ts'
@@ -44,6 +46,21 @@ const learnsTmp: Step = {
   paths: [TMP, path(1, '/tmp/first', 9, 'CREATE')],
 }
 const CREATED = 'create /tmp/first'
+
+test.each([
+  ['that others may execute is a program', '0100755', true],
+  ['that only its owner may execute is none: postfix marks its messages so', '0100700', false],
+  ['that gives the rights of its owner is one in any case', '0104700', true],
+  ['that nobody may execute is none', '0100644', false],
+])('a file %s', (_, mode, isExecutable) => {
+  const made = path(1, '/srv/x', 8, 'CREATE').replace(/mode=\d+/, `mode=${mode}`)
+  const step: Step = { call: 'open', fields: { a1: '241' }, paths: [path(0, '/srv/', 7, 'PARENT'), made] }
+  const seen: SeenEdge[] = []
+  const core = new Core(NO_WORLD, { onEvent: () => undefined, onEdge: (edge) => void seen.push(edge) })
+  core.push(Buffer.from(log([step])))
+  core.end()
+  expect(seen.map((edge) => edge.isExecutable)).toEqual([isExecutable])
+})
 
 describe('what a call does', () => {
   test.each<[what: string, step: Step, expected: readonly string[]]>([
