@@ -12,6 +12,12 @@ import type { ResolvedName } from './peers/resolved.ts'
 /** Name of this host in the state. */
 const HOME = ''
 
+/** An edge that stands for many, and the expression over their paths. */
+export interface Proposal {
+  readonly edge: Edge
+  readonly expression: string
+}
+
 /**
  * The names that an edge may be known by: as it was seen, as patterns of volatile names make it, and as DNS and the
  * configuration call its host.
@@ -85,6 +91,16 @@ export class Naming {
     // It has its own name though it looks volatile: it is executable.
     if (this.patterns.nameOf(edge.from, action, path) !== edge.to) return undefined
     return this.store(this.patterns.learn(edge.from, action, path), timeMs)
+  }
+
+  /** The edge with all that may change in the name of its file taken out; undefined when nothing may. */
+  propose(edge: Edge): Proposal | undefined {
+    const place = placeOf(edge)
+    if (place === undefined || isExpression(place.path)) return undefined
+    const expression = this.patterns.propose(edge.from, place.action, place.path)
+    if (expression === undefined) return undefined
+    const { kind, from } = edge
+    return { edge: { kind, from, to: prefixOf(place.action) + expression }, expression }
   }
 
   /** Somebody else has written to the baseline. */

@@ -5,9 +5,10 @@ import type { Conversation } from './support/conversation.ts'
 
 const DAY_MS = 86_400_000
 
-const QUESTION = '[a]ccept [d]eny [m]aintenance [l]ater [s]kip [u]ndo [q]uit [?]: '
+const QUESTION = '[a]ccept [g]eneralise [d]eny [m]aintenance [l]ater [s]kip [u]ndo [q]uit [?]: '
 const HELP = `
   a  accept: what it did is normal from now on
+  g  generalise: so are all files that are named like one of it
   d  deny: it is never normal, and is reported each time
   m  maintenance: an upgrade or the like; normal, but provisional
   l  later: ask again tomorrow
@@ -21,6 +22,12 @@ export interface ReviewOptions {
   /** Who decides, now. */
   readonly decide: () => Decision
   readonly look: Look
+  /** What an edge would stand for, and that in words; undefined when it stands for itself. */
+  readonly generalisationOf: (
+    id: number,
+    number: number,
+  ) => { readonly general: Edge; readonly text: string } | undefined
+  readonly generalise: (id: number, number: number, general: Edge, decision: Decision) => Outcome
   /** Tells of what has changed, for a person. */
   readonly tell: (outcome: Outcome) => void
 }
@@ -90,6 +97,11 @@ export class Review {
           return { kept, write: undefined, isNormal: false }
         case 'a':
           return { kept, write: () => decisions.accept(id, options.decide()), isNormal: true }
+        case 'g': {
+          const write = await this.generalised(kept)
+          if (write !== undefined) return { kept, write, isNormal: false }
+          break
+        }
         case 'm':
           return { kept, write: () => decisions.maintenance(id, options.decide()), isNormal: true }
         case 'd':
@@ -105,6 +117,22 @@ export class Review {
           this.conversation.say(HELP)
       }
     }
+  }
+
+  /** Shows what each edge would stand for, until one is agreed to. */
+  private async generalised({ incident }: KeptIncident): Promise<(() => Outcome) | undefined> {
+    const { say, ask } = this.conversation
+    const { generalisationOf, generalise, decide } = this.options
+    for (const index of incident.edges.keys()) {
+      const number = index + 1
+      const proposed = generalisationOf(incident.id, number)
+      if (proposed === undefined) continue
+      say(proposed.text)
+      const key = await ask('make all of these normal? [y/N]: ')
+      if (key === 'y') return () => generalise(incident.id, number, proposed.general, decide())
+    }
+    say('no other file of it is named like more than itself\n')
+    return undefined
   }
 
   private write(): void {

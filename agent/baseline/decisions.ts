@@ -107,6 +107,25 @@ export class Decisions {
     })
   }
 
+  /**
+   * One edge of an incident is normal, and so are all that `general` stands for.
+   * @throws UsageError when the edge is denied or never learned: that is accepted by its own name only
+   */
+  generalise(id: number, decision: Decision, number: number, general: Edge): Outcome {
+    return this.change(() => {
+      const { edges, marks } = this.edgesOf(id, [number])
+      const [edge = general] = edges
+      const mark = this.isDenied(edge) || this.isDenied(general) ? 'denied' : marks.get(edge)
+      if (mark !== undefined && mark !== 'dormant')
+        throw new UsageError(`edge ${number} of incident ${id} is ${mark}: it stands for no others`)
+      const added = this.makeNormal(general, id, decision.timeMs) ? [general] : []
+      const row = this.write('accept', id, decision, [general], { added }, { of: `${edge.from}->${edge.to}` })
+      this.statements.accept.run(row, general.from, general.to, general.kind)
+      this.statements.markMerged.run({ ...edge, id, timeMs: decision.timeMs })
+      return this.outcome(id, this.countUnseen(id) === 0 ? 'accepted' : undefined, row, [general], [])
+    })
+  }
+
   /** The same without a word about who may be trusted: what it did is normal, in doubt, and was maintenance. */
   maintenance(id: number, decision: Decision): Outcome {
     return this.change(() => {
@@ -288,7 +307,7 @@ const prepare = (database: Database.Database) => ({
       WHERE incident_id = ? ORDER BY findings.first_ms, findings.id`,
   ),
   countUnseen: database.prepare<[number], { count: number }>(
-    `SELECT count(*) AS count FROM findings WHERE incident_id = ? AND NOT EXISTS
+    `SELECT count(*) AS count FROM findings WHERE incident_id = ? AND merged_ms IS NULL AND NOT EXISTS
        (SELECT 1 FROM edges WHERE edges.from_id = findings.from_id AND edges.to_id = findings.to_id
            AND edges.kind = findings.kind)`,
   ),

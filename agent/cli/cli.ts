@@ -50,6 +50,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./decisions.ts')).acceptCommand,
   },
   {
+    name: 'generalise <id>',
+    describe: 'The same for a file of an incident, and all that are named like it',
+    load: async () => (await import('./decisions.ts')).generaliseCommand,
+  },
+  {
     name: 'deny <id>',
     describe: 'Say that what an incident did is never normal',
     load: async () => (await import('./decisions.ts')).denyCommand,

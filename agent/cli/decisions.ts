@@ -2,6 +2,8 @@ import type { Argv } from 'yargs'
 import { type Decision, Decisions, type Outcome, type Refusal } from '../baseline/decisions.ts'
 import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
+import { type Generalisation, generalisationOf, generalise } from '../generalise.ts'
+import { jsonOf } from '../report/printer.ts'
 import { commandAuthor } from './author.ts'
 import { command, type Command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
 
@@ -78,6 +80,48 @@ export const laterCommand: Command = command({
   },
 })
 
+export const generaliseCommand: Command = command({
+  options: (yargs) =>
+    idPositional(yargs)
+      .options({
+        edge: { type: 'number', requiresArg: true, default: 1, describe: 'which of its edges, by number' },
+        'dry-run': {
+          type: 'boolean',
+          default: false,
+          describe: 'say what it would allow, and change nothing',
+        },
+        ...DECISION_OPTIONS,
+      } as const)
+      .example('sudo $0 generalise 12 --edge 2 --dry-run', 'what else would be normal with it'),
+  run: (words) => {
+    const db = baselineOf(words)
+    const { id, edge: number } = words
+    const proposed = generalisationOf(db, id, number)
+    if (words['dry-run']) {
+      const text = words.json
+        ? jsonOf({ kind: 'generalisation', ...proposed })
+        : generalisationText(proposed).trimEnd()
+      process.stdout.write(`${text}\n`)
+    } else {
+      const outcome = generalise(db, id, number, proposed.general, decisionOf(words))
+      process.stdout.write(
+        words.json ? `${jsonOf({ kind: 'decision', ...outcome })}\n` : outcomeText(outcome),
+      )
+    }
+    return Promise.resolve(0)
+  },
+})
+
+/** What else would be normal, for a person. */
+export const generalisationText = ({ edge, general, allows }: Generalisation): string =>
+  [
+    `${edge.kind} ${edge.from}->${edge.to}`,
+    `  would become ${general.to}`,
+    ...allows.map((name) => `  and allow ${name}`),
+  ]
+    .map((line) => `${line}\n`)
+    .join('')
+
 /** The incident that a command is about. */
 export const idPositional = <T>(yargs: Argv<T>) =>
   yargs.positional('id', { type: 'number', demandOption: true, describe: 'number of the incident' })
@@ -110,9 +154,7 @@ function decide(
   const decisions = new Decisions(baselineOf(words))
   try {
     const outcome = change(decisions, decisionOf(words))
-    process.stdout.write(
-      words.json ? `${JSON.stringify({ kind: 'decision', ...outcome })}\n` : outcomeText(outcome),
-    )
+    process.stdout.write(words.json ? `${jsonOf({ kind: 'decision', ...outcome })}\n` : outcomeText(outcome))
   } finally {
     decisions.close()
   }

@@ -1,7 +1,9 @@
 import { Decisions, type Outcome } from '../baseline/decisions.ts'
 import { type Conversation, lineConversation, rawConversation } from '../support/conversation.ts'
 import { ANSI, PLAIN } from '../report/text.ts'
-import { baselineOf, DECISION_OPTIONS, decisionOf, outcomeText } from './decisions.ts'
+import { baselineOf, DECISION_OPTIONS, decisionOf, generalisationText, outcomeText } from './decisions.ts'
+import { type Generalisation, generalisationOf, generalise } from '../generalise.ts'
+import { UsageError } from '../domain/result.ts'
 import { command, type Command } from './command.ts'
 import { Review } from '../review.ts'
 
@@ -24,7 +26,13 @@ export const reviewCommand: Command = command({
         conversation.say(
           words.json ? `${JSON.stringify({ kind: 'decision', ...outcome })}\n` : outcomeText(outcome),
         )
-      await new Review(decisions, conversation, { decide: () => decisionOf(words), look, tell }).run()
+      await new Review(decisions, conversation, {
+        decide: () => decisionOf(words),
+        generalisationOf: (id, number) => proposed(db, id, number),
+        generalise: (id, number, general, decision) => generalise(db, id, number, general, decision),
+        look,
+        tell,
+      }).run()
     } finally {
       conversation.close()
       decisions.close()
@@ -32,3 +40,18 @@ export const reviewCommand: Command = command({
     return 0
   },
 })
+
+/** Undefined for an edge that stands for no others. */
+function proposed(
+  db: string,
+  id: number,
+  number: number,
+): { general: Generalisation['general']; text: string } | undefined {
+  try {
+    const found = generalisationOf(db, id, number)
+    return { general: found.general, text: generalisationText(found) }
+  } catch (error) {
+    if (error instanceof UsageError) return undefined
+    throw error
+  }
+}

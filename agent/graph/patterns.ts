@@ -152,6 +152,17 @@ export class PathPatterns {
     return isKnown === true ? undefined : this.take({ process, action, path, examples: [] })
   }
 
+  /**
+   * What one name teaches when a person asks for it: all that may change in it does.
+   * @returns an expression; undefined when nothing may change, or the name must stay what it is
+   */
+  propose(process: string, action: PatternAction, path: string): string | undefined {
+    const shape = typedShape(path)
+    if (shape === undefined || !this.mayBeCovered(process, action, path, false)) return undefined
+    const texts = shape.parts.map(({ text }) => text)
+    return expressionOf(shape, [texts, texts.map(anotherLike)])
+  }
+
   /** Takes a file that was in the baseline before the start. */
   remember(process: string, action: PatternAction, path: string): void {
     if (!isExpression(path) && this.mayBeCovered(process, action, path, false))
@@ -310,6 +321,14 @@ export const isExpression = (path: string): boolean => path.includes('\\d') || p
 /** No file may pass for a pattern: what stands in every expression is escaped as `printable` does it. */
 const ownName = (action: PatternAction, path: string): string =>
   prefixOf(action) + (isExpression(path) ? path.replaceAll('\\d', '\\x5cd').replaceAll(']{', ']\\x7b') : path)
+
+/** Another text of the same form: each digit is the next one, and without digits each letter of those that are hex too. */
+const anotherLike = (text: string): string => {
+  const other = text.replace(/\d/g, (digit) => String((Number(digit) + 1) % 10))
+  return other === text ? text.replace(/[a-e]/gi, (letter) => nextLetter(letter)) : other
+}
+
+const nextLetter = (letter: string): string => String.fromCharCode(letter.charCodeAt(0) + 1)
 
 const ownerKey = (process: string, action: PatternAction): string => `${action} ${process}`
 

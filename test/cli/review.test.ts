@@ -38,7 +38,15 @@ async function reviewed(path: string, answers: string): Promise<{ shown: string[
   const conversation = lineConversation(input, output)
   input.end(Array.from(answers, (answer) => `${answer}\n`).join(''))
   const decide = () => ({ author: 'carol', reason: undefined, timeMs: NOW_MS })
-  await new Review(decisions, conversation, { decide, look: PLAIN, tell: () => undefined }).run()
+  await new Review(decisions, conversation, {
+    decide,
+    generalisationOf: () => undefined,
+    generalise: () => {
+      throw new Error('nothing stands for more than itself here')
+    },
+    look: PLAIN,
+    tell: () => undefined,
+  }).run()
   conversation.close()
   const text = String(output.read())
   const shown = [...text.matchAll(/\[incident (\d+)\]/g)].map(([, id = '']) => id)
