@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import { z } from 'zod'
-import { type Edge, EDGE_KINDS, type EdgeKind, isPeerAction } from '../domain/edge.ts'
+import { type Edge, EDGE_KINDS, type EdgeKind, isPeerAction, type PatternAction } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import type { Item } from './content.ts'
 import { Journal } from './journal.ts'
@@ -53,7 +53,8 @@ const Node = z
   .string()
   .regex(/^(?:proc|host|file):[^\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Cs}]*$/u, 'no name of a node')
 /** Literal text, escapes, classes without a slash and counts: nothing that could cover a file in another directory. */
-const PATH = /^(?:[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/
+const PATH =
+  /^(?:\(\?!(?:\[[A-Za-z_-]+\](?:\{\d+\})?)+\)|[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/
 /** A network, a class of hosts or one host, and its ports. */
 const PEERS = /^(?:\[[0-9a-f:]+(?:\/\d+)?\]|[a-z0-9_.-]+(?:\/\d+)?):(?:\d+|high|\*)$/
 
@@ -80,6 +81,10 @@ const EdgeLine = z
   .refine(({ firstMs, lastMs }) => firstMs <= lastMs, 'lastMs is before firstMs')
   .refine(({ sightings, days }) => days <= sightings, 'more days than sightings')
   .refine(({ sightings, windows = 1 }) => windows <= sightings, 'more windows than sightings')
+/** Sockets of this host have paths. */
+const isOverHosts = (action: PatternAction, path: string): boolean =>
+  isPeerAction(action) && !path.startsWith('unix:')
+
 const PatternLine = z
   .strictObject({
     kind: z.literal('pattern'),
@@ -89,14 +94,16 @@ const PatternLine = z
     pattern: z.string(),
     examples: z.array(z.string()),
     learnedMs: Time,
+    // Not of one that was just learned.
+    state: z.enum(['pinned', 'denied']).optional(),
   })
-  .refine(({ action, path }) => (isPeerAction(action) ? PEERS : PATH).test(path), {
+  .refine(({ action, path }) => (isOverHosts(action, path) ? PEERS : PATH).test(path), {
     path: ['path'],
     error: 'no pattern of a path',
   })
   .refine(
     ({ action, process, path, pattern }) =>
-      isPeerAction(action)
+      isOverHosts(action, path)
         ? pattern === `${process}->host:${path}`
         : pattern.startsWith('^') && pattern.endsWith(`${path}$`),
     'pattern and path differ',
@@ -190,7 +197,8 @@ function* linesOf(path: string): Iterable<string> {
     const patterns = database
       .prepare('SELECT * FROM patterns ORDER BY process, action, path')
       .all() as PatternRow[]
-    for (const { process, action, path: pattern, printed, examples, learned_ms: learnedMs } of patterns) {
+    for (const row of patterns) {
+      const { process, action, path: pattern, printed, examples, learned_ms: learnedMs, state } = row
       const parsed = JSON.parse(examples) as string[]
       yield JSON.stringify({
         kind: 'pattern',
@@ -200,6 +208,7 @@ function* linesOf(path: string): Iterable<string> {
         pattern: printed,
         examples: parsed,
         learnedMs,
+        ...(state === 'learned' ? {} : { state }),
       })
     }
     for (const denied of selectDenied(database))
@@ -252,7 +261,8 @@ function* parse(lines: Iterable<string>, source: string): Iterable<Line> {
       if (json === undefined) throw new UsageError(`${place}: this is no JSON; was the file cut off?`)
       if (!line.success) throw new UsageError(`${place}: ${complaintOf(line.error)}`)
       if (isEnded) throw new UsageError(`${place}: this stands behind its end`)
-      if (line.data.kind === 'pattern' && !isPeerAction(line.data.action)) checkPattern(line.data.path, place)
+      if (line.data.kind === 'pattern' && !isOverHosts(line.data.action, line.data.path))
+        checkPattern(line.data.path, place)
       if (line.data.kind === 'end') {
         checkEnd(line.data, { lines: number - 1, sha256: seal.copy().digest('hex') }, place)
         isEnded = true
@@ -328,7 +338,10 @@ function write(
         break
       case 'pattern':
         if (addPattern(line))
-          change.added.push({ process: line.process, action: line.action, path: line.path })
+          change.added.push({
+            ...{ process: line.process, action: line.action, path: line.path },
+            isDenied: line.state === 'denied',
+          })
         counts.patterns++
         break
       case 'denied':
@@ -362,12 +375,12 @@ const keyOf = ({ kind, from, to }: Edge): string => `${kind} ${from}->${to}`
 
 /** Adds a pattern, and says whether it was not there. */
 function patternAdder(database: Database.Database): (line: z.infer<typeof PatternLine>) => boolean {
-  const add = database.prepare<[string, string, string, string, string, number]>(
-    `INSERT INTO patterns (process, action, path, printed, examples, learned_ms)
-     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  const add = database.prepare<[string, string, string, string, string, number, string]>(
+    `INSERT INTO patterns (process, action, path, printed, examples, learned_ms, state)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   )
-  return ({ process, action, path, pattern, examples, learnedMs }) =>
-    add.run(process, action, path, pattern, JSON.stringify(examples), learnedMs).changes > 0
+  return ({ process, action, path, pattern, examples, learnedMs, state = 'learned' }) =>
+    add.run(process, action, path, pattern, JSON.stringify(examples), learnedMs, state).changes > 0
 }
 
 /** What an import does to edges. */
@@ -455,6 +468,7 @@ interface PatternRow {
   printed: string
   examples: string
   learned_ms: number
+  state: 'learned' | 'pinned' | 'denied'
 }
 
 /** Columns of the row of the journal in which a person said so. */

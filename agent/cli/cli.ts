@@ -80,6 +80,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./rebase.ts')).rebaseCommand,
   },
   {
+    name: 'patterns <action> [id]',
+    describe: 'Look at the patterns of volatile names, keep or forget one',
+    load: async () => (await import('./patterns.ts')).patternsCommand,
+  },
+  {
     name: 'verify',
     describe: 'Check that nobody but fullmon has changed a baseline',
     load: async () => (await import('./verify.ts')).verifyCommand,
