@@ -1,4 +1,5 @@
 /** An evaluation as Markdown that can be read in a terminal too. Titles and names come from the log and are hostile. */
+import type { Incident } from '../agent/domain/report.ts'
 import { type Evaluation, type Goal, goalsOf, type Measured, printed, type Step } from './evaluation.ts'
 
 const MINUTE_MS = 60_000
@@ -6,6 +7,8 @@ const MISSED = '**missed**'
 const WIDEST_FILLED = 30
 /** Of an incident of ordinary life. */
 const MOST_EDGES = 8
+/** Incidents of ordinary life, by score. */
+const MOST_LISTED = 15
 const QUARTER = 'the first quarter of the training'
 
 type Row = readonly string[]
@@ -79,16 +82,20 @@ function lifeOf(title: string, { benign }: Evaluation): readonly string[] {
   if (benign.length === 0) return [`Ordinary life, trained on ${title}: no incident.\n`]
   return [
     `Ordinary life, trained on ${title}:\n`,
-    ...benign.flatMap(({ id, severity, score, title, edges }) => [
+    ...loudest(benign).flatMap(({ id, severity, score, title, edges }) => [
       `- incident ${id}, ${severity}, ${score.toFixed(1)} bits: ${plain(title)}`,
       ...edges
         .slice(0, MOST_EDGES)
         .map((edge) => `  - ${code(printed(edge))} (${edge.count}×, ${edge.bits.toFixed(1)} bits)`),
       ...(edges.length > MOST_EDGES ? [`  - and ${edges.length - MOST_EDGES} more`] : []),
     ]),
+    ...(benign.length > MOST_LISTED ? [`- and ${benign.length - MOST_LISTED} with lower scores`] : []),
     '',
   ]
 }
+
+const loudest = (incidents: readonly Incident[]): readonly Incident[] =>
+  incidents.toSorted((one, other) => other.score - one.score).slice(0, MOST_LISTED)
 
 const stepRow = ({ name, best, rank }: Step): Row =>
   best === undefined

@@ -141,16 +141,28 @@ function stepsOf(marks: readonly Mark[]): readonly { readonly mark: Mark; readon
 }
 
 function judge(mark: Mark, toMs: number, incidents: readonly Incident[], benign: readonly Incident[]): Step {
-  const belongs = isWithin(mark.timeMs - COARSE_MS, toMs)
-  const leadsThere = (edge: IncidentEdge): boolean =>
-    belongs(edge) && (mark.leadsTo?.test(printed(edge)) ?? true)
+  const isThere = ({ leadsTo }: Mark, edge: IncidentEdge): boolean => leadsTo?.test(printed(edge)) ?? true
+  // What was stamped just before the next mark may already be of the next step.
+  for (const untilMs of [toMs - COARSE_MS, toMs]) {
+    const belongs = isWithin(mark.timeMs - COARSE_MS, untilMs)
+    const step = bestOf(mark, incidents, (edge) => belongs(edge) && isThere(mark, edge), benign)
+    if (step !== undefined) return step
+  }
+  return { name: mark.name, what: mark.what }
+}
+
+function bestOf(
+  { name, what }: Mark,
+  incidents: readonly Incident[],
+  leadsThere: (edge: IncidentEdge) => boolean,
+  benign: readonly Incident[],
+): Step | undefined {
   const best = highest(
     incidents.filter(({ edges }) => edges.some(leadsThere)),
     ({ score }) => score,
   )
   const gravest = highest(best?.edges.filter(leadsThere) ?? [], ({ bits }) => bits)
-  const { name, what } = mark
-  if (best === undefined || gravest === undefined) return { name, what }
+  if (best === undefined || gravest === undefined) return undefined
   const { id, severity, score, title } = best
   return {
     ...{ name, what },

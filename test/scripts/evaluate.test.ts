@@ -97,6 +97,13 @@ describe('a step is covered', () => {
     })
   })
 
+  test('rather by an incident of its own than by one that may belong to the next step', () => {
+    const own = incident(2, edge(805, ...SHELL))
+    const next = incident(9, edge(809.995, ...SHELL))
+    expect(whole(own, next).steps[0]?.best?.id).toBe(own.id)
+    expect(whole(next).steps[0]?.best?.id).toBe(next.id)
+  })
+
   test('by one incident together with another step', () => {
     expect(whole(incident(1, edge(805, ...SHELL), edge(815))).covered).toBe(2)
   })
