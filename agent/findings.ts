@@ -96,6 +96,7 @@ export class Findings {
       packagedMs,
       modeOf: ({ syscall }) => (syscall === undefined ? undefined : modeGivenBy(syscall)),
       isKnown: (image) => baseline.isKnown(processName(image)),
+      isService: (image) => this.normal.isService(processName(image)),
     })
   }
 

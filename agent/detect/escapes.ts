@@ -3,6 +3,7 @@ import { type DangerShape, dangersOf, type Normal } from './dangers.ts'
 import { filePathOf, isLoopback, networkPeerOf, processOf } from './nodes.ts'
 import type { PackageManager } from './package-managers.ts'
 import { isKind, temporaryPlaceOf } from './programs.ts'
+import { isSensitive } from './sensitive.ts'
 
 /** What did it, as far as packages are concerned. */
 export interface Worker {
@@ -10,6 +11,8 @@ export interface Worker {
   readonly manager: PackageManager | undefined
   /** It gets packages from other hosts. */
   readonly fetches: boolean
+  /** It is a script that a package brings, or below one. */
+  readonly isScripted: boolean
   /** Whether a package has brought this file, or is bringing it. */
   readonly isBrought: (path: string) => boolean
 }
@@ -31,6 +34,8 @@ const STRANGERS: Normal = { isService: () => false, isWritten: () => false }
 const SCRIPTLET = /^\/var\/tmp\/rpm-tmp\.\w+$|^\/tmp\/[\w.+-]+\.config\.\w{6,}$/
 const DNS = '53'
 const SETUID = 0o4000
+/** Where people put programs, and packages hardly do. */
+const FOREIGN = /^\/(?:home|root|srv|opt|usr\/local|media|mnt)\//
 /** Ways to rights, or back in, that packages bring as files of their own if at all. */
 const WAYS_IN =
   /\/\.ssh\/authorized_keys|^\/etc\/sudoers(?:\.d\/|$)|^\/etc\/ld\.so\.preload|^\/(?:root|home\/[^/]+)\/\.(?:bash|profile|zsh|login|config\/systemd)|^\/etc\/cron(?:tab$|\.[^/]+\/)|^\/var\/spool\/cron\/(?:(?:cron)?tabs\/.|(?!(?:cron)?tabs)[^/])/
@@ -72,6 +77,7 @@ function escapeByExec({ edge, evidence: { argv } }: Finding, { isBrought }: Work
   const ran = target.script.startsWith('/') ? target.script : target.exe
   if (temporaryPlaceOf(ran) !== undefined && !SCRIPTLET.test(ran) && !isBrought(ran))
     return `${ran} was executed in a place for temporary files`
+  if (FOREIGN.test(ran) && !isBrought(ran)) return `${ran} was executed, and no package has brought it`
   if (isKind(target, 'shell') && target.script === '' && isAtPrompt(argv))
     return 'a shell without a script was started'
   return undefined
@@ -88,7 +94,10 @@ function escapeByConnect({ edge }: Finding, { fetches }: Worker): string | undef
   return `it connected to ${peer.host}, and is none of the programs that get packages`
 }
 
-function escapeByFile({ edge, evidence }: Finding, { manager, isBrought }: Worker): string | undefined {
+function escapeByFile(
+  { edge, evidence }: Finding,
+  { manager, isScripted, isBrought }: Worker,
+): string | undefined {
   const path = filePathOf(edge.to)
   const source = processOf(edge.from)
   if (path === undefined || source === undefined || manager?.unpacks === true || isBrought(path))
@@ -98,6 +107,8 @@ function escapeByFile({ edge, evidence }: Finding, { manager, isBrought }: Worke
   if (WAYS_IN.test(path)) return `${path} was changed, and no package has brought it`
   if (ACCOUNTS.test(path) && !isKind(source, 'account-tool') && !KEEPERS_OF_ACCOUNTS.test(source.exe))
     return `${path} was changed by a program that does not keep accounts`
+  if (!isScripted && manager === undefined && isSensitive(path))
+    return `${path} was changed, and no script of a package did it`
   return undefined
 }
 

@@ -6,8 +6,9 @@ import type { StateReader, StateWriter } from '../domain/state.ts'
 import { escapeOf, isWayIn, type Worker } from './escapes.ts'
 import { baseName, processOf } from './nodes.ts'
 import { OwnedFiles, PROBATION_MS } from './owned-files.ts'
-import { isTold, managerAt, managerOf } from './package-managers.ts'
+import { isTold, managerAt, managerOf, ROOTS } from './package-managers.ts'
 import { isKind, isSystemProgram } from './programs.ts'
+import { isSensitive } from './sensitive.ts'
 import {
   noteChanged,
   raise,
@@ -68,6 +69,8 @@ export interface MaintenanceOptions {
   readonly packagedMs: (path: string) => number | undefined
   /** Permissions that the call of an event gave to a file. */
   readonly modeOf: (event: AuditEvent) => number | undefined
+  /** Whether a process of this image takes connections from a network. */
+  readonly isService: (image: ProcessImage) => boolean
   /** Whether a process of this image did something normal before. */
   readonly isKnown: (image: ProcessImage) => boolean
 }
@@ -274,13 +277,13 @@ export class Maintenance {
     if (isPutAside(path)) return
     if (((this.options.modeOf(event) ?? 0) & SETUID) !== 0) transaction.setuid.add(path)
     if (edge.kind === 'rename' && path === printed) {
-      // Two names are gone, that of the new file and that of the file which it replaces.
-      const isReplaced = event.paths.filter(({ nameType }) => nameType === 'DELETE').length > 1
-      if (isReplaced) transaction.setuid.delete(path)
+      if (replacesAnother(event)) transaction.setuid.delete(path)
       else if (isWayIn(path) && !path.startsWith('/etc/cron'))
         raise(transaction, `a package has brought ${path}`)
     }
     if (edge.kind !== 'attribute') this.owned.add(container, path, transaction.tree, transaction.lastMs)
+    if (edge.kind === 'rename' && path === printed && replacesAnother(event))
+      this.owned.replaced(container, path)
   }
 
   private placeBelow(met: Met, transaction: Transaction): Place | undefined {
@@ -298,7 +301,7 @@ export class Maintenance {
     const fetches = manager?.fetches === true || lineage.some(({ image }) => APT_METHOD.test(image.exe))
     const isBrought = (path: string): boolean =>
       this.owned.find(source.container, finalName(path), timeMs) !== undefined
-    return { manager, fetches, isBrought }
+    return { manager, fetches, isScripted: lineage.some(({ image }) => runsScriptlet(image)), isBrought }
   }
 
   /** The process does something else from now on, and so does what it starts. */
@@ -347,12 +350,20 @@ export class Maintenance {
       edge.kind === 'exec' ? !isStarter(source) && !this.isBrought(source, timeMs) : !this.isNew(acting, met)
     )
       return undefined
-    const isService = source.origin !== undefined && isServiceManager(source.origin)
+    const isUnit = this.unitBroughtBy(edge, source, timeMs) !== undefined
+    const isService = startedByServiceManager(edge.kind === 'exec' ? source : source.origin)
+    if (!isUnit && (NO_PROBATION.some((kind) => isKindOf(acting, kind)) || this.isBelowService(source)))
+      return undefined
+    if (!isUnit && !isService && !ROOTS.has(acting.user)) return undefined
     const worker = { ...this.workerOf(met), fetches: isService }
     const path = pathOf(edge)
-    if (path !== undefined && edge.kind !== 'exec' && isWayIn(path) && !worker.isBrought(path)) {
-      if (this.unitBroughtBy(edge, source, timeMs) === undefined) return undefined
-    }
+    if (
+      path !== undefined &&
+      !isUnit &&
+      !worker.isBrought(path) &&
+      (isSensitive(path) || !OWN_PLACE.test(path))
+    )
+      return undefined
     if (escapeOf(finding, worker) !== undefined) return undefined
     const open = this.open.get(`${event.id.node} ${source.container}`)
     if (open?.tree === tree) return { tree }
@@ -395,11 +406,16 @@ export class Maintenance {
 
   private findOwned(container: string, path: string, timeMs: number): string | undefined {
     const known = this.owned.find(container, path, timeMs)
-    if (known !== undefined) return known.transaction
-    if (container !== HOME) return undefined
-    const packagedMs = this.options.packagedMs(path)
-    if (packagedMs === undefined || timeMs - packagedMs >= PROBATION_MS) return undefined
-    return DATABASE
+    return known === undefined || known.isReplaced ? undefined : known.transaction
+  }
+
+  /** Whether somebody may have come in through a service to do this. */
+  private isBelowService(image: ProcessImage): boolean {
+    for (let at: ProcessImage | undefined = image; at !== undefined; at = at.origin) {
+      if (isKindOf(at, 'login', 'scheduler')) return false
+      if (this.options.isService(at)) return true
+    }
+    return false
   }
 
   private forgetOld(nowMs: number): void {
@@ -423,7 +439,6 @@ export class Maintenance {
 
 const AFTER = 'after '
 const ESCAPED = 'escaped'
-const DATABASE = 'packages'
 const UNKNOWN = '?'
 const APT_METHOD = /^\/usr\/lib\/apt\/methods\/[^/]+$/
 /** What may be installed, may be run for what it is made for, but not as somebody's orphan. */
@@ -434,6 +449,20 @@ const DPKG_LIST = /^\/var\/lib\/dpkg\/info\/(?<name>[^/:]+)(?::\w+)?\.list$/
 const PUT_ASIDE =
   /^\/(?:var\/(?:lib\/(?:dpkg|apt|rpm|dnf|yum|zypp|pacman)|cache|log|tmp)|tmp|run|lib\/apk|usr\/(?:include|src|share\/(?:doc|doc-base|man|info|locale|lintian|icons)))\//
 const isPutAside = (path: string): boolean => PUT_ASIDE.test(path)
+
+/** Scripts of packages, where dpkg, rpm and apk run them. */
+const SCRIPTLET =
+  /^\/var\/lib\/dpkg\/(?:info|tmp\.ci)\/|^\/var\/tmp\/rpm-tmp\.|^\/lib\/apk\/|^\/usr\/share\/debconf\/frontend$/
+function runsScriptlet(image: ProcessImage): boolean {
+  for (let at: ProcessImage | undefined = image; at !== undefined; at = at.origin)
+    if (at.script !== undefined && SCRIPTLET.test(at.script)) return true
+  return false
+}
+
+/** What a program that was just installed writes of its own accord. */
+const OWN_PLACE = /^\/(?:var\/(?:lib|log|cache|spool|run|tmp)|run|tmp|dev\/shm)\//
+/** These do what they are told: that they are new excuses nothing. */
+const NO_PROBATION = ['shell', 'relay', 'downloader', 'account-tool', 'file-tool'] as const
 
 /** Names that a file has while it is put in place: dpkg(1); rpm and apk choose theirs by chance. */
 const finalName = (path: string): string =>
@@ -450,6 +479,10 @@ function foldedEdge({ finding: { edge }, source }: Met, transaction: Transaction
 
 const shortened = (text: string): string => (text.length <= 200 ? text : `${text.slice(0, 200)}…`)
 
+/** Two names are gone: that of the new file, and that of the file which it replaces. */
+const replacesAnother = ({ paths }: AuditEvent): boolean =>
+  paths.filter(({ nameType }) => nameType === 'DELETE').length > 1
+
 const placeIn = (tree: string): string => tree.slice(tree.indexOf(' ', tree.indexOf(' ') + 1) + 1)
 const afterwards = (tree: string): string => AFTER + tree
 
@@ -464,6 +497,8 @@ const topOf = (path: string): string => path.split('/').slice(0, 3).join('/')
 const INIT =
   /\/(?:systemd|init|runit|runsv|runsvdir|s6-svscan|s6-supervise|openrc-run|supervise-daemon|tini|dumb-init)$/
 const isInit = ({ exe }: ProcessImage): boolean => INIT.test(exe)
+const startedByServiceManager = (image: ProcessImage | undefined): boolean =>
+  image !== undefined && isServiceManager(image)
 const isServiceManager = (image: ProcessImage): boolean => isInit(image) || isKindOf(image, 'scheduler')
 
 /** Who may start what a package has brought: people, and what starts services and jobs. */

@@ -10,9 +10,11 @@ const MOST_CHARACTERS = 2_000_000
 export interface Owned {
   readonly transaction: string
   readonly untilMs: number
+  /** Whether there was another file of this name before. */
+  readonly isReplaced: boolean
 }
 
-type Stored = readonly [transaction: string, untilMs: number]
+type Stored = readonly [transaction: string, untilMs: number, isReplaced: 0 | 1]
 
 /** Files that package managers put in place lately, as the log has shown. Bounded. */
 export class OwnedFiles {
@@ -27,9 +29,19 @@ export class OwnedFiles {
     const known = this.files.get(key)
     const untilMs = timeMs + PROBATION_MS
     if (known?.transaction === transaction && untilMs - known.untilMs < 60_000) return
-    this.put(key, { transaction, untilMs })
+    const isReplaced = known?.transaction === transaction && known.isReplaced
+    this.put(key, { transaction, untilMs, isReplaced })
     this.changed.add(key)
     if (this.files.size > MOST_FILES || this.characters > MOST_CHARACTERS) this.forgetHalf()
+  }
+
+  /** It has taken the place of another file. */
+  replaced(container: string, path: string): void {
+    const key = keyOf(container, path)
+    const known = this.files.get(key)
+    if (known === undefined || known.isReplaced) return
+    this.files.set(key, { ...known, isReplaced: true })
+    this.changed.add(key)
   }
 
   /** Somebody else has changed it, or it is gone. */
@@ -63,7 +75,10 @@ export class OwnedFiles {
     for (const key of this.changed) {
       const owned = this.files.get(key)
       if (owned === undefined) writer.remove('owned', key)
-      else writer.put('owned', key, [owned.transaction, owned.untilMs] satisfies Stored)
+      else {
+        const { transaction, untilMs, isReplaced } = owned
+        writer.put('owned', key, [transaction, untilMs, isReplaced ? 1 : 0] satisfies Stored)
+      }
     }
     this.changed.clear()
   }
@@ -73,7 +88,10 @@ export class OwnedFiles {
     const stored = [...entries].map(({ key, value }) => ({ key, value: value as Stored }))
     // In the order in which they came, as far as it matters.
     stored.sort((one, other) => one.value[1] - other.value[1])
-    for (const { key, value } of stored) this.put(key, { transaction: value[0], untilMs: value[1] })
+    for (const { key, value } of stored) {
+      const [transaction, untilMs, isReplaced] = value
+      this.put(key, { transaction, untilMs, isReplaced: isReplaced === 1 })
+    }
   }
 
   private put(key: string, owned: Owned): void {

@@ -75,7 +75,7 @@ const MANAGERS: ReadonlyMap<string, PackageManager> = new Map<string, PackageMan
 ])
 
 /** A user that package managers work as: whoever is not root installs nothing, whatever his programs are called. */
-const ROOTS: ReadonlySet<string> = new Set(['root', '0'])
+export const ROOTS: ReadonlySet<string> = new Set(['root', '0'])
 
 const withoutUsr = (path: string): string => path.replace(/^\/usr(?=\/(?:s?bin|lib|libexec)\/)/, '')
 
@@ -90,7 +90,7 @@ export function managerOf({ user, exe, script }: ProcessImage): PackageManager |
 
 /** Options that have a package manager run something else (gtfobins.github.io; apt.conf(5), dpkg(1), rpm(8)). */
 const TOLD =
-  /-Invoke(?:-Success)?(?:::)?=|^--(?:pre|post)-invoke=|Pre-Install-Pkgs|Dir::Bin::|Proxy-Auto-Detect|^--hookdir|pluginpath=|%\(|%\{lua:/i
+  /-Invoke(?:-Success)?(?:::)?=|^--(?:pre|post)-invoke=|Pre-Install-Pkgs|Dir::Bin::|Proxy-Auto-Detect|^--hookdir|pluginpath=|^--?c(?:onfig-file)?(?:=|$)|%\(|%\{lua:/i
 
 /** Whether a word of its command line has a package manager run something that no package brings. */
 export const isTold = (word: string): boolean => TOLD.test(word)

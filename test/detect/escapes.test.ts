@@ -14,6 +14,7 @@ const CHMOD = 'proc::root:/usr/bin/chmod'
 const WORKER: Worker = {
   manager: undefined,
   fetches: false,
+  isScripted: true,
   isBrought: (path) => path === '/usr/bin/brought',
 }
 const EVIDENCE = { node: '', serial: 1, syscall: '', pid: 1, ppid: 1, auid: 0, comm: '', count: 1 }
@@ -62,6 +63,22 @@ describe('below a package manager', () => {
     ['rights of sudo', 'create', SCRIPT, 'file:create:/etc/sudoers.d/x'],
     ['what is loaded into every program', 'write', SCRIPT, 'file:write:/etc/ld.so.preload'],
     ['a job for cron', 'create', SCRIPT, 'file:create:/var/spool/cron/crontabs/root'],
+    ['a program that somebody keeps at home', 'exec', SHELL, 'proc::root:/home/u/implant'],
+    ['a script that somebody keeps at home', 'exec', SHELL, 'proc::root:/usr/bin/bash</home/u/e.sh'],
+    [
+      'a unit that no script of a package makes',
+      'create',
+      SHELL,
+      'file:create:/etc/systemd/system/x.service',
+      { worker: { isScripted: false } },
+    ],
+    [
+      'another sshd that no script of a package makes',
+      'create',
+      SHELL,
+      'file:create:/usr/sbin/sshd',
+      { worker: { isScripted: false } },
+    ],
     ['an account that nobody keeps', 'write', 'proc::root:/usr/bin/sed', 'file:write:/etc/passwd'],
   ]
   test.each(ESCAPES.map(nameFirst))('%s is no work of packages', (_, [, ...deed]) => {

@@ -171,6 +171,34 @@ describe('what is no work of packages is reported for itself', () => {
     expect(escaped[0]?.chain.join('->')).toContain('proc::0:/usr/bin/dpkg->proc::0:/usr/bin/dash<')
   })
 
+  test('what a configuration of somebody has a package manager run', () => {
+    const shell: Doer = { pid: 2500, ppid: 2100, exe: '/usr/bin/dash' }
+    const implant: Doer = { pid: 2501, ppid: 2500, exe: '/home/u/implant' }
+    const cp: Doer = { pid: 2502, ppid: 2500, exe: '/usr/bin/cp' }
+    const log = host().exec(APT, ['apt-get', '-c', '/home/u/x.conf', 'update'])
+    log.exec(shell, ['sh', '-c', '/home/u/implant']).exec(implant).connect(implant, '10.66.6.6', 8443)
+    log.exec(cp).create(cp, '/etc/systemd/system/evil.service')
+    const found = incidentsOf(quiet(log))
+    const [maintenance, ...more] = found.filter(({ title }) => title.startsWith('apt-get'))
+    expect(more).toEqual([])
+    expect(maintenance).toMatchObject({
+      severity: 'medium',
+      reasons: ['apt-get was told to run something: -c', expect.anything()],
+    })
+    const hidden = maintenance?.edges.map(({ to }) => to).join() ?? ''
+    const shown = found
+      .filter((each) => each !== maintenance)
+      .flatMap(({ edges }) => edges.map(({ to }) => to))
+    expect(hidden).not.toMatch(/implant|10\.66\.6\.6|evil/)
+    expect(shown).toEqual(
+      expect.arrayContaining([
+        'proc::0:/home/u/implant',
+        'host:10.66.6.6:8443',
+        'file:create:/etc/systemd/system/evil.service',
+      ]),
+    )
+  })
+
   test('a program that a script of a package puts into a place for temporary files and runs', () => {
     const dropped: Doer = { pid: 2140, ppid: 2120, exe: '/tmp/dropped' }
     const found = incidentsOf(quiet(installTree(host()).exec(dropped)))
@@ -182,7 +210,7 @@ describe('what a package has brought', () => {
   const TREE: Doer = { pid: 2300, ppid: 2000, exe: '/usr/bin/tree' }
 
   test('is on probation for a day, and after that unseen like anything else', () => {
-    const today = quiet(installTree(host())).exec(TREE).create(TREE, '/srv/listing')
+    const today = quiet(installTree(host())).exec(TREE).create(TREE, '/var/lib/tree/listing')
     expect(titles(incidentsOf(quiet(today)))).toEqual([
       'low apt-get (0) installed or changed 1 package: tree',
       'low after apt-get was at work, what it had brought did something for the first time: tree',
@@ -203,6 +231,19 @@ describe('what a package has brought', () => {
       'host:198.51.100.7:443',
       'file:create:/root/.ssh/authorized_keys',
     ])
+  })
+
+  test('is no excuse for who came in through a service, nor for tools that do what they are told', () => {
+    const nginx: Doer = { pid: 800, exe: '/usr/sbin/nginx', uid: 33 }
+    const shell: Doer = { pid: 2400, ppid: nginx.pid, exe: '/usr/bin/dash', uid: 33 }
+    const tree: Doer = { ...TREE, pid: 2401, ppid: shell.pid, uid: 33 }
+    const cp: Doer = { pid: 2402, ppid: 2000, exe: '/usr/bin/cp' }
+    const log = installTree(host()).create(DPKG, '/usr/bin/cp.dpkg-new')
+    quiet(log).exec(shell).exec(tree).create(tree, '/var/lib/x')
+    log.exec(cp).create(cp, '/etc/systemd/system/evil.service').create(cp, '/var/lib/y')
+    const found = incidentsOf(quiet(log)).filter(({ title }) => /apt-get/.test(title))
+    expect(titles(found)).toEqual(['low apt-get (0) installed or changed 1 package: tree'])
+    expect(found[0]?.edges.map(({ to }) => to)).not.toContain('proc::33:/usr/bin/tree')
   })
 
   test('started by a service is reported', () => {
