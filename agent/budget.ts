@@ -13,7 +13,9 @@ const NAME = 'budget'
 
 /**
  * Keeps back the least surprising incidents when there would be more than a person wants to read. The threshold comes
- * from what the last quarter of the training would have reported, and later from all that was met in the last week.
+ * from what the last quarter of the training would have reported, and later from all that was met in the last week. Where that is
+ * too short to say how many there are in a day, only ordinary ones are kept back, that are no more surprising than the most
+ * surprising of that quarter: of n + 1 alike, the last is the highest with a chance of 1/(n + 1).
  */
 export class Budget {
   private readonly baseline: Baseline
@@ -24,11 +26,17 @@ export class Budget {
     this.alertsPerDay = alertsPerDay
   }
 
-  /** Whether an incident is kept back. Those that are surely bad never are. */
-  keepsBack({ severity, score }: Pick<Incident, 'severity' | 'score'>): boolean {
+  /**
+   * Whether an incident is kept back. Those that are surely bad never are.
+   * @param isOrdinary whether it is nothing but files and hosts, new to processes that do such things
+   */
+  keepsBack({ severity, score }: Pick<Incident, 'severity' | 'score'>, isOrdinary: boolean): boolean {
     if (severity === 'high' || severity === 'critical') return false
     if (this.alertsPerDay === 0) return true
-    return score <= (budgetOf(this.baseline)?.thresholdBits ?? 0)
+    const { thresholdBits, lowBits = 0 } = budgetOf(this.baseline) ?? {}
+    return thresholdBits === undefined
+      ? isOrdinary && severity === 'low' && score <= lowBits
+      : score <= thresholdBits
   }
 
   /** The training has ended at `timeMs`. */
@@ -51,7 +59,9 @@ export class Budget {
     const fromMs = Math.max(startMs, timeMs - MOST_PAST_MS)
     const scores = this.baseline.ordinaryScores(fromMs)
     const thresholdBits = thresholdBitsOf(scores, (timeMs - fromMs) / DAY_MS, alertsPerDay)
-    this.baseline.remember(NAME, { alertsPerDay, thresholdBits, fromMs, calibratedMs: timeMs })
+    const lowBits = this.baseline.highestRehearsed(fromMs)
+    const state: Partial<BudgetState> = { alertsPerDay, thresholdBits, lowBits, fromMs, calibratedMs: timeMs }
+    this.baseline.remember(NAME, state)
   }
 }
 

@@ -22,7 +22,7 @@ import { modeGivenBy } from './interpret/modes.ts'
 import { uringCallOf } from './interpret/uring.ts'
 import { Rating } from './rating.ts'
 import { Rehearsal } from './rehearsal.ts'
-import { type Summary, Unstable } from './unstable.ts'
+import { Unstable } from './unstable.ts'
 
 /** Findings that one place may bring in a window, and how many places have a share of their own. */
 const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
@@ -230,7 +230,8 @@ export class Findings {
         goesOnFrom: tree.startsWith(JOINED) ? undefined : baseline.lastIncidentOf(tree),
       }
       const upkeep = maintenance.upkeepOf(tree)
-      const summary = upkeep === undefined ? this.summaryOf(found) : undefined
+      const isOrdinary = upkeep === undefined && this.isOrdinary(found)
+      const summary = isOrdinary ? this.unstable.summaryOf(found.findings, this.before) : undefined
       if (summary !== undefined && 'incident' in summary) {
         baseline.addToIncident(tree, summary.incident, toMs, !isWhole)
         continue
@@ -241,8 +242,8 @@ export class Findings {
           : maintenanceIncident(baseline.nextIncident, deeds, upkeep)
       const incident = summary === undefined ? told : { ...told, reasons: [summary.reason, ...told.reasons] }
       if (summary !== undefined) this.unstable.summarised(summary.places, incident.id)
-      else if (this.isOrdinary(found)) this.unstable.note(found.findings, this.before, toMs)
-      const isWithheld = this.budget.keepsBack(incident)
+      else if (isOrdinary) this.unstable.note(found.findings, this.before, toMs)
+      const isWithheld = this.budget.keepsBack(incident, isOrdinary)
       baseline.addIncident(tree, incident, {
         timeMs: toMs,
         isDegraded: !isWhole,
@@ -287,15 +288,11 @@ export class Findings {
     return joined
   }
 
-  private summaryOf(found: Reportable): Summary | undefined {
-    return this.isOrdinary(found) ? this.unstable.summaryOf(found.findings, this.before) : undefined
-  }
-
-  /** Whether what belongs together is only new, and not very. */
+  /** Whether what belongs together is nothing but files and hosts that are new, and not very. */
   private isOrdinary({ findings, edges }: Reportable): boolean {
     if (findings.length < edges) return false
     const { severity, dangers } = judge(findings, this.before, this.normal)
-    return severity === 'low' && dangers.length === 0
+    return severity === 'low' && dangers.length === 0 && this.unstable.isOrdinary(findings, this.before)
   }
 
   /** What the baseline tells of what is normal. */

@@ -26,7 +26,8 @@ const train = { plan: { kind: 'everything' }, monitorMs: 60_000 } as const
 const incidents = (reports: readonly Report[]): Incident[] =>
   reports.filter((report) => report.kind === 'incident')
 
-const budget = (baseline: Baseline) => baseline.memory('budget') as { thresholdBits?: number; fromMs: number }
+const budget = (baseline: Baseline) =>
+  baseline.memory('budget') as { thresholdBits?: number; lowBits: number; fromMs: number }
 
 describe('the budget', () => {
   test('is calibrated on the last quarter of the training, and keeps its word on a host that is never quiet', () => {
@@ -56,6 +57,23 @@ describe('the budget', () => {
     )
     expect(byDay[0]).toBeGreaterThan(0)
     for (const each of byDay.slice(1)) expect(each).toBeLessThanOrEqual(10)
+  })
+
+  test('of a training that was too short to say keeps back what is like its end, and nothing else', () => {
+    const baseline = newBaseline()
+    const training = busyHost(new LogBuilder(NOON_MS), 1 / 24)
+    // A little of what is new at its end: by one that has made such things all the time.
+    for (let number = 0; number < 50; number++)
+      training.create(NGINX, `/srv/${wordOf(number)}/x`).after(60_000)
+    replay(training, train, baseline)
+    const { thresholdBits, lowBits } = budget(baseline)
+    expect(thresholdBits).toBeUndefined()
+    expect(lowBits).toBeGreaterThan(0)
+    const log = new LogBuilder(training.timeMs).create(NGINX, '/srv/other/x').after(120_000)
+    log.exec({ pid: 5000, ppid: NGINX.pid, uid: 33, exe: '/usr/bin/other' }).after(120_000)
+    const reports = replay(log, { ...monitor, alertsPerDay: 10 }, baseline)
+    expect(incidents(reports).map(({ edges }) => edges.map(({ kind }) => kind))).toEqual([['exec']])
+    expect(summary(reports)).toMatchObject({ incidents: 2, withheld: 1 })
   })
 
   test('of nothing keeps back all that is not surely bad; a large one keeps back nothing', () => {

@@ -428,6 +428,11 @@ export class Baseline {
     this.statements.addRehearsed.run(timeMs, severity, score)
   }
 
+  /** The highest score that a low incident had in a training behind `fromMs`; 0 when there was none. */
+  highestRehearsed(fromMs: number): number {
+    return this.statements.highestRehearsed.get(fromMs) ?? 0
+  }
+
   /** Scores of all incidents behind `fromMs` that are neither high nor critical, rehearsed or real, withheld or not. */
   ordinaryScores(fromMs: number): number[] {
     return this.statements.ordinaryScores.all({ fromMs })
@@ -1064,6 +1069,11 @@ const prepare = (database: Database.Database) => ({
   addRehearsed: database.prepare<[number, string, number]>(
     'INSERT INTO rehearsal (time_ms, severity, score) VALUES (?, ?, ?)',
   ),
+  highestRehearsed: database
+    .prepare<[number], number | null>(
+      "SELECT max(score) FROM rehearsal WHERE time_ms > ? AND severity = 'low'",
+    )
+    .pluck(),
   ordinaryScores: database
     .prepare<{ fromMs: number }, number>(
       `SELECT score FROM rehearsal WHERE time_ms > @fromMs AND severity IN ('low', 'medium')

@@ -146,11 +146,11 @@ function coverageText({ state, sinceMs, pid, kernel }: SeenCoverage): string {
   return `${state}${since}${kernel === 'watched' ? '' : "; the kernel's audit is not watched"}`
 }
 
-function budgetText({ alertsPerDay, thresholdBits }: BudgetState): string {
+function budgetText({ alertsPerDay, thresholdBits, lowBits }: BudgetState): string {
   if (alertsPerDay === 0) return 'only high and critical ones are reported'
   const wanted = `for ${alertsPerDay} a day`
   return thresholdBits === undefined
-    ? `${wanted} nothing is withheld yet: what was seen is too short to say`
+    ? `${wanted} what was seen is too short to say; low ones up to ${lowBits.toFixed(1)} bits, as the end of the training had, are withheld`
     : `${wanted} those up to ${thresholdBits.toFixed(1)} bits are withheld`
 }
 

@@ -3,6 +3,8 @@ import { EDGE_KINDS, type Edge } from '../domain/edge.ts'
 const FILE = new RegExp(`^file:(?:${EDGE_KINDS.join('|')}):`)
 const HOST_PORT = /^host:(?!unix:|vsock:|packet:|family-).*:([^:]+)$/
 const PROGRAM_DIRECTORY = /^proc:[^:]*:[^:]*:([^<]*\/)/
+/** Of a directory whose directories are all alike: below `/srv/app`, not below `/srv`. */
+const LEAST_DEPTH = 3
 const EXTENSION = /[^./](\.[^./\d][^./]{0,15})$/
 
 /**
@@ -20,4 +22,13 @@ export function placeOf({ to }: Pick<Edge, 'to'>): string {
   if (directory !== undefined) return `${directory}*`
   const [, port] = HOST_PORT.exec(to) ?? []
   return port === undefined ? to : `*:${port}`
+}
+
+/** The same over all directories beside its own; undefined for what is no file, or lies too near to the root. */
+export function placeAround({ to }: Pick<Edge, 'to'>): string | undefined {
+  if (!FILE.test(to)) return undefined
+  const parts = placeOf({ to }).split('/')
+  const name = parts.pop() ?? ''
+  parts.pop()
+  return parts.length < LEAST_DEPTH ? undefined : `${parts.join('/')}/*/${name}`
 }

@@ -1,6 +1,6 @@
 import type { Edge, EdgeKind } from '../domain/edge.ts'
 import type { Finding } from '../domain/report.ts'
-import { placeOf } from './places.ts'
+import { placeAround, placeOf } from './places.ts'
 
 /** Where a process makes edges of one kind: see places.ts. */
 export interface Place {
@@ -10,20 +10,23 @@ export interface Place {
 }
 
 /** What a training has seen of a place. An observation is an edge in a minute. */
-export interface PlaceHistory {
-  readonly observations: number
-  /** Edges that were observed just once, in the second half. */
-  readonly onceLately: number
-  /** Edges that were new in the last quarter. */
-  readonly newLast: number
+interface PlaceHistory {
+  /** Observations of edges that were new in the second half, and how many edges these were. */
+  readonly lateObservations: number
+  readonly lateEdges: number
+  /** Edges of all the training, and in how many of its parts some were new. */
+  readonly edges: number
+  readonly parts: number
 }
 
 /** More incidents of a place tell nobody anything. */
 export const MOST_INCIDENTS = 5
 /** One of five observations is of a new edge. */
 const LEAST_CHANCE = 1 / 5
-const LEAST_OBSERVATIONS = 20
-const LEAST_NEW = 3
+const LEAST_EDGES = 4
+/** Parts of the training in which some were new, and how many parts it has. */
+const LEAST_PARTS = 3
+export const PARTS = 8
 
 /** Programs, listeners and privileges are few on any host: what is new of them is told each time. */
 const VOLATILE: ReadonlySet<EdgeKind> = new Set([
@@ -36,36 +39,43 @@ const VOLATILE: ReadonlySet<EdgeKind> = new Set([
   'accept',
 ])
 const EXECUTABLE = 0o111
+/** Postfix marks a message that is complete by the first of these bits: nobody else may run what only its owner may. */
+const OTHERS_EXECUTE = 0o011
 /** Their bits let somebody in, and run nothing. */
 const MAKES_DIRECTORY: ReadonlySet<string> = new Set(['mkdir', 'mkdirat'])
 
 /** Whether a training ended with as much that is new as it began with, seen often enough to say so. */
-export const neverSettled = ({ observations, onceLately, newLast }: PlaceHistory): boolean =>
-  observations >= LEAST_OBSERVATIONS &&
-  newLast >= LEAST_NEW &&
-  (2 * onceLately + 0.5) / (observations + 1) >= LEAST_CHANCE
+export const neverSettled = ({ edges, parts, lateEdges, lateObservations }: PlaceHistory): boolean =>
+  edges >= LEAST_EDGES && parts >= LEAST_PARTS && lateEdges / (lateObservations + 1) >= LEAST_CHANCE
 
-/** Where an edge belongs; undefined when what is new of its kind is told each time. */
-export const volatilePlaceOf = (edge: Edge): Place | undefined =>
-  VOLATILE.has(edge.kind) ? { process: edge.from, kind: edge.kind, place: placeOf(edge) } : undefined
+/** Where an edge belongs, the narrowest first; nowhere when what is new of its kind is told each time. */
+export function volatilePlacesOf(edge: Edge): readonly Place[] {
+  if (!VOLATILE.has(edge.kind)) return []
+  return [placeOf(edge), placeAround(edge)]
+    .filter((place) => place !== undefined)
+    .map((place) => ({ process: edge.from, kind: edge.kind, place }))
+}
 
 /**
- * The places of findings that are nothing but ordinary changes of files and hosts.
+ * The places of findings that are nothing but ordinary changes of files and hosts: for each all that it may belong to.
  * @param before bits of a step that is unseen itself
+ * @param isUnstable whether new edges never end in a place
  * @returns undefined when any of them is more than that
  */
 export function placesOf(
   findings: readonly Finding[],
   before: (from: string, to: string) => number,
-): readonly Place[] | undefined {
-  const places = new Map<string, Place>()
+  isUnstable: (place: Place) => boolean,
+): readonly (readonly Place[])[] | undefined {
+  const found = new Map<string, readonly Place[]>()
   for (const { edge, chain, evidence, mark } of findings) {
-    const place = volatilePlaceOf(edge)
+    const places = volatilePlacesOf(edge)
     const { mode = 0, syscall } = evidence
-    const mayRun = (mode & EXECUTABLE) !== 0 && !MAKES_DIRECTORY.has(syscall)
+    const isMark = (mode & OTHERS_EXECUTE) === 0 && places.some(isUnstable)
+    const mayRun = (mode & EXECUTABLE) !== 0 && !isMark && !MAKES_DIRECTORY.has(syscall)
     const isBelowUnseen = chain.slice(1, -1).some((to, index) => before(chain[index] ?? '', to) > 0)
-    if (place === undefined || mark !== undefined || mayRun || isBelowUnseen) return undefined
-    places.set(JSON.stringify(place), place)
+    if (places.length === 0 || mark !== undefined || mayRun || isBelowUnseen) return undefined
+    found.set(JSON.stringify(places), places)
   }
-  return [...places.values()]
+  return [...found.values()]
 }

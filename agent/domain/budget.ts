@@ -3,6 +3,11 @@ export interface BudgetState {
   readonly alertsPerDay: number
   /** Undefined when it was not long enough to say. */
   readonly thresholdBits: number | undefined
+  /**
+   * While that is so: low incidents up to this score are kept back, the highest that the last quarter of the training would
+   * have reported; 0 when there was none.
+   */
+  readonly lowBits: number
   /** Since when incidents are counted. */
   readonly fromMs: number
   readonly calibratedMs: number
