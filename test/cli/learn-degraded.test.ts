@@ -30,7 +30,7 @@ function fullmon(db: string, words: readonly string[], input: Buffer | string = 
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Report)
-  const learned = [...edgesIn(db)].map(({ to }) => Number(/192\.0\.2\.(\d+)/.exec(to)?.[1]))
+  const learned = [...edgesIn(db)].map(({ to }) => Number(/10\.7\.(\d+)\.1/.exec(to)?.[1]))
   return { reports, learned: learned.sort((one, other) => one - other) }
 }
 
@@ -39,9 +39,9 @@ function logWithGap(startMs: number, minuteMs: number): LogBuilder {
   const log = new LogBuilder(startMs)
   for (const number of [1, 2, 3]) {
     log.timeMs = startMs + (number - 1) * minuteMs
-    log.connect(NGINX, `192.0.2.${number}`, 443)
+    log.connect(NGINX, `10.7.${number}.1`, 443)
     if (number === 2) log.lose(5)
-    log.connect(NGINX, '192.0.2.4', 443)
+    log.connect(NGINX, '10.7.4.1', 443)
   }
   return log
 }
