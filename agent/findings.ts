@@ -13,7 +13,7 @@ import { memberKey, treeOf } from './detect/trees.ts'
 import type { Ancestor, World } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { BlindSpot, EdgeMark, Evidence, Incident } from './domain/report.ts'
+import type { BlindSpot, EdgeMark, Evidence, Finding, Incident } from './domain/report.ts'
 import type { StateReader, StateWriter } from './domain/state.ts'
 import { fileName, type SeenEdge } from './graph/edges.ts'
 import { chainOf, processName } from './graph/names.ts'
@@ -30,6 +30,8 @@ const SHARES = { findings: 5000, characters: 2_000_000, keys: 100 }
 /** Findings that are kept. */
 const MOST_FINDINGS = 100_000
 
+/** What puts a program where it is. */
+const WRITING = ['create', 'write', 'rename', 'attribute']
 /** Trees of one parent that are told apart in a window. */
 const MOST_TREES = 20
 /** A tree with such a danger is told by itself. */
@@ -223,11 +225,14 @@ export class Findings {
     if (isLast) maintenance.closeAll()
     else maintenance.closeWindow(toMs, lengthMs)
     const { held } = maintenance
-    for (let found = baseline.reportable(held); found !== undefined; found = baseline.reportable(held)) {
+    const matters = (rest: Finding): boolean => dangersOf([rest], normal).length > 0
+    const next = (): Reportable | undefined => baseline.reportable(held, matters)
+    for (let found = next(); found !== undefined; found = next()) {
       const { tree, parent } = found
+      const goesOnFrom = tree.startsWith(JOINED) ? undefined : baseline.lastIncidentOf(tree)
       const deeds = {
         ...{ ...found, before: this.before, parent: nameOfParent(parent), trees: trees.get(tree) ?? 1 },
-        goesOnFrom: tree.startsWith(JOINED) ? undefined : baseline.lastIncidentOf(tree),
+        ...{ goesOnFrom, earlier: goesOnFrom === undefined ? [] : baseline.reportedOf(tree) },
       }
       const upkeep = maintenance.upkeepOf(tree)
       const isOrdinary = upkeep === undefined && this.isOrdinary(found)
@@ -275,7 +280,8 @@ export class Findings {
       if (trees.length <= MOST_TREES && !parent.startsWith(ORPHANS)) continue
       const alone = new Map<string, number>()
       for (const tree of trees) {
-        const [worst] = dangersOf(baseline.waitingOf(tree), normal)
+        const matters = (rest: Finding): boolean => dangersOf([rest], normal).length > 0
+        const [worst] = dangersOf(baseline.waitingOf(tree, matters), normal)
         const shape = worst !== undefined && worst.bits >= DANGEROUS_BITS ? worst.shape : ''
         const others = alone.get(shape) ?? 0
         alone.set(shape, others + 1)
@@ -301,6 +307,7 @@ export class Findings {
     return {
       isService: (process) => baseline.callersOf(process).some(isOfService),
       isWritten: (path) => baseline.isTarget(fileName('write', path)),
+      writerOf: (path) => baseline.firstFound(WRITING.map((action) => fileName(action, path))),
       habitOf: (process, kind) => baseline.habitOf(process, kind),
       isKnown: (process) => baseline.isKnown(process),
       isReached: (target) => baseline.isTarget(target),

@@ -326,13 +326,13 @@ export class Baseline {
    * Unseen edges that have not been reported yet: those of the tree that was first to do something.
    * @param held trees that are not to be reported yet
    */
-  reportable(held: readonly string[] = []): Reportable | undefined {
+  reportable(held: readonly string[] = [], matters?: (rest: Finding) => boolean): Reportable | undefined {
     this.flush()
     const first = this.statements.unreportedTree.get(JSON.stringify(held))
     if (first === undefined) return undefined
     const { tree } = first
     const { parent, edges, count, firstMs, lastMs } = this.statements.unreportedCounts.get(tree) as Reportable
-    return { tree, parent, findings: this.waitingOf(tree), edges, count, firstMs, lastMs }
+    return { tree, parent, findings: this.waitingOf(tree, matters), edges, count, firstMs, lastMs }
   }
 
   /** What is not reported yet of parents with more trees than `most`, one tree after the other; without those of none. */
@@ -345,14 +345,30 @@ export class Baseline {
     }))
   }
 
-  /** What waits of a tree: the most surprising when it is too much, in the order of time. */
-  waitingOf(tree: string): readonly Finding[] {
-    return portionOf(
-      this.statements.unreported.iterate(tree),
-      ({ chain, evidence }) => chain.length + evidence.length,
-    )
-      .sort((one, other) => one.first_ms - other.first_ms || one.id - other.id)
-      .map(findingOf)
+  /**
+   * What waits of a tree in the order of time. When it is too much: what is marked, what is done to other things than
+   * files, and the most surprising; and of the rest what matters all the same.
+   */
+  waitingOf(tree: string, matters: (rest: Finding) => boolean = () => false): readonly Finding[] {
+    const listed = new Portion()
+    const others = new Portion()
+    for (const row of this.statements.unreported.iterate(tree)) {
+      if (listed.take(row) || others.isFull) continue
+      if (matters(findingOf(row))) others.take(row)
+    }
+    return inOrder([...listed.rows, ...others.rows])
+  }
+
+  /** What was reported of a tree before, the last first when it is too much; in the order of time. */
+  reportedOf(tree: string): readonly Finding[] {
+    const portion = new Portion()
+    for (const row of this.statements.reportedOf.iterate(tree)) if (!portion.take(row)) break
+    return inOrder(portion.rows)
+  }
+
+  /** Who changed one of these nodes first, as far as that was found, and when. */
+  firstFound(names: readonly string[]): { readonly by: string; readonly timeMs: number } | undefined {
+    return this.statements.firstFound.get(JSON.stringify(names))
   }
 
   /** What waits of a tree is of another one from now on. */
@@ -821,6 +837,27 @@ const unseenKey = ({ edge, chain, mark }: Pick<UnseenEdge, 'edge' | 'chain' | 'm
 
 const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino
 
+/** Rows that are held in memory, as far as they are not too much; at least one. */
+class Portion {
+  readonly rows: FindingRow[] = []
+  private characters = 0
+
+  get isFull(): boolean {
+    return this.rows.length >= PORTION || this.characters > MOST_CHARACTERS
+  }
+
+  /** Whether there was room for it. */
+  take(row: FindingRow): boolean {
+    if (this.isFull) return false
+    this.rows.push(row)
+    this.characters += row.chain.length + row.evidence.length
+    return true
+  }
+}
+
+const inOrder = (rows: readonly FindingRow[]): readonly Finding[] =>
+  rows.toSorted((one, other) => one.first_ms - other.first_ms || one.id - other.id).map(findingOf)
+
 /** The first of the rows, at least one if there is one. */
 function portionOf<T>(rows: Iterable<T>, charactersOf: (row: T) => number): T[] {
   const portion: T[] = []
@@ -1023,7 +1060,20 @@ const prepare = (database: Database.Database) => ({
   unreported: database.prepare<[string], FindingRow>(
     `SELECT findings.*, source.name AS from_name, target.name AS to_name FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NULL AND tree = ? ORDER BY bits DESC, first_ms, findings.id`,
+      WHERE reported_ms IS NULL AND tree = ?
+      ORDER BY mark IS NULL, kind IN ('create', 'delete', 'rename', 'write', 'attribute'), bits DESC, first_ms, findings.id`,
+  ),
+  reportedOf: database.prepare<[string], FindingRow>(
+    `SELECT findings.*, source.name AS from_name, target.name AS to_name FROM incidents
+       JOIN findings ON incident_id = incidents.id
+       JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+      WHERE incidents.tree = ?
+      ORDER BY kind IN ('create', 'delete', 'rename', 'write', 'attribute'), findings.first_ms DESC, findings.id DESC`,
+  ),
+  firstFound: database.prepare<[string], { by: string; timeMs: number }>(
+    `SELECT source.name AS by, first_ms AS timeMs FROM findings JOIN nodes source ON source.id = from_id
+      WHERE to_id IN (SELECT id FROM nodes WHERE name IN (SELECT value FROM json_each(?)))
+      ORDER BY first_ms, findings.id LIMIT 1`,
   ),
   markReported: database.prepare<[number, 0 | 1, number, string]>(
     'UPDATE findings SET reported_ms = ?, degraded = ?, incident_id = ? WHERE reported_ms IS NULL AND tree = ?',

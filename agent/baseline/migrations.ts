@@ -139,6 +139,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE findings ADD COLUMN bits REAL NOT NULL DEFAULT 0;
   ALTER TABLE findings ADD COLUMN incident_id INTEGER REFERENCES incidents;
   CREATE INDEX findings_waiting ON findings (tree, bits) WHERE reported_ms IS NULL;
+  CREATE INDEX findings_by_target ON findings (to_id);
   CREATE INDEX findings_of_incident ON findings (incident_id) WHERE incident_id IS NOT NULL;
 
   -- learned; pinned: stays though a wider one is learned; denied: what it covers has its own name, and teaches none.

@@ -72,6 +72,8 @@ export interface Normal {
   readonly isService: (process: string) => boolean
   /** Whether anybody writes this file. */
   readonly isWritten: (path: string) => boolean
+  /** Who was found to write this file when that was not normal, and when; undefined when nobody was. */
+  readonly writerOf: (path: string) => { readonly by: string; readonly timeMs: number } | undefined
 }
 
 /** Ports of one address, or addresses with one port, that one process looks at when it looks for something. */
@@ -81,8 +83,17 @@ const MOST_OBJECTS = 4
 /** Stamps of the log are not finer. */
 const COARSE_S = 0.01
 
-/** The dangerous shapes of findings that belong together, each once, the weightiest first. */
-export function dangersOf(findings: readonly Finding[], normal: Normal): readonly Danger[] {
+/**
+ * The dangerous shapes of findings that belong together, each once, the weightiest first.
+ * @param earlier what the same processes were reported for before; shapes that only these have weigh half
+ */
+export function dangersOf(
+  now: readonly Finding[],
+  normal: Normal,
+  earlier: readonly Finding[] = [],
+): readonly Danger[] {
+  const findings = [...earlier, ...now]
+  const isNow = new Set(now)
   const found = new Map<DangerShape, { reasons: Set<string>; findings: Finding[] }>()
   const note = (shape: DangerShape, reason: string, finding: Finding): void => {
     let danger = found.get(shape)
@@ -102,13 +113,15 @@ export function dangersOf(findings: readonly Finding[], normal: Normal): readonl
       risen.push(doer)
     }
     dangersOfOne(finding, source, normal, (shape, reason) => note(shape, reason, finding))
-    noteWritten(finding, written, (reason) => note('wrote-and-ran', reason, finding))
+    noteWritten(finding, written, normal, (reason) => note('wrote-and-ran', reason, finding))
   }
   for (const { reason, of } of scansIn(findings)) for (const finding of of) note('scan', reason, finding)
   return [...found]
     .map(([shape, { reasons, findings: of }]) => ({
-      ...{ shape, bits: DANGERS[shape], findings: of },
-      reason: reasonOf(shape, [...reasons], of),
+      ...{ shape, findings: of },
+      ...(of.some((finding) => isNow.has(finding))
+        ? { bits: DANGERS[shape], reason: reasonOf(shape, [...reasons], of) }
+        : { bits: DANGERS[shape] / 2, reason: `before that, ${reasonOf(shape, [...reasons], of)}` }),
     }))
     .sort((one, other) => other.bits - one.bits)
 }
@@ -302,8 +315,13 @@ function noteLog({ edge, evidence }: Finding, source: NamedProcess, normal: Norm
     note('log-wiped', `${shortName(edge.from)} wrote over ${path}, which is not its own log`)
 }
 
-/** What the same processes had written before they ran it. */
-function noteWritten(finding: Finding, written: Map<string, Finding>, note: (reason: string) => void): void {
+/** What was written before it was executed, and neither was normal: by the same processes, or others. */
+function noteWritten(
+  finding: Finding,
+  written: Map<string, Finding>,
+  { writerOf }: Normal,
+  note: (reason: string) => void,
+): void {
   const { edge, firstMs } = finding
   const path = filePathOf(edge.to)
   if (path !== undefined) {
@@ -313,11 +331,12 @@ function noteWritten(finding: Finding, written: Map<string, Finding>, note: (rea
   const target = edge.kind === 'exec' ? processOf(edge.to) : undefined
   if (target === undefined) return
   for (const ran of [target.script, target.exe]) {
-    const before = written.get(ran)
-    if (before === undefined) continue
-    const seconds = Math.max(0, firstMs - before.firstMs) / 1000
+    const own = written.get(ran)
+    const writer = own === undefined ? writerOf(ran) : { by: own.edge.from, timeMs: own.firstMs }
+    if (writer === undefined || writer.timeMs > firstMs) continue
+    const seconds = (firstMs - writer.timeMs) / 1000
     const when = seconds < COARSE_S ? 'just' : `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`
-    note(`${ran} was written ${when} before it was executed, by ${shortName(before.edge.from)}`)
+    note(`${ran} was written ${when} before it was executed, by ${shortName(writer.by)}`)
     return
   }
 }

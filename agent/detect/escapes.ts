@@ -28,7 +28,11 @@ const SHAPES: ReadonlySet<DangerShape> = new Set<DangerShape>([
 ])
 
 /** What is normal on a host says nothing of what packages need. */
-const STRANGERS: Normal = { isService: () => false, isWritten: () => false }
+const STRANGERS: Normal = {
+  isService: () => false,
+  isWritten: () => false,
+  writerOf: () => undefined,
+}
 
 /** Where package managers themselves put scripts of packages to run them: rpm, and debconf before dpkg has unpacked them. */
 const SCRIPTLET = /^\/var\/tmp\/rpm-tmp\.\w+$|^\/tmp\/[\w.+-]+\.config\.\w{6,}$/

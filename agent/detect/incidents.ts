@@ -22,6 +22,8 @@ export interface Deeds {
   readonly trees: number
   /** The last incident of the same processes. */
   readonly goesOnFrom: number | undefined
+  /** What these were reported for before. */
+  readonly earlier: readonly Finding[]
 }
 
 /**
@@ -30,7 +32,7 @@ export interface Deeds {
  */
 export function incidentOf(id: number, deeds: Deeds, normal: Normal & Habits): Incident {
   const { findings, edges, count, firstMs, lastMs, before, goesOnFrom } = deeds
-  const { dangers, severity, score, weights } = judge(findings, before, normal)
+  const { dangers, severity, score, weights } = judge(findings, before, normal, deeds.earlier)
   const story = { ...deeds, gravityOf: gravityIn(findings, dangers) }
   const gravest = gravestOf(story)
   const goesOn = goesOnFrom === undefined ? [] : [`goes on from incident ${goesOnFrom}`]
@@ -64,8 +66,13 @@ interface Judgement extends Pick<Incident, 'severity' | 'score'> {
 }
 
 /** How much findings that belong together matter, and what makes them dangerous. */
-export function judge(findings: readonly Finding[], before: Deeds['before'], normal: Normal): Judgement {
-  const dangers = dangersOf(findings, normal)
+export function judge(
+  findings: readonly Finding[],
+  before: Deeds['before'],
+  normal: Normal,
+  earlier: readonly Finding[] = [],
+): Judgement {
+  const dangers = dangersOf(findings, normal, earlier)
   const score = scoreOf(
     findings,
     before,

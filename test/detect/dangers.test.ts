@@ -6,6 +6,7 @@ import { APP, file, finding, program, SHELL } from '../support/findings.ts'
 const NORMAL: Normal = {
   isService: (process) => process === APP || process === program('/usr/sbin/sshd', undefined, 'root'),
   isWritten: (path) => path === '/var/log/nginx/access.log',
+  writerOf: (path) => (path === '/srv/up/x' ? { by: APP, timeMs: 1_794_999_880_000 } : undefined),
 }
 const SSHD = program('/usr/sbin/sshd', undefined, 'root')
 const CURL = program('/usr/bin/curl')
@@ -110,6 +111,26 @@ describe('a dangerous shape', () => {
     const [danger] = dangersOf([write, run], NORMAL).filter(({ shape }) => shape === 'wrote-and-ran')
     expect(danger?.reason).toBe('/tmp/.x was written 1.25 s before it was executed, by curl')
     expect(shapes(run, { ...write, firstMs: write.firstMs + 2000 })).not.toContain('wrote-and-ran')
+  })
+
+  test('is one that somebody wrote earlier', () => {
+    const run = finding('exec', [SHELL], program('/srv/up/x'))
+    expect(dangersOf([run], NORMAL)).toMatchObject([
+      { shape: 'wrote-and-ran', reason: '/srv/up/x was written 120 s before it was executed, by app.py' },
+    ])
+  })
+
+  test('weighs half when only what was reported before has it, and whole when both have it together', () => {
+    const write = finding('write', [CURL], file('write', '/opt/x'))
+    const run = finding('exec', [SHELL], program('/opt/x'), { atMs: 1000 })
+    const later = finding('connect', [program('/opt/x')], 'host:192.0.2.1:443', { atMs: 2000 })
+    expect(dangersOf([run], NORMAL, [write])).toMatchObject([{ bits: DANGERS['wrote-and-ran'] }])
+    expect(dangersOf([later], NORMAL, [write, run])).toMatchObject([
+      {
+        bits: DANGERS['wrote-and-ran'] / 2,
+        reason: expect.stringMatching(/^before that, \/opt\/x was/) as string,
+      },
+    ])
   })
 
   test('is a scan of ports, and one of addresses', () => {

@@ -30,6 +30,10 @@ function attack(log: LogBuilder, pid: number, port: number): LogBuilder {
   return log.exec(shell).exec(curl).connect(curl, '203.0.113.66', port).create(curl, `/tmp/${port}`)
 }
 
+/** Letters: no number that a pattern would take for one. */
+const nameOf = (number: number): string =>
+  Array.from(String(number), (digit) => 'kqwzjvxyhg'[Number(digit)]).join('')
+
 const NEVER_MS = 10 * WINDOW_MS
 
 describe('incidents', () => {
@@ -78,6 +82,36 @@ describe('incidents', () => {
     expect(found).toHaveLength(3)
     expect(found[2]?.title).toBe('nginx (33) ran a shell that ran /tmp/.x')
     expect(found.reduce((sum, { count }) => sum + count, 0)).toBe(202)
+  })
+
+  test('hide no dangerous step among many that are none', () => {
+    const log = ordinaryLife().after(2 * WINDOW_MS)
+    const evil = child(2000, NGINX.pid, '/tmp/evil')
+    for (let number = 0; number < 1500; number++) log.create(NGINX, `/srv/up/${nameOf(number)}.x`)
+    log.exec(evil).connect(evil, '203.0.113.66', 4444).create(NGINX, '/etc/cron.d/evil')
+    for (let number = 0; number < 1500; number++) log.create(evil, `/srv/down/${nameOf(number)}.x`)
+    const found = incidents(replay(log.after(NEVER_MS)))
+    const told = found.flatMap(({ edges }) => edges.map(({ kind, to }) => `${kind} ${to}`))
+    expect(told).toContain('exec proc::33:/tmp/evil')
+    expect(told).toContain('connect host:203.0.113.66:4444')
+    expect(told).toContain('create file:create:/etc/cron.d/evil')
+    expect(found.map(({ severity }) => ['high', 'critical'].includes(severity))).not.toContain(false)
+  })
+
+  test('know what was written in another window, by whomever', () => {
+    const log = ordinaryLife()
+      .after(2 * WINDOW_MS)
+      .create(NGINX, '/srv/app/worker')
+      .after(120_000)
+    const worker = child(2000, NGINX.pid, '/srv/app/worker')
+    log.exec(worker).after(120_000).connect(worker, '203.0.113.66', 4444)
+    const found = incidents(replay(log.after(NEVER_MS)))
+    expect(found).toHaveLength(3)
+    expect(found[1]?.reasons).toContain('/srv/app/worker was written 120 s before it was executed, by nginx')
+    expect(found[1]?.severity).toBe('high')
+    // What goes on from it is not judged as if nothing had been.
+    expect(found[2]?.reasons).toContain('goes on from incident 2')
+    expect(found[2]?.score).toBeGreaterThan((found[0]?.score ?? 0) + 5)
   })
 
   test('of processes whose origin nobody knows are one', () => {

@@ -9,6 +9,7 @@ import type { Evidence, Finding, Report } from '../../agent/domain/report.ts'
 export const NOTHING_NORMAL: Normal & Habits = {
   isService: () => false,
   isWritten: () => false,
+  writerOf: () => undefined,
   habitOf: () => ({ targets: 0, sightings: 0 }),
   isKnown: () => false,
   isReached: () => false,
@@ -45,6 +46,7 @@ const deedsOf = (found: Reportable): Deeds => ({
   before: () => 0,
   trees: 1,
   goesOnFrom: undefined,
+  earlier: [],
 })
 
 /** Reports the tree that comes next; false when nothing waits. */
