@@ -1,5 +1,5 @@
 import type { Baseline } from './baseline/baseline.ts'
-import { thresholdBitsOf } from './detect/budget.ts'
+import { thresholdsOf } from './detect/budget.ts'
 import type { BudgetState } from './domain/budget.ts'
 import type { Incident } from './domain/report.ts'
 
@@ -9,13 +9,15 @@ const DAY_MS = 24 * HOUR_MS
 const MOST_PAST_MS = 7 * DAY_MS
 /** Of a training its last part: in the first all is new. */
 const REHEARSED_SHARE = 1 / 4
+/** Where nothing is counted, but only the highest taken. */
+const LIKENED_SHARE = 1 / 2
 const NAME = 'budget'
 
 /**
  * Keeps back the least surprising incidents when there would be more than a person wants to read. The threshold comes
  * from what the last quarter of the training would have reported, and later from all that was met in the last week. Where that is
  * too short to say how many there are in a day, only ordinary ones are kept back, that are no more surprising than the most
- * surprising of that quarter: of n + 1 alike, the last is the highest with a chance of 1/(n + 1).
+ * surprising of its second half: of n + 1 alike, the last is the highest with a chance of 1/(n + 1).
  */
 export class Budget {
   private readonly baseline: Baseline
@@ -30,13 +32,13 @@ export class Budget {
    * Whether an incident is kept back. Those that are surely bad never are.
    * @param isOrdinary whether it is nothing but files and hosts, new to processes that do such things
    */
-  keepsBack({ severity, score }: Pick<Incident, 'severity' | 'score'>, isOrdinary: boolean): boolean {
+  keepsBack(incident: Incident, isOrdinary: boolean): boolean {
+    const { severity, score } = incident
     if (severity === 'high' || severity === 'critical') return false
     if (this.alertsPerDay === 0) return true
-    const { thresholdBits, lowBits = 0 } = budgetOf(this.baseline) ?? {}
-    return thresholdBits === undefined
-      ? isOrdinary && severity === 'low' && score <= lowBits
-      : score <= thresholdBits
+    const { thresholdBits, userBits = {}, lowBits = 0 } = budgetOf(this.baseline) ?? {}
+    if (thresholdBits === undefined) return isOrdinary && severity === 'low' && score <= lowBits
+    return score <= Math.max(thresholdBits, userBits[userOf(incident.edges[0]?.from ?? '')] ?? 0)
   }
 
   /** The training has ended at `timeMs`. */
@@ -54,13 +56,29 @@ export class Budget {
     if (!isCurrent) this.calibrate(Math.min(state?.fromMs ?? timeMs, timeMs), timeMs)
   }
 
+  private get likenedFromMs(): number {
+    const { fromMs = 0, toMs = 0 } = this.baseline.trainings().findLast(({ finished }) => finished) ?? {}
+    return toMs - (toMs - fromMs) * LIKENED_SHARE
+  }
+
   private calibrate(startMs: number, timeMs: number): void {
     const { alertsPerDay } = this
     const fromMs = Math.max(startMs, timeMs - MOST_PAST_MS)
-    const scores = this.baseline.ordinaryScores(fromMs)
-    const thresholdBits = thresholdBitsOf(scores, (timeMs - fromMs) / DAY_MS, alertsPerDay)
-    const lowBits = this.baseline.highestRehearsed(fromMs)
-    const state: Partial<BudgetState> = { alertsPerDay, thresholdBits, lowBits, fromMs, calibratedMs: timeMs }
+    const met = this.baseline
+      .ordinaryScores(fromMs)
+      .map(({ source, score }) => ({ user: userOf(source), score }))
+    const thresholds = thresholdsOf(met, (timeMs - fromMs) / DAY_MS, alertsPerDay)
+    const thresholdBits = thresholds?.allBits
+    const userBits = thresholds?.userBits ?? {}
+    const lowBits = this.baseline.highestRehearsed(this.likenedFromMs)
+    const state: Partial<BudgetState> = {
+      alertsPerDay,
+      thresholdBits,
+      userBits,
+      lowBits,
+      fromMs,
+      calibratedMs: timeMs,
+    }
     this.baseline.remember(NAME, state)
   }
 }
@@ -68,3 +86,6 @@ export class Budget {
 /** Undefined when no training has ended. */
 const budgetOf = (baseline: Baseline): BudgetState | undefined =>
   baseline.memory(NAME) as BudgetState | undefined
+
+/** Container and user of a process, by its printed name. */
+const userOf = (process: string): string => /^proc:([^:]*:[^:]*):/.exec(process)?.[1] ?? ''

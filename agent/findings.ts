@@ -235,7 +235,8 @@ export class Findings {
         ...{ goesOnFrom, earlier: goesOnFrom === undefined ? [] : baseline.reportedOf(tree) },
       }
       const upkeep = maintenance.upkeepOf(tree)
-      const isOrdinary = upkeep === undefined && this.isOrdinary(found)
+      const isDangerous = upkeep === undefined && this.isDangerous(found)
+      const isOrdinary = upkeep === undefined && !isDangerous && this.isOrdinary(found)
       const summary = isOrdinary ? this.unstable.summaryOf(found.findings, this.before) : undefined
       if (summary !== undefined && 'incident' in summary) {
         baseline.addToIncident(tree, summary.incident, toMs, !isWhole)
@@ -248,7 +249,7 @@ export class Findings {
       const incident = summary === undefined ? told : { ...told, reasons: [summary.reason, ...told.reasons] }
       if (summary !== undefined) this.unstable.summarised(summary.places, incident.id)
       else if (isOrdinary) this.unstable.note(found.findings, this.before, toMs)
-      const isWithheld = this.budget.keepsBack(incident, isOrdinary)
+      const isWithheld = !isDangerous && this.budget.keepsBack(incident, isOrdinary)
       baseline.addIncident(tree, incident, {
         timeMs: toMs,
         isDegraded: !isWhole,
@@ -292,6 +293,11 @@ export class Findings {
       }
     }
     return joined
+  }
+
+  /** Whether a danger of it is such that nobody may hide it behind noise. */
+  private isDangerous({ findings }: Reportable): boolean {
+    return dangersOf(findings, this.normal).some(({ bits }) => bits >= DANGEROUS_BITS)
   }
 
   /** Whether what belongs together is nothing but files and hosts that are new, and not very. */

@@ -85,7 +85,8 @@ export class Rehearsal {
       const { firstMs = timeMs } = findings[0] ?? {}
       const lastMs = findings.at(-1)?.firstMs ?? timeMs
       const count = findings.length
-      this.baseline.addRehearsed(timeMs, this.judge({ findings, edges: count, count, firstMs, lastMs }))
+      const judged = this.judge({ findings, edges: count, count, firstMs, lastMs })
+      this.baseline.addRehearsed(firstMs, findings[0]?.edge.from ?? '', judged)
     }
   }
 }

@@ -21,21 +21,26 @@ const wordOf = (number: number): string =>
   String(number).replace(/\d/g, (digit) => 'abcdefghij'.charAt(Number(digit)))
 
 const monitor = { plan: { kind: 'none' }, monitorMs: 60_000 } as const
-const train = { plan: { kind: 'everything' }, monitorMs: 60_000 } as const
+const train = { plan: { kind: 'everything' }, monitorMs: 60_000, alertsPerDay: 10 } as const
 
 const incidents = (reports: readonly Report[]): Incident[] =>
   reports.filter((report) => report.kind === 'incident')
 
 const budget = (baseline: Baseline) =>
-  baseline.memory('budget') as { thresholdBits?: number; lowBits: number; fromMs: number }
+  baseline.memory('budget') as {
+    thresholdBits?: number
+    userBits: Readonly<Record<string, number>>
+    lowBits: number
+    fromMs: number
+  }
 
 describe('the budget', () => {
   test('is calibrated on the last quarter of the training, and keeps its word on a host that is never quiet', () => {
     const baseline = newBaseline()
     replay(busyHost(new LogBuilder(NOON_MS), 2), train, baseline)
-    const { thresholdBits = 0, fromMs } = budget(baseline)
+    const { userBits, fromMs } = budget(baseline)
     expect(fromMs).toBeCloseTo(NOON_MS + 1.5 * DAY_MS, -6)
-    expect(thresholdBits).toBeGreaterThan(0)
+    expect(Math.max(...Object.values(userBits))).toBeGreaterThan(0)
     const log = busyHost(new LogBuilder(NOON_MS + 2 * DAY_MS), 4, 1000)
     const reports = replay(log, { ...monitor, alertsPerDay: 10 }, baseline)
     const printed = incidents(reports)
@@ -76,6 +81,28 @@ describe('the budget', () => {
     expect(summary(reports)).toMatchObject({ incidents: 2, withheld: 1 })
   })
 
+  test('is not used up by the noise of one user when another does something dangerous, or only something new', () => {
+    const after = (isNoisy: boolean): Incident[] => {
+      const baseline = newBaseline()
+      replay(busyHost(new LogBuilder(NOON_MS), 2), train, baseline)
+      const log = new LogBuilder(NOON_MS + 2 * DAY_MS)
+      // One who logs in and runs a program after the other, an hour long.
+      for (let number = 0; number < 60; number++) {
+        const user = { pid: 9000 + 10 * number, ppid: 1, exe: '/usr/bin/bash', uid: 1000 }
+        if (isNoisy)
+          log
+            .exec(user)
+            .exec({ pid: user.pid + 1, ppid: user.pid, uid: 1000, exe: `/home/u/${wordOf(number)}` })
+        log.connect(NGINX, '192.0.2.1', 443).after(60_000)
+      }
+      log.after(HOUR_MS).create(NGINX, '/etc/systemd/system/x.service').after(120_000)
+      return incidents(replay(log, { ...monitor, alertsPerDay: 10 }, baseline))
+    }
+    const isOfNginx = ({ edges }: Incident): boolean => edges.some(({ from }) => from.endsWith('nginx'))
+    expect(after(false).filter(isOfNginx)).toHaveLength(1)
+    expect(after(true).filter(isOfNginx)).toHaveLength(1)
+  })
+
   test('of nothing keeps back all that is not surely bad; a large one keeps back nothing', () => {
     const count = (alertsPerDay: number): number => {
       const baseline = newBaseline()
@@ -94,7 +121,7 @@ describe('the budget', () => {
       const baseline = newBaseline()
       const plan = { kind: 'until', timeMs: NOON_MS + DAY_MS - HOUR_MS } as const
       for (const end of ends) {
-        const { engine } = start(baseline, { plan, monitorMs: HOUR_MS, log })
+        const { engine } = start(baseline, { plan, monitorMs: HOUR_MS, log, alertsPerDay: 10 })
         const offset = baseline.checkpoint(log)?.position.offset ?? 0
         engine.ingest({
           bytes: bytes.subarray(offset, end),

@@ -439,9 +439,13 @@ export class Baseline {
     return this.statements.habitOf.get(process, kind) ?? { targets: 0, sightings: 0 }
   }
 
-  /** Of a training: what would have been an incident. */
-  addRehearsed(timeMs: number, { severity, score }: Pick<Incident, 'severity' | 'score'>): void {
-    this.statements.addRehearsed.run(timeMs, severity, score)
+  /** Of a training: what would have been an incident of this process, and when it would have begun. */
+  addRehearsed(
+    timeMs: number,
+    source: string,
+    { severity, score }: Pick<Incident, 'severity' | 'score'>,
+  ): void {
+    this.statements.addRehearsed.run(timeMs, source, severity, score)
   }
 
   /** The highest score that a low incident had in a training behind `fromMs`; 0 when there was none. */
@@ -450,7 +454,7 @@ export class Baseline {
   }
 
   /** Scores of all incidents behind `fromMs` that are neither high nor critical, rehearsed or real, withheld or not. */
-  ordinaryScores(fromMs: number): number[] {
+  ordinaryScores(fromMs: number): readonly { readonly source: string; readonly score: number }[] {
     return this.statements.ordinaryScores.all({ fromMs })
   }
 
@@ -1116,20 +1120,20 @@ const prepare = (database: Database.Database) => ({
     `SELECT count(*) AS targets, coalesce(sum(sightings), 0) AS sightings FROM edges
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
-  addRehearsed: database.prepare<[number, string, number]>(
-    'INSERT INTO rehearsal (time_ms, severity, score) VALUES (?, ?, ?)',
+  addRehearsed: database.prepare<[number, string, string, number]>(
+    'INSERT INTO rehearsal (time_ms, source, severity, score) VALUES (?, ?, ?, ?)',
   ),
   highestRehearsed: database
     .prepare<[number], number | null>(
       "SELECT max(score) FROM rehearsal WHERE time_ms > ? AND severity = 'low'",
     )
     .pluck(),
-  ordinaryScores: database
-    .prepare<{ fromMs: number }, number>(
-      `SELECT score FROM rehearsal WHERE time_ms > @fromMs AND severity IN ('low', 'medium')
-        UNION ALL SELECT score FROM incidents WHERE time_ms > @fromMs AND severity IN ('low', 'medium')`,
-    )
-    .pluck(),
+  ordinaryScores: database.prepare<{ fromMs: number }, { source: string; score: number }>(
+    `SELECT source, score FROM rehearsal WHERE time_ms > @fromMs AND severity IN ('low', 'medium')
+      UNION ALL
+     SELECT json_extract(report, '$.edges[0].from') AS source, score FROM incidents
+      WHERE time_ms > @fromMs AND severity IN ('low', 'medium')`,
+  ),
   seenWhole: database.prepare<[number]>(
     'UPDATE findings SET degraded = 0 WHERE degraded = 1 AND last_ms >= ?',
   ),

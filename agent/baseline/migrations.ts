@@ -168,10 +168,12 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX members_by_time ON members (time_ms);
 
-  -- What would have been an incident in a training, if that had been over: what alerts-per-day is calibrated on.
+  -- What would have been an incident in a training, if that had been over: what alerts-per-day is calibrated on. time_ms: when
+  -- it began; source: who was first to do something.
   CREATE TABLE rehearsal (
     id       INTEGER PRIMARY KEY,
     time_ms  INTEGER NOT NULL,
+    source   TEXT NOT NULL,
     severity TEXT NOT NULL,
     score    REAL NOT NULL
   ) STRICT;

@@ -3,8 +3,10 @@ export interface BudgetState {
   readonly alertsPerDay: number
   /** Undefined when it was not long enough to say. */
   readonly thresholdBits: number | undefined
+  /** Of users who had more than their part; the higher of both counts. */
+  readonly userBits: Readonly<Record<string, number>>
   /**
-   * While that is so: low incidents up to this score are kept back, the highest that the last quarter of the training would
+   * While that is so: low incidents up to this score are kept back, the highest that the second half of the training would
    * have reported; 0 when there was none.
    */
   readonly lowBits: number

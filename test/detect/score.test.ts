@@ -77,10 +77,11 @@ test('neither the order of findings nor of dangers matters, and more of both nev
   )
 })
 
-test('what is only new is never high, however surprising; what is not surprising is never high, however dangerous', () => {
+test('what is only new is never high, however surprising; what is not surprising is a grade lower', () => {
   expect(severityOf({ surpriseBits: 1000, dangerBits: 7 })).toBe('medium')
-  expect(severityOf({ surpriseBits: 2.9, dangerBits: 100 })).toBe('medium')
-  expect(severityOf({ surpriseBits: 3, dangerBits: 8 })).toBe('high')
-  expect(severityOf({ surpriseBits: 3, dangerBits: 16 })).toBe('critical')
+  expect(severityOf({ surpriseBits: 0.9, dangerBits: 16 })).toBe('high')
+  expect(severityOf({ surpriseBits: 0.9, dangerBits: 15 })).toBe('medium')
+  expect(severityOf({ surpriseBits: 1, dangerBits: 8 })).toBe('high')
+  expect(severityOf({ surpriseBits: 1, dangerBits: 16 })).toBe('critical')
   expect(severityOf({ surpriseBits: 4, dangerBits: 0 })).toBe('low')
 })
