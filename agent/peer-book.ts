@@ -132,9 +132,10 @@ export class PeerBook {
     if (!isPeerAction(kind)) return undefined
     const pattern = this.learned.learn(from, kind, to)
     if (pattern === undefined) return undefined
-    const { process, action, path, examples } = pattern
+    const { process, action, path, examples, replaces } = pattern
     const printed = `${process}->host:${path}`
-    this.baseline.addPattern({ ...pattern, printed, learnedMs: timeMs }, coversPeer(path))
+    const stored = { process, action, path, examples, printed, learnedMs: timeMs }
+    this.baseline.addPattern(stored, coversPeer(path), '', replaces)
     return { kind: 'pattern', pattern: printed, process, action, examples }
   }
 

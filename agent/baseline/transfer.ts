@@ -56,7 +56,7 @@ const Node = z
 const PATH =
   /^(?:\(\?!(?:\[[A-Za-z_-]+\](?:\{\d+\})?)+\)|[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/
 /** A network, a class of hosts or one host, and its ports. */
-const PEERS = /^(?:\[[0-9a-f:]+(?:\/\d+)?\]|[a-z0-9_.-]+(?:\/\d+)?):(?:\d+|high|\*)$/
+const PEERS = /^(?:\[[0-9a-f:]+(?:\/\d+)?\]|[a-z0-9_.-]+(?:\/\d+)?):(?:\d+|\d+-\d+|\*)$/
 
 const Header = z.strictObject({
   kind: z.literal('baseline'),

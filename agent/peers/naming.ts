@@ -1,7 +1,7 @@
 import type { PeerAction } from '../domain/edge.ts'
 import { reachOf } from './addresses.ts'
 import type { LearnedPeers } from './learned.ts'
-import { ANY_PORT, FIRST_HIGH_PORT, HIGH, peerNode } from './names.ts'
+import { ANY_PORT, peerNode, portsText } from './names.ts'
 import type { Networks } from './networks.ts'
 import type { Peers } from './peers.ts'
 
@@ -43,8 +43,8 @@ export class PeerNaming {
     const portText = port === undefined ? ANY_PORT : String(port)
     const nodes: string[] = []
     for (const label of this.labelsOf(action, address, timeMs, isLearning)) {
-      if (port !== undefined && port >= FIRST_HIGH_PORT && this.learned.hasHighPorts(process, action, label))
-        nodes.push(peerNode(label, HIGH))
+      for (const ports of port === undefined ? [] : this.learned.portsWith(process, action, label, port))
+        nodes.push(peerNode(label, portsText(ports)))
       nodes.push(peerNode(label, portText))
     }
     const learned = this.learned

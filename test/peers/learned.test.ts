@@ -12,7 +12,7 @@ const APP = 'proc::app:/usr/bin/python3</srv/app.py'
 const OTHER = 'proc::root:/usr/bin/curl'
 const NOON_MS = Date.parse('2026-11-20T12:00:00Z')
 
-/** Remembers everything. */
+/** Remembers the last few of everything. */
 class Waiting {
   private readonly samples = new Map<string, string[]>()
 
@@ -20,7 +20,7 @@ class Waiting {
     const samples = this.samples.get(key) ?? []
     this.samples.set(key, samples)
     if (!samples.includes(sample)) samples.push(sample)
-    return samples
+    return samples.slice(-8)
   }
 }
 
@@ -186,14 +186,15 @@ test('a pattern that was denied covers nothing, teaches nothing, and leaves noth
     [
       { process: APP, action: 'accept', path: '198.51.100.0/24:*', examples: [], state: 'denied' },
       { process: APP, action: 'accept', path: 'public:*', examples: [] },
-      { process: APP, action: 'listen', path: '0.0.0.0:high', examples: [], state: 'denied' },
+      { process: APP, action: 'listen', path: '0.0.0.0:10000-65535', examples: [], state: 'denied' },
+      { process: APP, action: 'listen', path: '0.0.0.0:32768-65535', examples: [] },
     ],
     new Waiting(),
   )
   expect(learned.networksOf(APP, 'accept', '198.51.100.7', '*')).toEqual([])
   expect(learned.networksOf(APP, 'accept', '203.0.113.7', '*')).toEqual(['public'])
   expect(learned.networksOf(OTHER, 'accept', '203.0.113.7', '*')).toEqual([])
-  expect(learned.hasHighPorts(APP, 'listen', '0.0.0.0')).toBe(false)
+  expect(learned.portsWith(APP, 'listen', '0.0.0.0', 40_001)).toEqual([])
   for (let count = 1; count < 9; count++) {
     expect(learned.learn(APP, 'accept', `host:198.51.100.${count}:*`)).toBeUndefined()
     expect(learned.learn(APP, 'listen', `host:0.0.0.0:${40_000 + count}`)).toBeUndefined()
@@ -215,7 +216,10 @@ describe('clients of a server', () => {
     expect(host.knows('accept', '9.9.9.9')).toBe(true)
     expect(host.knows('accept', '2606:4700::1')).toBe(true)
     expect(host.knows('accept', '10.0.0.1')).toBe(false)
-    expect(host.knows('accept', '127.0.0.1')).toBe(false)
+    expect(host.knows('accept', '127.0.0.1')).toBe(true)
+    expect(host.knows('accept', '::1')).toBe(true)
+    expect(host.knows('accept', '127.0.0.1', undefined, OTHER)).toBe(false)
+    expect(host.knows('connect', '127.0.0.1', 443)).toBe(false)
     expect(host.knows('connect', '9.9.9.9', 443)).toBe(false)
     expect(host.knows('accept', '9.9.9.9', undefined, OTHER)).toBe(false)
   })
@@ -238,14 +242,14 @@ describe('ports that are chosen anew', () => {
     const host = new Host()
     expect(host.learn('listen', '0.0.0.0', 40_001)).toBeUndefined()
     expect(host.learn('listen', '0.0.0.0', 51_333)).toBeUndefined()
-    expect(host.learn('listen', '0.0.0.0', 12_345)).toBe('0.0.0.0:high')
+    expect(host.learn('listen', '0.0.0.0', 12_345)).toBe('0.0.0.0:10000-65535')
     expect(host.knows('listen', '0.0.0.0', 60_000)).toBe(true)
-    expect(host.knows('listen', '0.0.0.0', 1024)).toBe(true)
-    expect(host.knows('listen', '0.0.0.0', 1023)).toBe(false)
+    expect(host.knows('listen', '0.0.0.0', 10_000)).toBe(true)
+    expect(host.knows('listen', '0.0.0.0', 9999)).toBe(false)
     expect(host.knows('listen', '127.0.0.1', 60_000)).toBe(false)
     expect(host.knows('connect', '0.0.0.0', 60_000)).toBe(false)
     expect(host.knows('listen', '0.0.0.0', 60_000, OTHER)).toBe(false)
-    expect(host.known).toEqual(new Set([`${APP} host:0.0.0.0:high`]))
+    expect(host.known).toEqual(new Set([`${APP} host:0.0.0.0:10000-65535`]))
   })
 
   test('are not those of a few services of one host', () => {
@@ -257,7 +261,32 @@ describe('ports that are chosen anew', () => {
   test('are found among low ones too, when there are many', () => {
     const host = new Host()
     const learned = Array.from({ length: 8 }, (_, index) => host.learn('connect', '192.0.2.7', 5000 + index))
-    expect(learned.at(-1)).toBe('192.0.2.7:high')
+    expect(learned.at(-1)).toBe('192.0.2.7:5000-5007')
+    expect(host.knows('connect', '192.0.2.7', 5008)).toBe(false)
+    // Whoever counts on goes on learning.
+    expect(host.learn('connect', '192.0.2.7', 5008)).toBe('192.0.2.7:5000-5008')
+    for (let port = 5009; port < 7000; port++) host.learn('connect', '192.0.2.7', port)
+    expect([...host.known][0]).toBe(`${APP} host:192.0.2.7:5000-5999`)
+    expect(host.learned.portsWith(APP, 'connect', '192.0.2.7', 5000)).toHaveLength(1)
+  })
+
+  test('say no more than those that were met: not where services live, nor those that no kernel gives out', () => {
+    const host = new Host()
+    for (const port of [40_000, 40_007, 40_014]) host.learn('connect', '198.51.100.1', port)
+    expect(host.known).toEqual(new Set([`${APP} host:198.51.100.1:32768-65535`]))
+    for (const port of [1337, 4444, 8443, 31_337])
+      expect(host.knows('connect', '198.51.100.1', port)).toBe(false)
+    expect(host.learn('connect', '198.51.100.1', 20_000)).toBe('198.51.100.1:10000-65535')
+    expect(host.known).toEqual(new Set([`${APP} host:198.51.100.1:10000-65535`]))
+  })
+
+  test('are all from the lowest on, where who has no fixed ones met low ones among many', () => {
+    const host = new Host()
+    for (const port of [50_000, 1500, 60_000, 2000, 30_000, 8000, 5000])
+      expect(host.learn('listen', '::', port)).not.toBe('[::]:1500-65535')
+    expect(host.knows('listen', '::', 1500)).toBe(true)
+    expect(host.learn('listen', '::', 4000)).toBe('[::]:1500-65535')
+    expect(host.known).toEqual(new Set([`${APP} host:[::]:1500-65535`]))
   })
 
   test('are of a name, whatever its addresses', () => {
@@ -265,7 +294,7 @@ describe('ports that are chosen anew', () => {
     peers.answered({ timeMs: NOON_MS, name: 'ftp.test', addresses: ['203.0.113.8'], ttlS: 5 }, true)
     const host = new Host({ peers })
     for (const port of [40_001, 40_002]) host.learn('connect', '203.0.113.7', port)
-    expect(host.learn('connect', '203.0.113.8', 40_003)).toBe('ftp.test:high')
+    expect(host.learn('connect', '203.0.113.8', 40_003)).toBe('ftp.test:32768-65535')
     expect(host.knows('connect', '203.0.113.8', 50_000)).toBe(true)
     expect(host.knows('connect', '203.0.113.9', 50_000)).toBe(false)
   })
