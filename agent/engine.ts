@@ -601,8 +601,8 @@ export class Engine {
     const isTraining = this.schedule.isInTraining(stampMs)
     const edge = this.naming.nameOf(seen, stampMs, isTraining)
     const isLasting = this.naming.isLasting(seen)
-    const isDenied = baseline.isDenied(edge) || (edge !== seen.edge && baseline.isDenied(seen.edge))
-    const known = isDenied ? undefined : this.find(seen, edge, isTraining)
+    const denied = this.naming.deniedNameOf(seen, stampMs)
+    const known = denied !== undefined ? undefined : this.find(seen, edge, isTraining)
     if (known !== undefined && !this.isMarked(known, seen, event)) {
       if (known.isDormant && !isTraining) this.findings.take(seen, edge, event, stampMs, 'dormant')
       known.isDormant = false
@@ -610,11 +610,11 @@ export class Engine {
       if (isLasting) this.found.set(seen, known)
       return
     }
-    const mark = isDenied ? 'denied' : this.neverLearned(seen, edge, event)
+    const mark = denied === undefined ? this.neverLearned(seen, edge, event) : 'denied'
     if (isTraining && mark === undefined) this.learn(seen, edge, event, stampMs)
     else if (!isTraining || !this.findings.countAgain(seen, stampMs)) {
       this.noteFile(seen, event)
-      this.findings.take(seen, isDenied ? seen.edge : edge, event, stampMs, mark)
+      this.findings.take(seen, denied ?? edge, event, stampMs, mark)
     }
   }
 

@@ -6,11 +6,21 @@ import type { StateWriter } from './domain/state.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { directoryOf, isExpression, type NewPattern, PathPatterns, printedPattern } from './graph/patterns.ts'
 import { PeerBook } from './peer-book.ts'
+import { coversPeer } from './peers/learned.ts'
 import type { NetworkNames } from './peers/networks.ts'
 import type { ResolvedName } from './peers/resolved.ts'
 
 /** Name of this host in the state. */
 const HOME = ''
+
+/** What is looked for of an edge to name it. */
+export type NamedEdge = Pick<SeenEdge, 'edge'> & Partial<Pick<SeenEdge, 'filePath' | 'isExecutable' | 'peer'>>
+
+/** A node that stands for many. */
+interface Cover {
+  readonly name: string
+  readonly covers: (name: string) => boolean
+}
 
 /** An edge that stands for many, and the expression over their paths. */
 export interface Proposal {
@@ -26,6 +36,8 @@ export class Naming {
   private readonly baseline: Baseline
   private readonly patterns: PathPatterns
   private readonly peers: PeerBook
+  /** What denied names stand for, as long as the baseline hands out the same ones. */
+  private readonly denied = new WeakMap<readonly string[], readonly Cover[]>()
   /** Changes whenever something has another name than before. */
   edition = 0
 
@@ -69,6 +81,40 @@ export class Naming {
     if (place === undefined) return this.peers.nameOf(seen, timeMs, isLearning)
     const to = this.patterns.nameOf(edge.from, place.action, place.path, isExecutable)
     return to === edge.to ? edge : { kind: edge.kind, from: edge.from, to }
+  }
+
+  /** The name of the edge under which a person denied it, whatever else it is known as; undefined when nobody did. */
+  deniedNameOf(seen: SeenEdge, timeMs: number): Edge | undefined {
+    const { kind, from } = seen.edge
+    const denials = this.baseline.denialsOf(from, kind)
+    if (denials.length === 0) return undefined
+    const names = this.namesOf(seen, timeMs)
+    const to = names.find((name) => denials.includes(name)) ?? this.deniedPatternOf(seen, names, denials)
+    if (to === undefined) return undefined
+    return to === seen.edge.to ? seen.edge : { kind, from, to }
+  }
+
+  /** All nodes that the far side of the edge may be known as, its own first. */
+  namesOf(seen: NamedEdge, timeMs: number): readonly string[] {
+    const { edge, filePath, isExecutable } = seen
+    const place = placeOf(edge, filePath)
+    if (place === undefined) return this.peers.namesOf(seen, timeMs)
+    const { action, path } = place
+    return [...new Set([edge.to, this.patterns.nameOf(edge.from, action, path, isExecutable)])]
+  }
+
+  /** A pattern that was denied holds for its files, also when they are called otherwise by now; a network for its hosts. */
+  private deniedPatternOf(
+    { edge, filePath }: SeenEdge,
+    names: readonly string[],
+    denials: readonly string[],
+  ): string | undefined {
+    const place = placeOf(edge, filePath)
+    let covers = this.denied.get(denials)
+    if (covers === undefined) this.denied.set(denials, (covers = denials.flatMap(coverOf)))
+    return covers.find(({ covers: isCovered }) =>
+      place === undefined ? names.some(isCovered) : isCovered(prefixOf(place.action) + place.path),
+    )?.name
   }
 
   /** An edge has become normal under the name `edge`: the pattern that it teaches, alone or with its siblings, stored. */
@@ -147,6 +193,18 @@ function patternsOf(
   }
   for (const { process, action, path } of baseline.recentFileEdges()) patterns.remember(process, action, path)
   return patterns
+}
+
+/** What a node stands for besides itself, if anything. */
+function coverOf(name: string): Cover[] {
+  const [, prefix = '', path = ''] = /^(file:[a-z]+:|host:)(.*)$/s.exec(name) ?? []
+  if (isExpression(path)) {
+    const regex = new RegExp(`^${path}$`)
+    return [{ name, covers: (other) => other.startsWith(prefix) && regex.test(other.slice(prefix.length)) }]
+  }
+  if (prefix !== 'host:') return []
+  const isOfPeer = coversPeer(path)
+  return [{ name, covers: (other) => other.startsWith(prefix) && isOfPeer(other.slice(prefix.length)) }]
 }
 
 /** What a pattern may cover of an edge: the path of a file, or of a socket of this host. */

@@ -110,6 +110,13 @@ export class PeerBook {
     return edge
   }
 
+  /** All nodes that the host of the edge may be known as, its own first. */
+  namesOf({ edge, peer }: Partial<SeenEdge> & Pick<SeenEdge, 'edge'>, timeMs: number): readonly string[] {
+    const { kind, from, to } = edge
+    if (peer === undefined || !isPeerAction(kind)) return [to]
+    return [...new Set([to, ...this.naming.nodesOf(from, kind, peer, { timeMs, isLearning: false })])]
+  }
+
   private lookUp({ edge, peer }: SeenEdge, timeMs: number, isLearning: boolean): Edge {
     const { kind, from } = edge
     if (peer === undefined || !isPeerAction(kind)) return edge

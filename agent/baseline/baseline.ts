@@ -34,6 +34,9 @@ const MOST_VERIFIED = 200_000
 /** How often what is denied is reported while it goes on; what is never learned, each day. */
 const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
+/** Processes of which it is remembered what was denied to them; all are forgotten together when there are more. */
+const MOST_DENIERS = 1000
+const NONE: readonly string[] = []
 /** File edges that a restarted agent still remembers as siblings. */
 const MOST_RECENT = 10_000
 
@@ -124,6 +127,7 @@ export class Baseline {
   private readonly sources: Sources
   readonly unstable: UnstablePlaces
   private hasDenied: boolean
+  private readonly denials = new Map<string, readonly string[]>()
   /** What was not seen since then is dormant. Unix time in milliseconds. */
   private dormantMs = Number.NEGATIVE_INFINITY
 
@@ -184,9 +188,16 @@ export class Baseline {
     return this.book.learn(edge, timeMs, tree)
   }
 
-  /** Whether a person said that it is never normal. */
-  isDenied({ kind, from, to }: Edge): boolean {
-    return this.hasDenied && this.statements.findDenied.get(from, to, kind) !== undefined
+  /** What a person said is never normal when this process does it; the same object until that changes. */
+  denialsOf(process: string, kind: EdgeKind): readonly string[] {
+    if (!this.hasDenied) return NONE
+    const key = `${kind} ${process}`
+    const known = this.denials.get(key)
+    if (known !== undefined) return known
+    const denials = this.statements.denialsOf.all(process, kind).map(({ name }) => name)
+    if (this.denials.size >= MOST_DENIERS) this.denials.clear()
+    this.denials.set(key, denials)
+    return denials
   }
 
   /**
@@ -746,6 +757,7 @@ export class Baseline {
     this.book.forget()
     this.head = this.journal.head
     this.hasDenied = this.statements.anyDenied.get() !== undefined
+    this.denials.clear()
     return true
   }
 
@@ -951,9 +963,9 @@ const prepare = (database: Database.Database) => ({
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
         AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
-  findDenied: database.prepare<[string, string, string], { journal: number }>(
-    `SELECT journal FROM denied WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
-        AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
+  denialsOf: database.prepare<[string, string], { name: string }>(
+    `SELECT name FROM denied JOIN nodes ON nodes.id = to_id
+      WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? ORDER BY name`,
   ),
   anyDenied: database.prepare<[], { any: 1 }>('SELECT 1 AS "any" FROM denied LIMIT 1'),
   findEdge: database.prepare<[string, string, string], EdgeRow>(
