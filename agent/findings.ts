@@ -237,7 +237,9 @@ export class Findings {
       const upkeep = maintenance.upkeepOf(tree)
       const isDangerous = upkeep === undefined && this.isDangerous(found)
       const isOrdinary = upkeep === undefined && !isDangerous && this.isOrdinary(found)
-      const summary = isOrdinary ? this.unstable.summaryOf(found.findings, this.before) : undefined
+      const summary = isOrdinary
+        ? this.unstable.summaryOf(found.findings, this.before, found.lastMs)
+        : undefined
       if (summary !== undefined && 'incident' in summary) {
         baseline.addToIncident(tree, summary.incident, toMs, !isWhole)
         continue
@@ -247,8 +249,8 @@ export class Findings {
           ? incidentOf(baseline.nextIncident, deeds, normal)
           : maintenanceIncident(baseline.nextIncident, deeds, upkeep)
       const incident = summary === undefined ? told : { ...told, reasons: [summary.reason, ...told.reasons] }
-      if (summary !== undefined) this.unstable.summarised(summary.places, incident.id)
-      else if (isOrdinary) this.unstable.note(found.findings, this.before, toMs)
+      if (summary !== undefined) this.unstable.summarised(summary.places, incident.id, found.lastMs)
+      else if (isOrdinary) this.unstable.note(found.findings, this.before, found.lastMs)
       const isWithheld = !isDangerous && this.budget.keepsBack(incident, isOrdinary)
       baseline.addIncident(tree, incident, {
         timeMs: toMs,

@@ -215,7 +215,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE incidents ADD COLUMN journal INTEGER;
 
   -- Places where a process never stops making new edges of a kind: see detect/unstable.ts. incidents: how many were of it;
-  -- last_ms: when the last one was; since_ms: since when it is unstable; incident_id: the one that stands for all of its findings.
+  -- last_ms: when it had something new last; since_ms: since when it is unstable; incident_id: the one that stands for its
+  -- findings now, told_ms: since when.
   CREATE TABLE unstable (
     process     TEXT NOT NULL,
     kind        TEXT NOT NULL,
@@ -224,6 +225,7 @@ export const MIGRATIONS: readonly string[] = [
     last_ms     INTEGER NOT NULL,
     since_ms    INTEGER,
     incident_id INTEGER,
+    told_ms     INTEGER,
     PRIMARY KEY (process, kind, place)
   ) STRICT, WITHOUT ROWID;
   `,

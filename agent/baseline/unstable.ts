@@ -12,12 +12,15 @@ export interface PlaceKey {
 }
 
 export interface PlaceState {
-  /** How many incidents were of it. */
+  /** How many incidents were of it, without a long time between them. */
   readonly incidents: number
+  /** When it had something new last. Unix time in milliseconds. */
+  readonly lastMs: number
   /** Since when it is unstable; null while it is not. Unix time in milliseconds. */
   readonly sinceMs: number | null
-  /** The incident that stands for all of its edges; null before the first. */
+  /** The incident that stands for its edges, and since when; null before the first, and when a person has decided on it. */
   readonly incident: number | null
+  readonly toldMs: number | null
 }
 
 /** An edge of the baseline, and what a training has seen of it. */
@@ -38,9 +41,19 @@ export class UnstablePlaces {
     return this.statements.find.get(key)
   }
 
-  /** An incident was of this place. */
-  count(key: PlaceKey, timeMs: number): void {
-    this.statements.count.run({ ...key, timeMs })
+  /** An incident was of this place, the first of several when the one before is as old as `apartMs`. */
+  count(key: PlaceKey, timeMs: number, apartMs: number): void {
+    this.statements.count.run({ ...key, timeMs, apartMs })
+  }
+
+  /** Something was new in this place. */
+  touch(key: PlaceKey, timeMs: number): void {
+    this.statements.touch.run({ ...key, timeMs })
+  }
+
+  /** New edges have ended in this place. */
+  settle(key: PlaceKey): void {
+    this.statements.settle.run(key)
   }
 
   /** Forgets those that are not unstable and had no incident for longest, when there are too many. */
@@ -54,8 +67,13 @@ export class UnstablePlaces {
   }
 
   /** An incident stands for all edges of a place from now on. */
-  summarise(key: PlaceKey, incident: number): void {
-    this.statements.summarise.run({ ...key, incident })
+  summarise(key: PlaceKey, incident: number, timeMs: number): void {
+    this.statements.summarise.run({ ...key, incident, timeMs })
+  }
+
+  /** What a process has to do with, of one kind: with known windows, or none when it is not known. */
+  targetsOf(process: string, kind: string): Iterable<{ readonly to: string; readonly windows: number }> {
+    return this.statements.targets.iterate({ process, kind })
   }
 
   /** All edges of the baseline of kinds that a place may have. */
@@ -79,11 +97,28 @@ const EXCESS =
 
 const prepare = (database: Database.Database) => ({
   find: database.prepare<PlaceKey, PlaceState>(
-    `SELECT incidents, since_ms AS sinceMs, incident_id AS incident FROM unstable WHERE ${KEY}`,
+    `SELECT incidents, last_ms AS lastMs, since_ms AS sinceMs, told_ms AS toldMs,
+            (SELECT id FROM incidents WHERE id = incident_id AND state = 'open') AS incident
+       FROM unstable WHERE ${KEY}`,
   ),
-  count: database.prepare<PlaceKey & { timeMs: number }>(
+  count: database.prepare<PlaceKey & { timeMs: number; apartMs: number }>(
     `INSERT INTO unstable (process, kind, place, incidents, last_ms) VALUES (@process, @kind, @place, 1, @timeMs)
-     ON CONFLICT DO UPDATE SET incidents = incidents + 1, last_ms = excluded.last_ms`,
+     ON CONFLICT DO UPDATE SET
+       incidents = CASE WHEN excluded.last_ms - last_ms < @apartMs THEN incidents + 1 ELSE 1 END,
+       last_ms = excluded.last_ms`,
+  ),
+  touch: database.prepare<PlaceKey & { timeMs: number }>(
+    `UPDATE unstable SET last_ms = @timeMs WHERE ${KEY}`,
+  ),
+  settle: database.prepare<PlaceKey>(
+    `UPDATE unstable SET incidents = 0, since_ms = NULL, incident_id = NULL, told_ms = NULL WHERE ${KEY}`,
+  ),
+  targets: database.prepare<{ process: string; kind: string }, { to: string; windows: number }>(
+    `SELECT target.name AS "to", windows FROM edges JOIN nodes target ON target.id = to_id
+      WHERE from_id = (SELECT id FROM nodes WHERE name = @process) AND kind = @kind
+      UNION ALL
+     SELECT target.name, 0 FROM findings JOIN nodes target ON target.id = to_id
+      WHERE from_id = (SELECT id FROM nodes WHERE name = @process) AND kind = @kind AND merged_ms IS NULL`,
   ),
   declare: database.prepare<PlaceKey & { sinceMs: number }>(
     `INSERT INTO unstable (process, kind, place, incidents, last_ms, since_ms)
@@ -94,8 +129,8 @@ const prepare = (database: Database.Database) => ({
     `DELETE FROM unstable WHERE (process, kind, place) IN (SELECT process, kind, place FROM unstable
       WHERE since_ms IS NULL ORDER BY last_ms DESC, process, kind, place LIMIT -1 OFFSET ?)`,
   ),
-  summarise: database.prepare<PlaceKey & { incident: number }>(
-    `UPDATE unstable SET incident_id = @incident WHERE ${KEY}`,
+  summarise: database.prepare<PlaceKey & { incident: number; timeMs: number }>(
+    `UPDATE unstable SET incident_id = @incident, told_ms = @timeMs, last_ms = @timeMs WHERE ${KEY}`,
   ),
   edges: database.prepare<[], ObservedEdge>(
     `SELECT kind, source.name AS "from", target.name AS "to", windows, first_ms AS firstMs FROM edges

@@ -2,6 +2,11 @@ import { EDGE_KINDS, type Edge } from '../domain/edge.ts'
 
 const FILE = new RegExp(`^file:(?:${EDGE_KINDS.join('|')}):`)
 const HOST_PORT = /^host:(?!unix:|vsock:|packet:|family-).*:([^:]+)$/
+const ADDRESS = /^host:(?:\[[\da-f:.]+\]|\d+\.\d+\.\d+\.\d+):[^:]*$/
+const CODE =
+  /\.(?:[cm]?[jt]s|py|pyc|rb|pl|pm|sh|bash|so|jar|class|war|lua|php\d?|phtml|phar|jspx?|aspx?|cgi|fcgi|ko|wasm|exe|elf|bin)$/i
+/** Where programs leave what has no extension. */
+const FOR_NAMES = /^\/(?:var(?!\/www)|tmp|run|dev\/shm|proc)\/|\/(?:te?mp|\.?cache|spool|data)\//
 const PROGRAM_DIRECTORY = /^proc:[^:]*:[^:]*:([^<]*\/)/
 /** Of a directory whose directories are all alike: below `/srv/app`, not below `/srv`. */
 const LEAST_DEPTH = 3
@@ -21,7 +26,22 @@ export function placeOf({ to }: Pick<Edge, 'to'>): string {
   const [, directory] = PROGRAM_DIRECTORY.exec(to) ?? []
   if (directory !== undefined) return `${directory}*`
   const [, port] = HOST_PORT.exec(to) ?? []
-  return port === undefined ? to : `*:${port}`
+  if (port === undefined) return to
+  return isUnnamed({ to }) ? `address:${port}` : `*:${port}`
+}
+
+/** Whether a host is known by nothing but its address. */
+export const isUnnamed = ({ to }: Pick<Edge, 'to'>): boolean => ADDRESS.test(to)
+
+/** Whether a host has a name, or is a network. */
+export const isNamed = ({ to }: Pick<Edge, 'to'>): boolean => HOST_PORT.test(to) && !isUnnamed({ to })
+
+/** What may be run by whoever finds it: code by its extension, or a name without one where no such things are expected. */
+export function mayBeCode({ to }: Pick<Edge, 'to'>): boolean {
+  const [file] = FILE.exec(to) ?? []
+  if (file === undefined) return false
+  const path = to.slice(file.length)
+  return CODE.test(path) || (!EXTENSION.test(path) && !FOR_NAMES.test(path))
 }
 
 /** The same over all directories beside its own; undefined for what is no file, or lies too near to the root. */

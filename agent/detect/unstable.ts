@@ -1,6 +1,6 @@
 import type { Edge, EdgeKind } from '../domain/edge.ts'
 import type { Finding } from '../domain/report.ts'
-import { placeAround, placeOf } from './places.ts'
+import { mayBeCode, placeAround, placeOf } from './places.ts'
 
 /** Where a process makes edges of one kind: see places.ts. */
 export interface Place {
@@ -19,8 +19,9 @@ interface PlaceHistory {
   readonly parts: number
 }
 
-/** More incidents of a place tell nobody anything. */
+/** More incidents of a place, with less than `APART_MS` between them, tell nobody anything. */
 export const MOST_INCIDENTS = 5
+export const APART_MS = 6 * 3_600_000
 /** One of five observations is of a new edge. */
 const LEAST_CHANCE = 1 / 5
 const LEAST_EDGES = 4
@@ -44,9 +45,13 @@ const OTHERS_EXECUTE = 0o011
 /** Their bits let somebody in, and run nothing. */
 const MAKES_DIRECTORY: ReadonlySet<string> = new Set(['mkdir', 'mkdirat'])
 
+/** Whether as much of a place was new as a place has where new edges never end. */
+export const isRestless = (edges: number, observations: number): boolean =>
+  edges / (observations + 1) >= LEAST_CHANCE
+
 /** Whether a training ended with as much that is new as it began with, seen often enough to say so. */
 export const neverSettled = ({ edges, parts, lateEdges, lateObservations }: PlaceHistory): boolean =>
-  edges >= LEAST_EDGES && parts >= LEAST_PARTS && lateEdges / (lateObservations + 1) >= LEAST_CHANCE
+  edges >= LEAST_EDGES && parts >= LEAST_PARTS && isRestless(lateEdges, lateObservations)
 
 /** Where an edge belongs, the narrowest first; nowhere when what is new of its kind is told each time. */
 export function volatilePlacesOf(edge: Edge): readonly Place[] {
@@ -74,7 +79,8 @@ export function placesOf(
     const isMark = (mode & OTHERS_EXECUTE) === 0 && places.some(isUnstable)
     const mayRun = (mode & EXECUTABLE) !== 0 && !isMark && !MAKES_DIRECTORY.has(syscall)
     const isBelowUnseen = chain.slice(1, -1).some((to, index) => before(chain[index] ?? '', to) > 0)
-    if (places.length === 0 || mark !== undefined || mayRun || isBelowUnseen) return undefined
+    const isCode = edge.kind !== 'delete' && mayBeCode(edge)
+    if (places.length === 0 || isCode || mark !== undefined || mayRun || isBelowUnseen) return undefined
     found.set(JSON.stringify(places), places)
   }
   return [...found.values()]
