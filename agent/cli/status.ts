@@ -146,12 +146,15 @@ function coverageText({ state, sinceMs, pid, kernel }: SeenCoverage): string {
   return `${state}${since}${kernel === 'watched' ? '' : "; the kernel's audit is not watched"}`
 }
 
-function budgetText({ alertsPerDay, thresholdBits, lowBits }: BudgetState): string {
+function budgetText({ alertsPerDay, thresholdBits, userBits, lowBits, fromMs }: BudgetState): string {
   if (alertsPerDay === 0) return 'only high and critical ones are reported'
   const wanted = `for ${alertsPerDay} a day`
-  return thresholdBits === undefined
-    ? `${wanted} what was seen is too short to say; low ones up to ${lowBits.toFixed(1)} bits, as the end of the training had, are withheld`
-    : `${wanted} those up to ${thresholdBits.toFixed(1)} bits are withheld`
+  if (thresholdBits === undefined)
+    return `${wanted} what was seen since ${timeText(fromMs)} is too short to say; ordinary ones up to ${lowBits.toFixed(1)} bits, as the training had, are withheld`
+  const users = Object.entries(userBits)
+    .filter(([, bits]) => bits > thresholdBits)
+    .map(([user, bits]) => `, of ${user.replace(/^:/, '')} up to ${bits.toFixed(1)}`)
+  return `${wanted} those up to ${thresholdBits.toFixed(1)} bits are withheld${users.join('')}: so many were met since ${timeText(fromMs)}`
 }
 
 const label = (name: string): string => name.padEnd(13)

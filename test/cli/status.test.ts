@@ -322,3 +322,24 @@ test('the configuration names the baseline, the command line wins', () => {
   expect(dbOf()).toBe(`${folder}/configured.db`)
   expect(dbOf('--db', `${folder}/given.db`)).toBe(`${folder}/given.db`)
 })
+
+test('the budget says what is kept back, of whom, and since when that is counted', () => {
+  const state = {
+    alertsPerDay: 10,
+    userBits: { ':app': 13.5, ':root': 1 },
+    lowBits: 4,
+    fromMs: NOON_MS,
+    calibratedMs: NOON_MS,
+  }
+  const textOf = (budget: object): string =>
+    fullmon(
+      'status',
+      '--db',
+      baselineWith((baseline) => baseline.remember('budget', budget)),
+    ).stdout
+  expect(textOf({ ...state, thresholdBits: 2 })).toContain(
+    'for 10 a day those up to 2.0 bits are withheld, of app up to 13.5: so many were met since 2026-11-20T12:00:00.000Z',
+  )
+  expect(textOf(state)).toContain('too short to say; ordinary ones up to 4.0 bits')
+  expect(textOf({ ...state, alertsPerDay: 0 })).toContain('only high and critical ones')
+})
