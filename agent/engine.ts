@@ -153,6 +153,8 @@ export class Engine {
   private booted: readonly FoundProcess[] | undefined
   /** The boot that the processes are of. */
   private bootId: string | undefined
+  /** Whether it was said that no answer of DNS is believed. */
+  private hasSaidNobody = false
   private isOwnChild = false
   private readonly signs = new TamperSigns()
   private kernelMemory = ''
@@ -448,7 +450,12 @@ export class Engine {
     if (problem !== undefined) this.post(tamperOf('journal-broken', timeMs, problem.reason))
   }
 
-  private readonly heardName = (name: ResolvedName): void => this.naming.heard(name, this.training)
+  private readonly heardName = (name: ResolvedName): void => {
+    this.naming.heard(name, this.training)
+    if (this.hasSaidNobody || !this.naming.believesNobody) return
+    this.hasSaidNobody = true
+    this.post(unbelieved(name))
+  }
 
   private onEvent(event: AuditEvent): void {
     const { own, latestMs } = this.options
@@ -813,4 +820,14 @@ const tamperOf = (reason: TamperReason, timeMs: number, detail: string): Tamper 
   process: '',
   chain: [],
   detail,
+})
+
+/** Not a part of coverage: hosts are compared by their addresses, as they were learned. */
+const unbelieved = ({ timeMs, server = '?' }: ResolvedName): BlindSpot => ({
+  kind: 'blind-spot',
+  reason: 'dns-unheard',
+  fromMs: timeMs,
+  toMs: timeMs,
+  count: 0,
+  detail: `what ${server} answers is not believed, so hosts have no names: nobody answered during the training, and no process is known to ask there`,
 })

@@ -63,6 +63,11 @@ export class Naming {
     return { answers, distrusted }
   }
 
+  /** Whether DNS was answered, and by nobody who is believed. */
+  get believesNobody(): boolean {
+    return this.peers.believesNobody
+  }
+
   /** Addresses whose names were forgotten because there were too many. Only grows. */
   get shedAddresses(): number {
     return this.peers.shedAddresses

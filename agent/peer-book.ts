@@ -4,7 +4,7 @@ import type { PatternLearned } from './domain/report.ts'
 import type { StateWriter } from './domain/state.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { WaitingShapes } from './graph/waiting.ts'
-import { canonical } from './peers/addresses.ts'
+import { canonical, reachOf } from './peers/addresses.ts'
 import { coversPeer, LearnedPeers } from './peers/learned.ts'
 import { peerNode } from './peers/names.ts'
 import { addressesOf, PeerNaming } from './peers/naming.ts'
@@ -51,7 +51,7 @@ export class PeerBook {
   constructor(baseline: Baseline, tracksChanges: boolean, networks: NetworkNames = {}) {
     this.baseline = baseline
     this.waiting = new WaitingShapes(tracksChanges, MOST_WAITING, 'address')
-    this.peers = new Peers((baseline.memory(RESOLVERS) ?? []) as string[], tracksChanges)
+    this.peers = new Peers(baseline.memory(RESOLVERS) as string[] | undefined, tracksChanges)
     if (tracksChanges) {
       const read = baseline.states.of(HOME)
       this.waiting.restore(read('address'))
@@ -70,12 +70,21 @@ export class PeerBook {
     if (this.peers.servers.size !== servers) this.baseline.remember(RESOLVERS, [...this.peers.servers])
   }
 
-  /** Whether some process is known to ask this server, which nobody did during the training: it was accepted since. */
+  /**
+   * Whether some process is known to ask this server, whose answers nobody heard during the training: it was accepted
+   * since, or there was nobody who listened. In that case this host itself is believed, too: nobody but root answers
+   * from there.
+   */
   private isNormal(server: string | undefined): boolean {
-    if (server === undefined || this.peers.servers.has(server)) return false
-    return addressesOf(canonical(server) ?? server).some((address) =>
-      this.baseline.isTarget(peerNode(address, DNS_PORT)),
-    )
+    const address = server === undefined ? undefined : canonical(server)
+    if (server === undefined || address === undefined || this.peers.servers.has(server)) return false
+    if (this.peers.servers.size === 0 && reachOf(address) === 'loopback') return true
+    return addressesOf(address).some((each) => this.baseline.isTarget(peerNode(each, DNS_PORT)))
+  }
+
+  /** Whether there were answers, and no server that is believed. */
+  get believesNobody(): boolean {
+    return this.peers.distrusted > 0 && this.peers.servers.size === 0
   }
 
   /** Answers of servers that nobody asked while the host was learned. Only grows. */
@@ -149,6 +158,7 @@ export class PeerBook {
   /** Somebody else has written to the baseline. */
   reload(): void {
     this.learned.reset(this.baseline.peerPatterns())
+    this.peers.trust((this.baseline.memory(RESOLVERS) ?? []) as string[])
     this.called.clear()
   }
 

@@ -87,7 +87,7 @@ describe('a host that DNS has named', () => {
   })
 
   test('is told with its address when it is a stranger, and stays one stranger when its name is old', () => {
-    const names = new Answers(answer(LATER_MS, '198.51.100.66', 'evil.test'))
+    const names = new Answers(answer(NOON_MS, '203.0.113.1'), answer(LATER_MS, '198.51.100.66', 'evil.test'))
     const log = trained()
       .connect(NGINX, '198.51.100.66', 443)
       .after(7000)
@@ -154,6 +154,68 @@ describe('a server', () => {
     const log = new LogBuilder(NOON_MS).connect({ pid: 9, exe: '/bin/dig' }, asked, 53)
     expect(hosts(replay(trained(log).connect(NGINX, '198.51.100.7', 443), { names }))).toEqual([])
   })
+
+  test('is not the first that comes, where nobody listened during the training: that is said once', () => {
+    const baseline = newBaseline()
+    replay(trained(), { plan: { kind: 'everything' } }, baseline)
+    const names = new Answers(
+      answer(LATER_MS, '198.51.100.66', API, asked),
+      answer(LATER_MS + 1, '198.51.100.66', 'b.test', asked),
+    )
+    const log = new LogBuilder(LATER_MS + 10).connect(NGINX, '198.51.100.66', 443)
+    const reports = replay(log, { plan: { kind: 'none' }, names }, baseline)
+    expect(hosts(reports)).toEqual(['host:198.51.100.66:443'])
+    expect(blindSpots(reports)).toEqual([
+      expect.objectContaining({
+        reason: 'dns-unheard',
+        detail: expect.stringContaining(asked) as string,
+      }),
+    ])
+    expect(summary(reports)).toMatchObject({ coverage: 'complete', dns: { answers: 0, distrusted: 2 } })
+  })
+
+  test('of this host, or one that is asked as ever, is believed where nobody listened during the training', () => {
+    for (const server of ['127.0.0.53', asked]) {
+      const baseline = newBaseline()
+      const log = new LogBuilder(NOON_MS).connect({ pid: 9, exe: '/bin/dig' }, asked, 53)
+      replay(trained(log), { plan: { kind: 'everything' } }, baseline)
+      const names = new Answers(answer(LATER_MS, '198.51.100.66', 'new.test', server))
+      const later = new LogBuilder(LATER_MS + 10).connect(NGINX, '198.51.100.66', 443)
+      const reports = replay(later, { plan: { kind: 'none' }, names }, baseline)
+      expect(hosts(reports)).toEqual(['host:new.test:443'])
+      expect(blindSpots(reports)).toEqual([])
+    }
+  })
+})
+
+test('servers that are believed are carried to another host, and only these', () => {
+  const path = join(folderForTest(), 'one.db')
+  const one = new Baseline(path)
+  replay(trained(), { plan: { kind: 'everything' }, names: new Answers(answer(NOON_MS, '203.0.113.1')) }, one)
+  one.close()
+  const copy = join(folderForTest(), 'two.db')
+  const { engine, reports } = (() => {
+    const two = new Baseline(copy)
+    onTestFinished(() => two.close())
+    const names = new Answers(
+      answer(LATER_MS, '198.51.100.7'),
+      answer(LATER_MS, '198.51.100.66', API, '198.51.100.53'),
+    )
+    // It runs while the other one is imported.
+    const running = start(two, { plan: { kind: 'none' }, names })
+    importBaseline(copy, exportBaseline(path), ME)
+    return running
+  })()
+  const log = new LogBuilder(LATER_MS + 10)
+    .connect(NGINX, '198.51.100.7', 443)
+    .connect(NGINX, '198.51.100.66', 443)
+  engine.ingest({ bytes: log.bytes, at: undefined })
+  engine.end()
+  expect(hosts(reports)).toEqual(['host:198.51.100.66:443'])
+  expect(summary(reports)?.dns).toMatchObject({ answers: 1, distrusted: 1 })
+  expect([...exportBaseline(copy)].filter((line) => line.includes('"resolver"'))).toEqual([
+    `{"kind":"resolver","address":"${RESOLVER}"}`,
+  ])
 })
 
 describe('networks', () => {
@@ -178,6 +240,7 @@ describe('networks', () => {
     const copy = join(folderForTest(), 'two.db')
     importBaseline(copy, exportBaseline(path), ME)
     const two = new Baseline(copy)
+    expect(two.memory('resolvers')).toBeUndefined()
     onTestFinished(() => two.close())
     const strangers = new LogBuilder(LATER_MS)
       .connect(NGINX, '203.0.113.99', 443)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import { z } from 'zod'
 import { type Edge, EDGE_KINDS, type EdgeKind, isPeerAction, type PatternAction } from '../domain/edge.ts'
@@ -113,6 +113,11 @@ const DeniedLine = z.strictObject({
   edge: z.strictObject({ kind: z.enum(EDGE_KINDS), from: Node, to: Node }),
   denied: VerdictWords,
 })
+/** A server whose answers are believed: see agent/peers/peers.ts. */
+const ResolverLine = z.strictObject({
+  kind: z.literal('resolver'),
+  address: z.union([z.ipv4(), z.ipv6()], { error: 'no address' }),
+})
 const TrainingLine = z.strictObject({
   kind: z.literal('training'),
   fromMs: Time,
@@ -126,7 +131,15 @@ const EndLine = z.strictObject({
   lines: z.int().min(1),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'no SHA-256'),
 })
-const Line = z.discriminatedUnion('kind', [Header, EdgeLine, DeniedLine, PatternLine, TrainingLine, EndLine])
+const Line = z.discriminatedUnion('kind', [
+  Header,
+  EdgeLine,
+  DeniedLine,
+  PatternLine,
+  TrainingLine,
+  ResolverLine,
+  EndLine,
+])
 type Line = z.infer<typeof Line>
 
 /** Who imports, and from where: for the journal and for complaints. */
@@ -142,6 +155,8 @@ export interface Imported {
   readonly refused: number
   /** False for an export of an older program, of which nobody can tell whether it is whole. */
   readonly isSealed: boolean
+  /** Whether it was imported before, so that nothing was added. */
+  readonly isRepeated?: true
 }
 
 /** Edges of the baseline in the order of their names. */
@@ -165,7 +180,7 @@ export function* deniedIn(path: string): Iterable<DeniedEdge> {
 }
 
 /**
- * Everything the baseline has learned, one JSON object a line: a header, trainings, patterns, what was denied, edges in the
+ * What is normal, one JSON object a line: a header, trainings, servers of DNS, patterns, what was denied, edges in the
  * order of their names, and an end that tells whether all of it is there. Consistent while an agent writes, because it is one read
  * transaction. The same baseline gives the same lines.
  */
@@ -194,6 +209,8 @@ function* linesOf(path: string): Iterable<string> {
         finished: row.finished === 1,
       } satisfies z.infer<typeof TrainingLine>)
     }
+    for (const address of resolversIn(database))
+      yield JSON.stringify({ kind: 'resolver', address } satisfies z.infer<typeof ResolverLine>)
     const patterns = database
       .prepare('SELECT * FROM patterns ORDER BY process, action, path')
       .all() as PatternRow[]
@@ -226,18 +243,22 @@ function* linesOf(path: string): Iterable<string> {
 }
 
 /**
- * Merges exported lines into a baseline, all of them or none, and writes so into its journal.
+ * Merges exported lines into a baseline, all of them or none, and writes so into its journal. What stands there already is
+ * not merged again.
  *
  * @throws UsageError naming the first line that is wrong, or what the journal of the baseline does not vouch for
  */
 export function importBaseline(path: string, lines: Iterable<string>, importer: Importer): Imported {
-  const parsed = [...parse(lines, importer.source)]
+  const seal = createHash('sha256')
+  const parsed = [...parse(lines, importer.source, seal)]
   const isSealed = parsed.at(-1)?.kind === 'end'
+  const sha256 = seal.digest('hex')
   const database = openDatabase(path)
   try {
     const merge = database.transaction(() => {
       refuseBrokenJournal(database, path, 'nothing is imported into')
-      return write(database, parsed, importer)
+      if (wasImported(database, sha256)) return { edges: 0, refused: 0, isRepeated: true as const }
+      return write(database, parsed, importer, sha256)
     })
     return { ...merge.immediate(), isSealed }
   } finally {
@@ -245,8 +266,27 @@ export function importBaseline(path: string, lines: Iterable<string>, importer: 
   }
 }
 
-function* parse(lines: Iterable<string>, source: string): Iterable<Line> {
-  const seal = createHash('sha256')
+/** Whether a row of the journal says so. */
+const wasImported = (database: Database.Database, sha256: string): boolean =>
+  database
+    .prepare<[string]>(
+      "SELECT 1 FROM journal WHERE action = 'import' AND json_extract(detail, '$.sha256') = ?",
+    )
+    .get(sha256) !== undefined
+
+/** Servers whose answers are believed, as the agent remembers them: see agent/peer-book.ts. */
+const resolversIn = (database: Database.Database): readonly string[] =>
+  JSON.parse(
+    database
+      .prepare<[], string>(
+        "SELECT value FROM state WHERE node = '' AND kind = 'memory' AND key = 'resolvers'",
+      )
+      .pluck()
+      .get() ?? '[]',
+  ) as string[]
+
+/** @param seal takes the lines before the end */
+function* parse(lines: Iterable<string>, source: string, seal: Hash): Iterable<Line> {
   let number = 0
   let format: number | undefined
   let isEnded = false
@@ -269,7 +309,7 @@ function* parse(lines: Iterable<string>, source: string): Iterable<Line> {
       }
       yield line.data
     }
-    seal.update(`${text}\n`)
+    if (!isEnded) seal.update(`${text}\n`)
   }
   if (format === undefined) throw new UsageError(`${source} is empty`)
   if (!isEnded && format !== UNSEALED_FORMAT)
@@ -313,7 +353,8 @@ function write(
   database: Database.Database,
   lines: readonly Line[],
   { source, author }: Importer,
-): Omit<Imported, 'isSealed'> {
+  sha256: string,
+): Pick<Imported, 'edges' | 'refused'> {
   const addTraining = database.prepare<[number, number, number | null, number]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms, finished) VALUES (?, ?, ?, ?)',
   )
@@ -325,6 +366,8 @@ function write(
   const change = { added: [] as Item[], removed: [] as Item[], denied: [] as Edge[] }
   const accepted: Edge[] = []
   const newlyDenied = new Set<string>()
+  const resolvers = new Set(resolversIn(database))
+  const known = resolvers.size
   const counts = { edges: 0, patterns: 0, denied: 0, refused: 0 }
   for (const line of lines) {
     switch (line.kind) {
@@ -335,6 +378,9 @@ function write(
         // Half a training does not take away that the baseline is trained.
         if (line.finished || !isTrained)
           addTraining.run(line.fromMs, line.toMs, line.plannedMs, line.finished ? 1 : 0)
+        break
+      case 'resolver':
+        resolvers.add(line.address)
         break
       case 'pattern':
         if (addPattern(line))
@@ -364,8 +410,17 @@ function write(
   }
   const { edges, patterns, denied, refused } = counts
   const more = { ...(denied === 0 ? {} : { denied }), ...(refused === 0 ? {} : { refused }) }
-  const detail = { source, edges, patterns, added: change.added.length, ...more }
+  const trusted = [...resolvers].slice(known)
+  const believed = trusted.length === 0 ? {} : { resolvers: trusted }
+  const detail = { source, sha256, edges, patterns, added: change.added.length, ...more, ...believed }
   const row = new Journal(database).append({ timeMs: Date.now(), action: 'import', author, detail }, change)
+  if (trusted.length > 0)
+    database
+      .prepare<[string]>(
+        `INSERT INTO state (node, kind, key, value) VALUES ('', 'memory', 'resolvers', ?)
+         ON CONFLICT DO UPDATE SET value = excluded.value`,
+      )
+      .run(JSON.stringify([...resolvers]))
   for (const edge of change.denied) rows.deny(edge, row)
   for (const edge of accepted) rows.accept(edge, row)
   return { edges, refused }

@@ -40,6 +40,10 @@ export const baselineCommand = command({
       .example('sudo $0 baseline export > host.jsonl', 'a copy, also while the agent runs')
       .example('sudo $0 baseline import host.jsonl --db new.db', 'merge it into another'),
   run: (words) => {
+    if (words.file !== undefined && words.action !== 'import')
+      throw new UsageError(
+        `baseline ${words.action} takes no file${words.action === 'export' ? ': it prints, so write > FILE' : ''}`,
+      )
     const { db } = loadConfig(undefined, words.db === undefined ? {} : { db: words.db })
     switch (words.action) {
       case 'show':
@@ -134,7 +138,7 @@ function importFile(db: string, file: string | undefined, json: boolean): void {
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`)
   }
-  const { edges, refused, isSealed } = importBaseline(db, text.split('\n'), {
+  const { edges, refused, isSealed, isRepeated } = importBaseline(db, text.split('\n'), {
     source: file,
     author: commandAuthor(),
   })
@@ -144,7 +148,9 @@ function importFile(db: string, file: string | undefined, json: boolean): void {
     )
   process.stdout.write(
     json
-      ? `${JSON.stringify({ kind: 'import', edges, refused })}\n`
-      : `${edges - refused} edges merged into ${db}${refused === 0 ? '' : `; ${refused} are denied there and stay unseen`}\n`,
+      ? `${JSON.stringify({ kind: 'import', edges, refused, isRepeated })}\n`
+      : isRepeated === true
+        ? `${file} was imported into ${db} before: nothing is added\n`
+        : `${edges - refused} edges merged into ${db}${refused === 0 ? '' : `; ${refused} are denied there and stay unseen`}\n`,
   )
 }

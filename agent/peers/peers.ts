@@ -85,18 +85,23 @@ export class Peers {
     return this.trusted
   }
 
+  /** These servers are believed, too. */
+  trust(servers: Iterable<string>): void {
+    for (const server of servers) if (this.trusted.size < MOST_SERVERS) this.trusted.add(server)
+  }
+
   /**
    * A name was resolved.
    *
    * Who may start a process here may also ask a server of their own for somebody else's name, and that server may say
-   * what it likes. So once there are servers that answered during the training, only these are believed.
-   * @param isLearning whether the training goes on
+   * what it likes. So only servers are believed that answered during the training, or that it is normal to ask.
+   * @param isBelieved whether the training goes on, or the server is one of those
    */
-  answered({ timeMs, name, addresses, ttlS, server }: ResolvedName, isLearning: boolean): void {
+  answered({ timeMs, name, addresses, ttlS, server }: ResolvedName, isBelieved: boolean): void {
     const safe = peerName(name)
     if (safe === undefined) return
     if (server !== undefined && !this.trusted.has(server)) {
-      if (!isLearning && this.trusted.size > 0) {
+      if (!isBelieved) {
         this.distrusted++
         return
       }

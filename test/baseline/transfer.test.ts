@@ -135,10 +135,43 @@ test('an import is a row of the journal, which vouches for what came with it', (
       id: 2,
       action: 'import',
       author: 'root (sudo by alice)',
-      detail: '{"source":"host.jsonl","edges":2,"patterns":0,"added":1}',
+      detail: `{"source":"host.jsonl","sha256":"${createHash('sha256')
+        .update(`${HEADER}\n${EDGE}\n${edgeLine(exec('ls'), NOON_MS, NOON_MS, 1, 1)}\n`)
+        .digest('hex')}","edges":2,"patterns":0,"added":1}`,
     },
   ])
   expect(verifyBaseline(path, []).problem).toBeUndefined()
+})
+
+test('the same export twice adds nothing, neither sightings nor trainings, and is no row of the journal', () => {
+  const one = newPath()
+  full(one)
+  const lines = exported(one)
+  const path = newPath()
+  importBaseline(path, lines, ME)
+  const before = exported(path)
+  const head = verifyBaseline(path, [])
+  // Whoever wrote it to a file may have its name changed, and a newline behind its end.
+  const again = importBaseline(path, [...lines, ''], { source: 'other.jsonl', author: 'bob' })
+  expect(again).toEqual({ edges: 0, refused: 0, isSealed: true, isRepeated: true })
+  expect(exported(path)).toEqual(before)
+  expect(verifyBaseline(path, [])).toEqual(head)
+  importBaseline(path, [HEADER, EDGE], ME)
+  expect(exported(path)).not.toEqual(before)
+})
+
+test('servers of DNS that are believed are carried along, and only addresses are', () => {
+  const path = newPath()
+  const resolver = (address: string): string => JSON.stringify({ kind: 'resolver', address })
+  const lines = sealed([SEALED_HEADER, resolver('192.0.2.53'), resolver('2001:db8::53')])
+  importBaseline(path, lines, ME)
+  expect(exported(path)).toEqual(lines)
+  importBaseline(path, sealed([SEALED_HEADER, resolver('192.0.2.54'), resolver('192.0.2.53')]), ME)
+  expect(exported(path).filter((line) => kindOf(line) === 'resolver')).toEqual(
+    ['192.0.2.53', '2001:db8::53', '192.0.2.54'].map(resolver),
+  )
+  const evil = sealed([SEALED_HEADER, resolver('evil.test')])
+  expect(complaint(() => importBaseline(path, evil, ME))).toContain('f:2: address: no address')
 })
 
 test('what is imported need not wait for the end of a window any more', () => {

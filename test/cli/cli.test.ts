@@ -64,6 +64,8 @@ describe('words that make no sense', () => {
     [['train', '--duration', '-1'], /--duration takes/],
     [['baseline', 'frob'], /show.*stats.*export.*import/s],
     [['baseline', 'import', '--db', '/tmp/x.db'], /import what/],
+    [['baseline', 'export', 'host.jsonl', '--db', MAIN], /export takes no file: it prints, so write > FILE/],
+    [['baseline', 'show', 'nginx', '--db', MAIN], /show takes no file/],
     [['baseline', 'show', '--db', '/does/not/exist.db'], /there is no baseline at/],
     [['baseline', 'show', '--db', MAIN], /main\.ts is no baseline/],
   ])('%j is one sentence and exit code 2', (words, sentence) => {

@@ -144,10 +144,11 @@ describe('a server', () => {
     expect(namesOf(peers, '203.0.113.9', NOON_MS)).toEqual(['api.partner.test'])
   })
 
-  test('is believed when there was none in the training', () => {
+  test('is not believed when there was none in the training', () => {
     const peers = new Peers()
-    answer(peers, { server: '127.0.0.53', isLearning: false })
-    expect(namesOf(peers, WEB, NOON_MS)).toEqual(['api.partner.test'])
+    answer(peers, { server: '203.0.113.53', isLearning: false })
+    expect(peers.isEmpty).toBe(true)
+    expect(peers.servers.size).toBe(0)
   })
 
   test('is remembered over a restart', () => {
