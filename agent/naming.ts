@@ -1,20 +1,28 @@
 import type { Baseline } from './baseline/baseline.ts'
-import { isSensitive } from './detect/sensitive.ts'
 import { type Edge, type EdgeKind, isPeerAction, type PatternAction, prefixOf } from './domain/edge.ts'
 import type { PatternLearned } from './domain/report.ts'
 import type { StateWriter } from './domain/state.ts'
 import type { SeenEdge } from './graph/edges.ts'
-import { directoryOf, isExpression, type NewPattern, PathPatterns, printedPattern } from './graph/patterns.ts'
+import {
+  directoryOf,
+  isExpression,
+  isOfExecutables,
+  type NewPattern,
+  PathPatterns,
+  printedPattern,
+  type ProtectionOf,
+} from './graph/patterns.ts'
 import { PeerBook } from './peer-book.ts'
 import { coversPeer } from './peers/learned.ts'
 import type { NetworkNames } from './peers/networks.ts'
 import type { ResolvedName } from './peers/resolved.ts'
+import { protectionOf } from './protection.ts'
 
 /** Name of this host in the state. */
 const HOME = ''
 
 /** What is looked for of an edge to name it. */
-export type NamedEdge = Pick<SeenEdge, 'edge'> & Partial<Pick<SeenEdge, 'filePath' | 'isExecutable' | 'peer'>>
+export type NamedEdge = Pick<SeenEdge, 'edge'> & Partial<Pick<SeenEdge, 'filePath' | 'executableBy' | 'peer'>>
 
 /** A node that stands for many. */
 interface Cover {
@@ -49,7 +57,8 @@ export class Naming {
     isOwned: (path: string) => boolean = () => false,
   ) {
     this.baseline = baseline
-    this.patterns = patternsOf(baseline, tracksChanges, (path) => isSensitive(path) || isOwned(path))
+    const protection: ProtectionOf = (path, process) => (isOwned(path) ? 'all' : protectionOf(path, process))
+    this.patterns = patternsOf(baseline, tracksChanges, protection)
     this.peers = new PeerBook(baseline, tracksChanges, networks)
   }
 
@@ -80,11 +89,11 @@ export class Naming {
 
   /** The edge under the name that it is learned and reported by. The same object when that is its own. */
   nameOf(seen: SeenEdge, timeMs: number, isLearning: boolean): Edge {
-    const { edge, filePath, isExecutable } = seen
+    const { edge, filePath, executableBy } = seen
     if (edge.kind === 'exec') this.noteExecuted(edge.to)
     const place = placeOf(edge, filePath)
     if (place === undefined) return this.peers.nameOf(seen, timeMs, isLearning)
-    const to = this.patterns.nameOf(edge.from, place.action, place.path, isExecutable)
+    const to = this.patterns.nameOf(edge.from, place.action, place.path, executableBy)
     return to === edge.to ? edge : { kind: edge.kind, from: edge.from, to }
   }
 
@@ -101,11 +110,11 @@ export class Naming {
 
   /** All nodes that the far side of the edge may be known as, its own first. */
   namesOf(seen: NamedEdge, timeMs: number): readonly string[] {
-    const { edge, filePath, isExecutable } = seen
+    const { edge, filePath, executableBy } = seen
     const place = placeOf(edge, filePath)
     if (place === undefined) return this.peers.namesOf(seen, timeMs)
     const { action, path } = place
-    return [...new Set([edge.to, this.patterns.nameOf(edge.from, action, path, isExecutable)])]
+    return [...new Set([edge.to, this.patterns.nameOf(edge.from, action, path, executableBy)])]
   }
 
   /** A pattern that was denied holds for its files, also when they are called otherwise by now; a network for its hosts. */
@@ -124,13 +133,13 @@ export class Naming {
 
   /** An edge has become normal under the name `edge`: the pattern that it teaches, alone or with its siblings, stored. */
   learn(
-    { edge: { from, to, kind }, filePath, isExecutable, peer }: SeenEdge,
+    { edge: { from, to, kind }, filePath, executableBy, peer }: SeenEdge,
     edge: Edge,
     timeMs: number,
   ): PatternLearned | undefined {
     const place = placeOf({ from, to, kind }, filePath)
     if (place === undefined) return peer === undefined ? undefined : this.peers.learn(edge, timeMs)
-    return this.store(this.patterns.learn(from, place.action, place.path, isExecutable), timeMs)
+    return this.store(this.patterns.learn(from, place.action, place.path, executableBy), timeMs)
   }
 
   /** The same of an edge of which only the name is known. */
@@ -173,7 +182,10 @@ export class Naming {
     const printed = printedPattern(learned)
     const regex = new RegExp(`^${path}$`)
     const stored = { process, action, path, examples, printed, learnedMs: timeMs }
-    this.baseline.addPattern(stored, (name) => regex.test(name), directoryOf(path), replaces)
+    // Whether somebody may execute the file of a stored edge is not known.
+    const covers = (name: string): boolean =>
+      !isOfExecutables(path) && regex.test(name) && !this.patterns.isKept(name)
+    this.baseline.addPattern(stored, covers, directoryOf(path), replaces)
     return { kind: 'pattern', pattern: printed, process, action, examples }
   }
 
@@ -183,13 +195,10 @@ export class Naming {
 }
 
 /** Known patterns, and the files that may yet teach one. */
-function patternsOf(
-  baseline: Baseline,
-  tracksChanges: boolean,
-  isProtected: (path: string) => boolean,
-): PathPatterns {
+function patternsOf(baseline: Baseline, tracksChanges: boolean, protection: ProtectionOf): PathPatterns {
   const known = baseline.patterns()
-  const patterns = new PathPatterns(known, tracksChanges, isProtected)
+  const patterns = new PathPatterns(known, tracksChanges, protection)
+  if (tracksChanges) patterns.restoreKept(baseline.states.of(HOME)('executed'))
   for (const process of baseline.processes()) for (const path of filesOf(process)) patterns.noteExecuted(path)
   const waiting = tracksChanges ? [...baseline.states.of(HOME)('sample')] : []
   if (waiting.length > 0) {

@@ -1,7 +1,7 @@
 /** What it costs to name a path that was not met before, and to learn from it. */
 import { createHash } from 'node:crypto'
 import { PathPatterns } from '../agent/graph/patterns.ts'
-import { isSensitive } from '../agent/detect/sensitive.ts'
+import { protectionOf } from '../agent/protection.ts'
 
 const PATHS = 20_000
 const HOSTILE_PATHS = 200
@@ -38,14 +38,14 @@ function measure(paths: readonly string[], work: (path: string) => unknown): num
 const rows: Record<string, string>[] = []
 for (const [what, made] of Object.entries(USUAL)) {
   const paths = Array.from({ length: PATHS }, (_, index) => made(index))
-  const patterns = new PathPatterns([], false, isSensitive)
+  const patterns = new PathPatterns([], false, protectionOf)
   const learn = measure(paths, (path) => patterns.learn(PROCESS, 'create', path))
   const name = measure(paths, (path) => patterns.nameOf(PROCESS, 'create', path))
   rows.push({ what, 'name, µs': name.toFixed(2), 'learn, µs': learn.toFixed(2) })
 }
 for (const [what, made] of Object.entries(HOSTILE))
   for (const length of [1024, 2048, 4096]) {
-    const patterns = new PathPatterns([], false, isSensitive)
+    const patterns = new PathPatterns([], false, protectionOf)
     const paths = Array.from({ length: HOSTILE_PATHS }, (_, index) => `${made(length)}${index}`)
     const name = measure(paths, (path) => patterns.nameOf(PROCESS, 'create', path))
     rows.push({

@@ -19,7 +19,7 @@ export interface NamedPeer {
 const PROCESS = /^proc:([^:]*):([^:]*):([^<]*)(?:<(.*))?$/s
 const PEER = /^host:(?:\[(?<six>[^\]]+)\]|(?<host>.*)):(?<port>[^:]*)$/s
 const UNIX = 'host:unix:'
-const FILE = /^file:[^:]*:(.*)$/s
+const FILE = /^file:[^:]*:(?:\(\?<executable>\))?(.*)$/s
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|127\.0\.0\.0\/\d+|::1|::ffff:127\.[\d.]+|localhost|loopback)$/
 const UNSPECIFIED = /^(?:0\.0\.0\.0|::)$/
 const ADDRESS = /^(?:\d+\.\d+\.\d+\.\d+|[0-9a-f:.]*:[0-9a-f:.]*)$/

@@ -55,12 +55,12 @@ export type Activity = Acted &
   (
     | { readonly kind: 'exec'; readonly isFromMemory: boolean; readonly before: ProcessImage }
     | { readonly kind: 'peer'; readonly action: 'connect' | 'listen' | 'accept'; readonly address: Address }
-    /** `isExecutable`: a regular file that somebody may execute, as the call left it. */
+    /** `executableBy`: who may execute the file, when it is a regular one, as the call left it. */
     | {
         readonly kind: 'file'
         readonly action: FileAction
         readonly path: string
-        readonly isExecutable: boolean
+        readonly executableBy: ExecutableBy
       }
     /** `became`: the same program as the user that effective uid 0 is. */
     | { readonly kind: 'privilege'; readonly became: ProcessImage }
@@ -132,3 +132,6 @@ export const NO_WORLD: World = {
   descriptorPath: () => undefined,
   packagedMs: () => undefined,
 }
+
+/** Whom the mode of a file lets execute it: nobody, its owner alone, or others as well. */
+export type ExecutableBy = 'nobody' | 'owner' | 'others'

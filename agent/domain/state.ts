@@ -3,6 +3,7 @@ export type StateKind =
   | 'address'
   | 'clock'
   | 'coverage'
+  | 'executed'
   | 'image'
   | 'inode'
   | 'machine'

@@ -9,7 +9,7 @@ interface Piece {
 type Range = readonly [first: number, last: number]
 
 const PIECE =
-  /\(\?![^)]*\)|(?<any>\\d\+)|(?<digits>\\d)(?:\{(?<digitCount>\d+)\})?|\[(?<class>[^\]]+)\](?:\{(?<count>\d+)\})?|\\(?<escaped>.)|(?<literal>[\s\S])/gu
+  /\(\?(?:!|<executable>)[^)]*\)|(?<any>\\d\+)|(?<digits>\\d)(?:\{(?<digitCount>\d+)\})?|\[(?<class>[^\]]+)\](?:\{(?<count>\d+)\})?|\\(?<escaped>.)|(?<literal>[\s\S])/gu
 const DIGITS: readonly Range[] = [[0x30, 0x39]]
 /** Digits that a number of any length gets, in the names that are made. */
 const USUAL_NUMBER = 5

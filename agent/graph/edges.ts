@@ -1,4 +1,4 @@
-import type { Activity, Address, ProcessImage } from '../domain/activity.ts'
+import type { Activity, Address, ExecutableBy, ProcessImage } from '../domain/activity.ts'
 import type { Edge, EdgeKind } from '../domain/edge.ts'
 import { callerName, hostName, printable, processName } from './names.ts'
 
@@ -13,8 +13,8 @@ export interface SeenEdge {
   readonly source: ProcessImage
   /** The path of a file edge as it was, before any pattern. */
   readonly filePath: string | undefined
-  /** Whether that is a regular file that somebody may execute. */
-  readonly isExecutable: boolean
+  /** Who may execute it. */
+  readonly executableBy: ExecutableBy
   /** The far end of a connect or accept, or the near end of a listen, when that is an address of the internet. */
   readonly peer: InternetPeer | undefined
 }
@@ -26,7 +26,7 @@ export interface InternetPeer {
 }
 
 /** Before the path of an executable: the same file is another target before it became one. No path has a NUL. */
-const EXECUTABLE = '\0'
+const MARKS: Readonly<Record<ExecutableBy, string>> = { nobody: '', owner: '\0', others: '\0\0' }
 
 type InternetAddress = Extract<Address, { family: 'ip' }>
 
@@ -60,7 +60,7 @@ export class EdgeNamer {
         emit(this.toHost(activity.action, actor, activity.address))
         return
       case 'file':
-        emit(this.toFile(activity.action, actor, activity.path, activity.isExecutable))
+        emit(this.toFile(activity.action, actor, activity.path, activity.executableBy))
         return
       case 'privilege':
         emit(this.between('privilege', actor, activity.became))
@@ -90,18 +90,18 @@ export class EdgeNamer {
     if (known !== undefined) return known
     const edge = { kind, from: processName(source), to: hostName(address) }
     const peer = { address: address.address, port: address.port }
-    const seen = this.remember({ edge, source, filePath: undefined, isExecutable: false, peer })
+    const seen = this.remember({ edge, source, filePath: undefined, executableBy: 'nobody', peer })
     const hosts = valueOf(this.known(source).byPort, kind, newMap<string, Map<number, SeenEdge>>)
     valueOf(hosts, address.address, newMap<number, SeenEdge>).set(address.port, seen)
     return seen
   }
 
-  private toFile(kind: EdgeKind, source: ProcessImage, path: string, isExecutable: boolean): SeenEdge {
-    const target = isExecutable ? EXECUTABLE + path : path
+  private toFile(kind: EdgeKind, source: ProcessImage, path: string, executableBy: ExecutableBy): SeenEdge {
+    const target = MARKS[executableBy] + path
     const known = this.known(source).byText.get(kind)?.get(target)
     if (known !== undefined) return known
     const filePath = printable(path)
-    return this.add(kind, source, target, fileName(kind, filePath), filePath, undefined, isExecutable)
+    return this.add(kind, source, target, fileName(kind, filePath), filePath, undefined, executableBy)
   }
 
   private add(
@@ -111,10 +111,10 @@ export class EdgeNamer {
     to: string,
     filePath: string | undefined,
     peer?: InternetPeer,
-    isExecutable = false,
+    executableBy: ExecutableBy = 'nobody',
   ): SeenEdge {
     const edge = { kind, from: processName(source), to }
-    const seen = this.remember({ edge, source, filePath, isExecutable, peer })
+    const seen = this.remember({ edge, source, filePath, executableBy, peer })
     valueOf(this.known(source).byText, kind, newMap<string, SeenEdge>).set(target, seen)
     return seen
   }

@@ -1,7 +1,9 @@
+import type { ExecutableBy } from '../domain/activity.ts'
 import { type PatternAction, prefixOf } from '../domain/edge.ts'
 import type { StateEntry, StateWriter } from '../domain/state.ts'
 import { extremesOf } from './allowed.ts'
 import { escaped, expressionOfRuns, expressionOfText, noWord } from './expressions.ts'
+import { type Kept, KeptNames } from './kept.ts'
 import { type Part, type Shape, shapesOf, typedShape } from './shapes.ts'
 import { WaitingShapes } from './waiting.ts'
 
@@ -14,10 +16,15 @@ const MOST_IN_DIRECTORY = 64
 const MOST_CHARACTERS = 10_000_000
 /** What a regular expression costs besides its text, compiled. */
 const CHARACTERS_OF_PATTERN = 2000
-/** Names longer than this, process and path together, teach nothing: who may choose names may not choose our memory. */
+/**
+ * Names longer than this, process and path together, teach nothing: who may choose names may not choose our memory. Paths
+ * of that length are left as they are: nor may he choose our time.
+ */
 const LONGEST_TEACHER = 1024
-/** Characters of the programs with volatile names, in one half. */
-const MOST_EXECUTED = 1_000_000
+/** Before the expression of a pattern whose files somebody may execute; to a regular expression it means nothing. */
+const EXECUTABLE = '(?<executable>)'
+/** Where programs are that have come to stay, and what starts them. */
+const SYSTEM = /^\/(?:etc|usr|s?bin|lib(?:exec|32|64|x32)?|boot|dev|proc|sys)\//
 /** A control character: printed names have none. */
 const SEPARATOR = '\u001f'
 
@@ -48,33 +55,33 @@ export interface NewPattern extends PathPattern {
  * escaped literals and of character classes that hold no `/`, and is only ever tried on what the process that taught it
  * does likewise.
  *
- * Never covered are executables, what was executed once, what somebody has denied, and what `isProtected` says.
+ * Files that may be executed teach only patterns of such files, and others only those of others. Of programs (others than
+ * the owner may execute them) and of what `protectionOf` says, only directories may change, never the name itself. Never
+ * covered is what was executed once, what somebody has denied, and what `protectionOf` says.
  */
 export class PathPatterns {
   /** By owner, then by the directory that holds all the files of a pattern. */
   private readonly learned = new Map<string, OwnersPatterns>()
   private readonly denied = new Map<string, RegExp[]>()
   private readonly waiting: WaitingShapes
-  private readonly isProtected: (path: string) => boolean
-  /** In two halves: when the newer one is full, the older one is forgotten. */
-  private executed = new Set<string>()
-  private executedBefore = new Set<string>()
-  private executedCharacters = 0
+  private readonly protectionOf: ProtectionOf
+  private readonly kept: KeptNames
   private characters = 0
   /** How often a pattern was not learned because there were too many. Only grows. */
   refusedPatterns = 0
 
   /**
    * @param tracksChanges whether `drain` will be called
-   * @param isProtected whether a path must stay what it is
+   * @param protectionOf what of a path must stay as it is
    */
   constructor(
     known: Iterable<PathPattern> = [],
     tracksChanges = false,
-    isProtected: (path: string) => boolean = () => false,
+    protectionOf: ProtectionOf = () => 'nothing',
   ) {
     this.waiting = new WaitingShapes(tracksChanges)
-    this.isProtected = isProtected
+    this.kept = new KeptNames(tracksChanges)
+    this.protectionOf = protectionOf
     this.reset(known)
   }
 
@@ -91,9 +98,15 @@ export class PathPatterns {
     this.waiting.restore(entries)
   }
 
-  /** Hands out which files wait for siblings, as far as that has changed since the last time. */
+  /** What was executed or could be is known again as it was when this was drained. Belongs before the first file. */
+  restoreKept(entries: Iterable<StateEntry>): void {
+    this.kept.restore(entries)
+  }
+
+  /** Hands out which files wait for siblings and which may not be covered, as far as that has changed since the last time. */
   drain(writer: StateWriter): void {
     this.waiting.drain(writer)
+    this.kept.drain(writer)
   }
 
   /** How often a shape that waited for siblings was forgotten, because there were too many. Only grows. */
@@ -102,43 +115,48 @@ export class PathPatterns {
   }
 
   /**
-   * A file was executed, a script run, or a file made executable: from now on it has its own name.
+   * A file was executed or a script run: from now on it has its own name.
    * @returns whether it may have had another one until now
    */
   noteExecuted(path: string): boolean {
-    if (this.wasExecuted(path) || this.isProtected(path) || shapesOf(path).length === 0) return false
-    if (this.executedCharacters + path.length > MOST_EXECUTED) {
-      this.executedBefore = this.executed
-      this.executed = new Set()
-      this.executedCharacters = 0
-    }
-    this.executed.add(path)
-    this.executedCharacters += path.length
-    return true
+    return this.keep(path, 'executed')
+  }
+
+  /** Whether a file was executed once, or others than its owner could execute it. */
+  isKept(path: string): boolean {
+    return this.kept.get(path) !== undefined
   }
 
   /** The name under which the graph knows the file or socket: its path, or the pattern that covers it. */
-  nameOf(process: string, action: PatternAction, path: string, isExecutable = false): string {
-    if (isExecutable) this.noteExecuted(path)
-    const expression = this.covering(process, action, path)?.path ?? reducedPath(path)
-    return expression === undefined || !this.mayBeCovered(process, action, path, isExecutable)
-      ? ownName(action, path)
-      : prefixOf(action) + expression
+  nameOf(process: string, action: PatternAction, path: string, by: ExecutableBy = 'nobody'): string {
+    if (by === 'others') this.keep(path, 'program')
+    const freedom = this.freedomOf(process, action, path, by)
+    if (freedom === 'none') return ownName(action, path)
+    const file: FileOf = { process, action, path, isExecutable: by !== 'nobody', freedom }
+    const expression = this.covering(file)?.path ?? reducedPath(file)
+    return expression === undefined ? ownName(action, path) : prefixOf(action) + expression
   }
 
   /** Takes a file that has come into the baseline; the pattern that it teaches, alone or with its siblings. */
-  learn(process: string, action: PatternAction, path: string, isExecutable = false): NewPattern | undefined {
-    if (!this.mayBeCovered(process, action, path, isExecutable)) return undefined
-    if (this.covering(process, action, path) !== undefined) return undefined
-    for (const { shape, samples } of this.gather(process, action, path)) {
+  learn(
+    process: string,
+    action: PatternAction,
+    path: string,
+    by: ExecutableBy = 'nobody',
+  ): NewPattern | undefined {
+    const freedom = this.freedomOf(process, action, path, by)
+    if (freedom === 'none') return undefined
+    const file: FileOf = { process, action, path, isExecutable: by !== 'nobody', freedom }
+    if (this.covering(file) !== undefined) return undefined
+    for (const { shape, samples } of this.gather(file)) {
       const siblings = samples
         .map((sample) => sample.split(SEPARATOR))
-        .filter((texts) => !this.wasExecuted(pathOf(shape, texts)))
+        .filter((texts) => this.kept.get(pathOf(shape, texts)) !== 'executed')
       if (!areEnough(shape, siblings)) continue
       const expression = expressionOf(shape, siblings)
       if (expression === undefined) continue
       const examples = siblings.map((texts) => pathOf(shape, texts))
-      return this.take({ process, action, path: expression, examples })
+      return this.take({ process, action, path: markOf(file) + expression, examples })
     }
     return undefined
   }
@@ -157,32 +175,47 @@ export class PathPatterns {
    * @returns an expression; undefined when nothing may change, or the name must stay what it is
    */
   propose(process: string, action: PatternAction, path: string): string | undefined {
-    const shape = typedShape(path)
-    if (shape === undefined || !this.mayBeCovered(process, action, path, false)) return undefined
+    const freedom = this.freedomOf(process, action, path, 'nobody')
+    const shape = freedom === 'none' ? undefined : typedShape(path, freedom === 'directories')
+    if (shape === undefined) return undefined
     const texts = shape.parts.map(({ text }) => text)
     return expressionOf(shape, [texts, texts.map(anotherLike)])
   }
 
   /** Takes a file that was in the baseline before the start. */
   remember(process: string, action: PatternAction, path: string): void {
-    if (!isExpression(path) && this.mayBeCovered(process, action, path, false))
-      this.gather(process, action, path)
+    const freedom = this.freedomOf(process, action, path, 'nobody')
+    if (!isExpression(path) && freedom !== 'none')
+      this.gather({ process, action, path, isExecutable: false, freedom })
   }
 
-  private mayBeCovered(process: string, action: PatternAction, path: string, isExecutable: boolean): boolean {
-    if (isExecutable || this.wasExecuted(path) || this.isProtected(path)) return false
-    return this.denied.get(ownerKey(process, action))?.some((regex) => regex.test(path)) !== true
+  private keep(path: string, kept: Kept): boolean {
+    const before = this.kept.get(path)
+    if (before === kept || before === 'executed' || path.length > LONGEST_TEACHER) return false
+    if (this.protectionOf(path) === 'all' || shapesOf(path).length === 0) return false
+    this.kept.set(path, kept)
+    return true
   }
 
-  private wasExecuted(path: string): boolean {
-    return this.executed.has(path) || this.executedBefore.has(path)
+  /** What may change in the path. */
+  private freedomOf(process: string, action: PatternAction, path: string, by: ExecutableBy): Freedom {
+    if (path.length > LONGEST_TEACHER) return 'none'
+    const kept = this.kept.get(path)
+    const protection = kept === 'executed' ? 'all' : this.protectionOf(path, process)
+    if (protection === 'all') return 'none'
+    const isNameLiteral = by === 'others' || kept !== undefined || protection === 'name'
+    if (isNameLiteral && SYSTEM.test(path)) return 'none'
+    if (this.denied.get(ownerKey(process, action))?.some((regex) => regex.test(path)) === true) return 'none'
+    return isNameLiteral ? 'directories' : 'path'
   }
 
-  private covering(process: string, action: PatternAction, path: string): LearnedPattern | undefined {
+  private covering({ process, action, path, isExecutable, freedom }: FileOf): LearnedPattern | undefined {
     const owners = this.learned.get(ownerKey(process, action))
     let found: LearnedPattern | undefined
     for (const patterns of owners === undefined ? [] : aboveOf(owners, path)) {
       for (const known of patterns) {
+        if (known.isExecutable !== isExecutable || (freedom === 'directories' && !known.hasLiteralName))
+          continue
         if ((found !== undefined && !known.isPinned) || !known.regex.test(path)) continue
         // What somebody has chosen goes before what was learned.
         if (known.isPinned) return known
@@ -193,16 +226,14 @@ export class PathPatterns {
   }
 
   /** The shapes of the path, each with the changing parts of the siblings that share it, its own among them. */
-  private gather(
-    process: string,
-    action: PatternAction,
-    path: string,
-  ): { shape: Shape; samples: readonly string[] }[] {
+  private gather(file: FileOf): { shape: Shape; samples: readonly string[] }[] {
+    const { process, action, path, freedom } = file
     if (process.length + path.length > LONGEST_TEACHER) return []
-    const owner = ownerKey(process, action)
-    return shapesOf(path).map((shape) => {
+    const kind = `${freedom === 'directories' ? '/' : ''}${markOf(file)}`
+    const owner = `${ownerKey(process, action)}${SEPARATOR}${kind}`
+    return shapesOf(path, freedom === 'directories').map((shape) => {
       const sample = shape.parts.map(({ text }) => text).join(SEPARATOR)
-      return { shape, samples: this.waiting.add(`${owner}${SEPARATOR}${shape.key}`, sample) }
+      return { shape, samples: this.waiting.add(`${owner}${shape.key}`, sample) }
     })
   }
 
@@ -227,7 +258,13 @@ export class PathPatterns {
     for (const example of examples)
       for (const patterns of aboveOf(owners, example))
         for (const known of patterns)
-          if (!known.isPinned && known.regex.test(example) && !found.has(known) && isWithin(known.path, path))
+          if (
+            !known.isPinned &&
+            known.isExecutable === isOfExecutables(path) &&
+            known.regex.test(example) &&
+            !found.has(known) &&
+            isWithin(known.path, path)
+          )
             found.add(known)
     return [...found]
   }
@@ -252,7 +289,13 @@ export class PathPatterns {
     }
     const directory = directoryOf(path)
     const patterns = owners.byDirectory.get(directory) ?? []
-    patterns.push({ regex, path, isPinned: state === 'pinned' })
+    patterns.push({
+      regex,
+      path,
+      isPinned: state === 'pinned',
+      isExecutable: isOfExecutables(path),
+      hasLiteralName: LITERAL.test(path.slice(path.lastIndexOf('/') + 1)),
+    })
     owners.byDirectory.set(directory, patterns)
     owners.lengths.add(directory.length)
     owners.longest = Math.max(owners.longest, directory.length)
@@ -282,7 +325,33 @@ interface LearnedPattern {
   readonly regex: RegExp
   readonly path: string
   readonly isPinned: boolean
+  readonly isExecutable: boolean
+  readonly hasLiteralName: boolean
 }
+
+/** What of a path must stay as it is: all of it, the name of the file itself, or nothing. */
+export type Protection = 'all' | 'name' | 'nothing'
+
+/** @param process who is about to do something with the file, by its printed name */
+export type ProtectionOf = (path: string, process?: string) => Protection
+
+/** What of a path may change. */
+type Freedom = 'path' | 'directories' | 'none'
+
+interface FileOf {
+  readonly process: string
+  readonly action: PatternAction
+  readonly path: string
+  readonly isExecutable: boolean
+  readonly freedom: Freedom
+}
+
+const markOf = ({ isExecutable }: FileOf): string => (isExecutable ? EXECUTABLE : '')
+
+/** Whether the files of a pattern are those that somebody may execute. */
+export const isOfExecutables = (expression: string): boolean => expression.startsWith(EXECUTABLE)
+
+const LITERAL = /^(?:[^\\[(]|\\[^d])*$/
 
 /** The patterns of each directory that the path lies in, from the root down. */
 function* aboveOf(
@@ -303,7 +372,8 @@ function isWithin(path: string, wider: string): boolean {
 
 /** The directory that a pattern's files have in common, as far as it is literal; no slash at its end. */
 export function directoryOf(pattern: string): string {
-  const [literal = ''] = /^(?:[^\\[(]|\\[^d])*/.exec(pattern) ?? []
+  const path = isOfExecutables(pattern) ? pattern.slice(EXECUTABLE.length) : pattern
+  const [literal = ''] = /^(?:[^\\[(]|\\[^d])*/.exec(path) ?? []
   return literal.slice(0, Math.max(0, literal.lastIndexOf('/'))).replace(/\\(.)/g, '$1')
 }
 
@@ -336,11 +406,11 @@ const pathOf = (shape: Shape, texts: readonly string[]): string =>
   shape.literals.map((literal, index) => literal + (texts[index] ?? '')).join('')
 
 /** The expression of a name by itself; undefined when nothing in it changes for certain. */
-function reducedPath(path: string): string | undefined {
-  const shape = typedShape(path)
-  return shape?.parts.some(({ isStrong }) => isStrong) === true
-    ? expressionOf(shape, [shape.parts.map(({ text }) => text)])
-    : undefined
+function reducedPath(file: FileOf): string | undefined {
+  const shape = typedShape(file.path, file.freedom === 'directories')
+  if (shape?.parts.some(({ isStrong }) => isStrong) !== true) return undefined
+  const expression = expressionOf(shape, [shape.parts.map(({ text }) => text)])
+  return expression === undefined ? undefined : markOf(file) + expression
 }
 
 function areEnough({ parts }: Shape, siblings: readonly (readonly string[])[]): boolean {

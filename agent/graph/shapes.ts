@@ -26,26 +26,42 @@ const PAIR = /\/[0-9a-f]{2}(?=\/|$)/g
 /** A control character: printed paths have none. */
 const SEPARATOR = '\u001f'
 
-/** The path with its tokens taken out; undefined when it has none. */
-export function typedShape(path: string): Shape | undefined {
-  const tokens = tokensOf(path)
+/**
+ * The path with its tokens taken out; undefined when it has none.
+ *
+ * @param isNameLiteral whether only what lies in directories may change
+ */
+export function typedShape(path: string, isNameLiteral = false): Shape | undefined {
+  const tokens = tokensOf(path).filter(isBefore(endOf(path, isNameLiteral)))
   return tokens.length === 0 ? undefined : shapeOf(path, tokens)
 }
+
+/** How far a path may change. */
+const endOf = (path: string, isNameLiteral: boolean): number =>
+  isNameLiteral ? path.lastIndexOf('/') : path.length
+
+const isBefore =
+  (limit: number) =>
+  ({ end }: { readonly end: number }): boolean =>
+    end <= limit
 
 /**
  * The shapes that a path may share with its siblings: one with its tokens (uuid, stamp, hash, number, random) taken out,
  * one for each run of letters and digits that might be random besides, and one for all that look so at once.
+ *
+ * @param isNameLiteral whether only what lies in directories may change
  */
-export function shapesOf(path: string): Shape[] {
-  const tokens = tokensOf(path)
+export function shapesOf(path: string, isNameLiteral = false): Shape[] {
+  const isFree = isBefore(endOf(path, isNameLiteral))
+  const tokens = tokensOf(path).filter(isFree)
   const shapes = tokens.length === 0 ? [] : [shapeOf(path, tokens)]
-  const runs = runsOf(path, tokens)
+  const runs = runsOf(path, tokens).filter(isFree)
   for (const run of runs) shapes.push(shapeOf(path, [...tokens.filter(isApartFrom([run])), run]))
   const odd = runs.filter(({ text }) => oddness(text) > 0)
   if (odd.length > 1) shapes.push(shapeOf(path, [...tokens.filter(isApartFrom(odd)), ...odd]))
-  const pairs = pairsOf(path, tokens)
+  const pairs = pairsOf(path, tokens).filter(isFree)
   if (pairs.length > 0) shapes.push(shapeOf(path, [...tokens.filter(isApartFrom(pairs)), ...pairs]))
-  const loose = looseParts(path, tokens, pairs)
+  const loose = looseParts(path, tokens, pairs, isFree)
   if (loose !== undefined) shapes.push(shapeOf(path, loose))
   return shapes
 }
@@ -58,9 +74,10 @@ function looseParts(
   path: string,
   tokens: readonly Token[],
   pairs: readonly PlacedPart[],
+  isFree: (part: PlacedPart) => boolean,
 ): readonly PlacedPart[] | undefined {
   const certain = tokens.filter(({ type }) => type !== 'random')
-  const runs = runsOf(path, certain)
+  const runs = runsOf(path, certain).filter(isFree)
   const odd = runs.filter(({ text }) => oddness(text) > 0)
   const isNew =
     pairs.length > 0 || (certain.length < tokens.length && runs.length > 0) || odd.length < runs.length

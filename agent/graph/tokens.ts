@@ -109,6 +109,10 @@ const isTemporary = (text: string): boolean => DIGIT.test(text) && LETTER.test(t
 function tokensOfWord(path: string, word: string, start: number): Token[] {
   if (!DIGIT.test(word)) return []
   const { length } = word
+  if (isJob(path, word, start)) {
+    const from = length - JOB_DIGITS
+    return [token('hash', word.slice(from), start + from, true)]
+  }
   if (ONLY_DIGITS.test(word)) return [token('number', word, start, isStrongNumber(path, word, start))]
   const isHex = LOWER_HEX.test(word) || UPPER_HEX.test(word)
   if (isHex && length >= SHORTEST_HASH && length <= LONGEST_HASH) {
@@ -127,6 +131,14 @@ function tokensOfWord(path: string, word: string, start: number): Token[] {
   if (isRandomWord(path, word, start)) return [token('random', word, start, true)]
   return numbersIn(path, word, start)
 }
+
+/** at(1) names a job by its queue, its number in 5 digits, and the minute in 8. */
+const JOB = /^[A-Za-z]?[0-9a-f]{13}$/
+const JOB_DIGITS = 13
+const JOBS = /^\/var\/spool\/(?:cron\/)?at(?:jobs|spool|\/spool)?\/=?$/
+
+const isJob = (path: string, word: string, start: number): boolean =>
+  start <= LONGEST_NUMBERED && JOB.test(word) && JOBS.test(path.slice(0, start))
 
 function* matchesOf(pattern: RegExp, text: string): Iterable<{ text: string; index: number }> {
   for (const match of text.matchAll(pattern)) yield { text: match[0], index: match.index }

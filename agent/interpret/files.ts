@@ -1,4 +1,4 @@
-import type { PathAction, ResolvedPath, World } from '../domain/activity.ts'
+import type { ExecutableBy, PathAction, ResolvedPath, World } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { PathRecord, SyscallRecord } from '../domain/record.ts'
 import { type Call, SOCKETCALLS } from './calls.ts'
@@ -17,10 +17,11 @@ const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 const S_IFREG = 0o100000
 /**
- * Execute bits of group and others, and what gives rights away. The bit of the owner alone is no sign of a program:
- * postfix marks with it each message that is complete (mail_stream(3): fchmod 0700).
+ * Execute bits of group and others, and what gives rights away. The bit of the owner alone may be a mark: postfix sets it
+ * on each message that is complete (mail_stream(3): fchmod 0700).
  */
 const PROGRAM_BITS = 0o6011
+const OWNER_BIT = 0o100
 
 /**
  * What an event did to which files, by their true paths.
@@ -272,17 +273,18 @@ function isPathOf({ name = '', nameType }: PathRecord, path: string): boolean {
 }
 
 /**
- * Whether a record is of a regular file that others than its owner may execute, as the call left it: PATH has the mode of a file that
+ * Who may execute the file of a record, when it is a regular one, as the call left it: PATH has the mode of a file that
  * is new as it was made, and that of any other as it was before the call.
  */
-export function isExecutableFile(
+export function executableBy(
   record: PathRecord | undefined,
   syscall: SyscallRecord,
   call: Call,
-): boolean {
-  if (record === undefined || (record.mode & S_IFMT) !== S_IFREG) return false
+): ExecutableBy {
+  if (record === undefined || (record.mode & S_IFMT) !== S_IFREG) return 'nobody'
   const mode = call.modeIn === undefined ? record.mode : argument(syscall, call.modeIn)
-  return (mode & PROGRAM_BITS) !== 0
+  if ((mode & PROGRAM_BITS) !== 0) return 'others'
+  return (mode & OWNER_BIT) === 0 ? 'nobody' : 'owner'
 }
 
 const NOTHING: readonly ResolvedPath[] = []

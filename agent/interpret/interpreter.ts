@@ -14,7 +14,7 @@ import type { AuditEvent } from '../domain/event.ts'
 import type { EventId, SyscallRecord } from '../domain/record.ts'
 import type { StateReader, StatesReader, StatesWriter, StateWriter } from '../domain/state.ts'
 import { archName, type Call, callName, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
-import { FileReader, isExecutableFile } from './files.ts'
+import { FileReader, executableBy } from './files.ts'
 import type { InodePaths } from './inode-paths.ts'
 import { absolutePath } from './path.ts'
 import { ProcessTable } from './processes.ts'
@@ -302,8 +302,7 @@ export class Interpreter {
     for (const { path, action } of this.paths) {
       const record = event.paths[index++]
       if (!isChange(action)) continue
-      const isExecutable = isExecutableFile(record, syscall, call)
-      emit({ kind: 'file', actor, event, action, path, isExecutable })
+      emit({ kind: 'file', actor, event, action, path, executableBy: executableBy(record, syscall, call) })
     }
   }
 

@@ -20,7 +20,7 @@ const created = (path: string): Activity => ({
   event: EVENT,
   action: 'create',
   path,
-  isExecutable: false,
+  executableBy: 'nobody',
 })
 
 function edgeOf(namer: EdgeNamer, activity: Activity): SeenEdge {

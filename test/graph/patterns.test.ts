@@ -3,9 +3,10 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSensitive } from '../../agent/detect/sensitive.ts'
+import type { ExecutableBy } from '../../agent/domain/activity.ts'
 import { type PathPattern, PathPatterns, printedPattern } from '../../agent/graph/patterns.ts'
-import { StateTable } from '../support/state.ts'
+import { protectionOf } from '../../agent/protection.ts'
+import { States, StateTable } from '../support/state.ts'
 
 const PROCESS = 'proc::www-data:/usr/bin/php8.2</srv/shop/index.php'
 
@@ -501,8 +502,7 @@ describe('law: whatever is learned', () => {
 })
 
 describe('at first sight', () => {
-  const nameOf = (path: string, isExecutable = false): string =>
-    new PathPatterns().nameOf(PROCESS, 'create', path, isExecutable)
+  const nameOf = (path: string): string => new PathPatterns().nameOf(PROCESS, 'create', path)
 
   test.each([
     ['/srv/up/d41d8cd98f00b204e9800998ecf8427e.bin', String.raw`/srv/up/[0-9a-f]{32}\.bin`],
@@ -535,14 +535,16 @@ describe('at first sight', () => {
 describe('never covered', () => {
   const siblings = ['/srv/up/1.sh', '/srv/up/2.sh', '/srv/up/3333.sh']
 
-  test('is an executable, and it teaches nothing', () => {
+  test('is a program that is named like them, and it teaches nothing', () => {
     const { patterns } = teach(siblings)
     expect(covers(patterns, '/srv/up/4444.sh')).toBe(true)
-    expect(patterns.nameOf(PROCESS, 'create', '/srv/up/4444.sh', true)).toBe('file:create:/srv/up/4444.sh')
+    expect(patterns.nameOf(PROCESS, 'create', '/srv/up/4444.sh', 'others')).toBe(
+      'file:create:/srv/up/4444.sh',
+    )
     // As what it is now, it is remembered.
     expect(covers(patterns, '/srv/up/4444.sh')).toBe(false)
     const others = new PathPatterns()
-    for (const path of siblings) expect(others.learn(PROCESS, 'create', path, true)).toBeUndefined()
+    for (const path of siblings) expect(others.learn(PROCESS, 'create', path, 'others')).toBeUndefined()
     expect(others.learn(PROCESS, 'create', '/srv/up/5.sh')).toBeUndefined()
   })
 
@@ -578,7 +580,7 @@ describe('never covered', () => {
     expect(patterns.nameOf(PROCESS, 'create', '/srv/26/a9')).toBe(`file:create:${learned[0]?.path ?? ''}`)
   })
 
-  test('law: is anything that is sensitive, executable or executed', () => {
+  test('law: is the name of anything that is sensitive, a program or executed', () => {
     const place = fc.constantFrom(
       ...['/etc/passwd.', '/etc/cron.d/job-', '/home/a/.ssh/k', '/usr/bin/x', '/etc/sudoers.d/', '/boot/v'],
       ...['/srv/www/a-', '/opt/x/', '/tmp/'],
@@ -587,23 +589,159 @@ describe('never covered', () => {
     const ending = fc.constantFrom('', '.php', '.jsp', '.cgi', '.txt')
     const file = fc.record({
       path: fc.tuple(place, changing, ending).map((parts) => parts.join('')),
-      isExecutable: fc.boolean(),
+      by: fc.constantFrom<ExecutableBy>('nobody', 'owner', 'others'),
       isExecuted: fc.boolean(),
     })
     fc.assert(
       fc.property(fc.array(file, { maxLength: 30 }), (files) => {
-        const patterns = new PathPatterns([], false, isSensitive)
+        const patterns = new PathPatterns([], false, protectionOf)
         const own = new Set<string>()
-        for (const { path, isExecutable, isExecuted } of files) {
+        for (const { path, by, isExecuted } of files) {
           if (isExecuted) patterns.noteExecuted(path)
-          if (isExecuted || isExecutable || isSensitive(path)) own.add(path)
-          patterns.learn(PROCESS, 'create', path, isExecutable)
-          const name = patterns.nameOf(PROCESS, 'create', path, isExecutable)
+          if (isExecuted || by === 'others' || protectionOf(path) !== 'nothing') own.add(path)
+          patterns.learn(PROCESS, 'create', path, by)
+          const name = patterns.nameOf(PROCESS, 'create', path, by)
           if (own.has(path)) expect(name).toBe(`file:create:${path}`)
         }
         for (const path of own) expect(covers(patterns, path)).toBe(false)
       }),
     )
+  })
+})
+
+describe('where only directories change', () => {
+  const snapshot = (time: string, name: string): string => `/var/backups/shop/2026-11-21_${time}/${name}`
+
+  test.each<
+    [what: string, by: ExecutableBy, paths: readonly string[], covered: string, not: readonly string[]]
+  >([
+    [
+      'programs in snapshots',
+      'others',
+      [snapshot('154614', 'cgi-bin/shop.rb')],
+      snapshot('154718', 'cgi-bin/shop.rb'),
+      [snapshot('154718', 'cgi-bin/img.rb'), snapshot('154718', 'shop.rb')],
+    ],
+    [
+      'pages of a release',
+      'nobody',
+      ['/srv/releases/20261121150812-dd6bc3c/cart.php'],
+      '/srv/releases/20261122000000-588076f/cart.php',
+      ['/srv/releases/20261122000000-588076f/c99.php', '/srv/releases/20261122000000-588076f/x/cart.php'],
+    ],
+    [
+      'programs with a number in their name',
+      'others',
+      [snapshot('154614', 'lib2to3'), snapshot('154615', 'lib2to3')],
+      snapshot('154718', 'lib2to3'),
+      [snapshot('154718', 'lib3to4'), snapshot('154718', 'lib2to33')],
+    ],
+    [
+      'programs in directories by mktemp(1)',
+      'others',
+      ['/srv/t/b.aB3xYz/run.sh', '/srv/t/b.Q9dk2L/run.sh', '/srv/t/b.x7RtPw/run.sh'],
+      '/srv/t/b.Zz9Yy8/run.sh',
+      ['/srv/t/b.Zz9Yy8/payload', '/srv/t/b.Zz9Yy8/run.sh.x'],
+    ],
+  ])('%s have one name, and keep their own', (_, by, paths, covered, not) => {
+    const patterns = new PathPatterns([], false, protectionOf)
+    const learned = paths.map((path) => patterns.learn(PROCESS, 'create', path, by))
+    expect(learned.flatMap((pattern) => pattern?.examples ?? [])).toContain(paths[0])
+    const name = patterns.nameOf(PROCESS, 'create', covered, by)
+    expect(name).not.toBe(`file:create:${covered}`)
+    for (const path of paths) expect(patterns.nameOf(PROCESS, 'create', path, by)).toBe(name)
+    for (const path of not) expect(patterns.nameOf(PROCESS, 'create', path, by)).not.toBe(name)
+    expect(covered).toMatch(new RegExp(`^${name.slice('file:create:'.length)}$`))
+  })
+
+  test('a page or a program never has a name that changes', () => {
+    for (const [path, by] of [
+      ['/srv/up/2026/11/d41d8cd98f00b204e9800998ecf8427e.php', 'nobody'],
+      ['/srv/up/2026/11/d41d8cd98f00b204e9800998ecf8427e', 'others'],
+    ] as const) {
+      const name = new PathPatterns([], false, protectionOf).nameOf(PROCESS, 'create', path, by)
+      expect(name).toContain('d41d8cd98f00b204e9800998ecf8427e')
+    }
+  })
+
+  test.each(['/etc/cron.daily/x-20261121-4711/a', '/usr/lib/x/20261121/a', '/dev/shm/20261121/a'])(
+    '%s is a place of the system, where programs keep their own names',
+    (path) => {
+      const patterns = new PathPatterns([], false, protectionOf)
+      expect(patterns.nameOf(PROCESS, 'create', path, 'others')).toBe(`file:create:${path}`)
+    },
+  )
+
+  test('what was executed keeps its own name there, too', () => {
+    const patterns = new PathPatterns([], false, protectionOf)
+    patterns.noteExecuted(snapshot('154614', 'run'))
+    const path = snapshot('154614', 'run')
+    expect(patterns.nameOf(PROCESS, 'create', path, 'others')).toBe(`file:create:${path}`)
+  })
+})
+
+describe('the executable bit', () => {
+  const message = (digits: string): string => `/var/spool/mail/active/${digits}`
+  const messages = ['022801DAB16', '03C701DAB17', '7A1201DAB18'].map(message)
+
+  test('that marks the messages of postfix is part of their signature', () => {
+    const patterns = new PathPatterns()
+    for (const path of messages) patterns.learn(PROCESS, 'create', path, 'owner')
+    const [name = ''] = messages.map((path) => patterns.nameOf(PROCESS, 'create', path, 'owner'))
+    expect(name).toBe('file:create:(?<executable>)/var/spool/mail/active/[0-9A-F]{11}')
+    expect(patterns.nameOf(PROCESS, 'create', message('00000000A00'), 'owner')).toBe(name)
+    // Neither a message that is not complete, nor a program.
+    expect(covers(patterns, message('00000000A00'))).toBe(false)
+    expect(patterns.nameOf(PROCESS, 'create', message('00000000A01'), 'others')).not.toBe(name)
+  })
+
+  test('of a file that its owner alone may execute is no other file\u2019s', () => {
+    const upload = (seed: number): string => `/srv/app/uploads/${hashOf(seed)}`
+    const { patterns } = teach([upload(1), upload(2), upload(3)])
+    const name = patterns.nameOf(PROCESS, 'create', upload(4))
+    expect(patterns.nameOf(PROCESS, 'create', upload(1))).toBe(name)
+    expect(patterns.nameOf(PROCESS, 'create', upload(5), 'owner')).not.toBe(name)
+  })
+
+  test('and what was executed are known after a restart', () => {
+    const states = new States()
+    const before = new PathPatterns([], true)
+    before.noteExecuted('/srv/up/9.sh')
+    before.nameOf(PROCESS, 'create', '/srv/up/8.sh', 'others')
+    before.drain(states.writer.of(''))
+    const { learned } = teach(['/srv/up/1.sh', '/srv/up/2.sh', '/srv/up/3333.sh'])
+    const after = new PathPatterns(learned, true)
+    after.restoreKept(states.reader.of('')('executed'))
+    expect(covers(after, '/srv/up/7.sh')).toBe(true)
+    for (const path of ['/srv/up/9.sh', '/srv/up/8.sh']) expect(covers(after, path)).toBe(false)
+    // As long as the log goes on: in two halves.
+    for (let index = 0; index < 3000; index++) after.noteExecuted(`/${'x'.repeat(1000)}/${index}`)
+    after.drain(states.writer.of(''))
+    expect(states.rows('executed').length).toBeLessThan(2100)
+  })
+})
+
+describe('names of more than 1,024 characters', () => {
+  test('are left as they are', () => {
+    const path = `/${'d'.repeat(1024)}/d41d8cd98f00b204e9800998ecf8427e`
+    expect(new PathPatterns().nameOf(PROCESS, 'create', path)).toBe(`file:create:${path}`)
+    expect(new PathPatterns().noteExecuted(path)).toBe(false)
+  })
+})
+
+describe('jobs of at(1)', () => {
+  const at = 'proc::root:/usr/bin/at'
+  test.each([
+    ['/var/spool/cron/atjobs/a0000f01c88ff2', '/var/spool/cron/atjobs/a[0-9a-f]{13}'],
+    ['/var/spool/cron/atjobs/=0000f01c88ff2', '/var/spool/cron/atjobs/=[0-9a-f]{13}'],
+    ['/var/spool/cron/atspool/b0000101288812', '/var/spool/cron/atspool/b[0-9a-f]{13}'],
+  ])('%s have one name when at or atd writes them, for anybody else their own', (path, expression) => {
+    const patterns = new PathPatterns([], false, protectionOf)
+    for (const process of [at, 'proc::daemon:/usr/sbin/atd'])
+      expect(patterns.nameOf(process, 'create', path)).toBe(`file:create:${expression}`)
+    for (const process of [PROCESS, 'proc::root:/usr/bin/cat', 'proc::root:/tmp/at'])
+      expect(patterns.nameOf(process, 'create', path)).toBe(`file:create:${path}`)
+    expect(patterns.nameOf(at, 'create', '/var/spool/cron/crontabs/root')).toContain('crontabs/root')
   })
 })
 

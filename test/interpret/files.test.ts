@@ -48,18 +48,18 @@ const learnsTmp: Step = {
 const CREATED = 'create /tmp/first'
 
 test.each([
-  ['that others may execute is a program', '0100755', true],
-  ['that only its owner may execute is none: postfix marks its messages so', '0100700', false],
-  ['that gives the rights of its owner is one in any case', '0104700', true],
-  ['that nobody may execute is none', '0100644', false],
-])('a file %s', (_, mode, isExecutable) => {
+  ['that others may execute is a program', '0100755', 'others'],
+  ['that only its owner may execute may be none: postfix marks its messages so', '0100700', 'owner'],
+  ['that gives the rights of its owner is one in any case', '0104700', 'others'],
+  ['that nobody may execute is none', '0100644', 'nobody'],
+])('a file %s', (_, mode, executableBy) => {
   const made = path(1, '/srv/x', 8, 'CREATE').replace(/mode=\d+/, `mode=${mode}`)
   const step: Step = { call: 'open', fields: { a1: '241' }, paths: [path(0, '/srv/', 7, 'PARENT'), made] }
   const seen: SeenEdge[] = []
   const core = new Core(NO_WORLD, { onEvent: () => undefined, onEdge: (edge) => void seen.push(edge) })
   core.push(Buffer.from(log([step])))
   core.end()
-  expect(seen.map((edge) => edge.isExecutable)).toEqual([isExecutable])
+  expect(seen.map((edge) => edge.executableBy)).toEqual([executableBy])
 })
 
 describe('what a call does', () => {
