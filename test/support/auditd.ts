@@ -232,6 +232,8 @@ daemon=$!
 restore() {
   auditctl -D
   kill $daemon
+  # A test may have been killed while it had the daemon stopped.
+  kill -CONT $daemon
   wait $daemon
   auditctl -e $enabled
   auditctl -f $failure
