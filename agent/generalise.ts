@@ -33,7 +33,10 @@ export function generalisationOf(path: string, id: number, number: number): Gene
   return { edge, general, allows: namesAllowedBy(expression, EXAMPLES) }
 }
 
-/** Does so: the pattern is stored, and its edge accepted. */
+/**
+ * Does so: the pattern is stored and its edge accepted, both or neither.
+ * @throws UsageError when the edge stands for no others, or there are too many patterns for its directory
+ */
 export function generalise(
   path: string,
   id: number,
@@ -41,13 +44,23 @@ export function generalise(
   general: Edge,
   decision: Decision,
 ): Outcome {
-  const decisions = new Decisions(path)
+  const baseline = new Baseline(path)
   try {
-    const outcome = decisions.generalise(id, decision, number, general)
-    withNaming(path, (naming) => naming.learnNamed(general, decision.timeMs))
-    return outcome
+    return baseline.batch(() => {
+      const outcome = baseline.decisions.generalise(id, decision, number, general)
+      new Naming(baseline, false).learnNamed(general, decision.timeMs, decision)
+      const { from, kind, to } = general
+      const isStored = baseline
+        .patterns()
+        .some(
+          ({ process, action, path: expression }) =>
+            process === from && action === kind && to.endsWith(`:${expression}`),
+        )
+      if (!isStored) throw new UsageError(`nothing was changed: there are too many patterns beside ${to}`)
+      return outcome
+    })
   } finally {
-    decisions.close()
+    baseline.close()
   }
 }
 
@@ -63,7 +76,7 @@ function proposalOf(naming: Naming, edge: Edge): Proposal {
 function withNaming<T>(path: string, work: (naming: Naming) => T): T {
   const baseline = new Baseline(path)
   try {
-    return baseline.batch(() => work(new Naming(baseline, false)))
+    return work(new Naming(baseline, false))
   } finally {
     baseline.close()
   }

@@ -1,4 +1,5 @@
 import type { Baseline } from './baseline/baseline.ts'
+import type { Decision } from './baseline/decisions.ts'
 import { type Edge, type EdgeKind, isPeerAction, type PatternAction, prefixOf } from './domain/edge.ts'
 import type { PatternLearned } from './domain/report.ts'
 import type { StateWriter } from './domain/state.ts'
@@ -142,15 +143,15 @@ export class Naming {
     return this.store(this.patterns.learn(from, place.action, place.path, executableBy), timeMs)
   }
 
-  /** The same of an edge of which only the name is known. */
-  learnNamed(edge: Edge, timeMs: number): PatternLearned | undefined {
+  /** The same of an edge of which only the name is known. `by`: who made it normal, if anybody did. */
+  learnNamed(edge: Edge, timeMs: number, by?: Decision): PatternLearned | undefined {
     const place = placeOf(edge)
     if (place === undefined) return this.peers.learn(edge, timeMs)
     const { action, path } = place
-    if (isExpression(path)) return this.store(this.patterns.adopt(edge.from, action, path), timeMs)
+    if (isExpression(path)) return this.store(this.patterns.adopt(edge.from, action, path), timeMs, by)
     // It has its own name though it looks volatile: it is executable.
     if (this.patterns.nameOf(edge.from, action, path) !== edge.to) return undefined
-    return this.store(this.patterns.learn(edge.from, action, path), timeMs)
+    return this.store(this.patterns.learn(edge.from, action, path), timeMs, by)
   }
 
   /** The edge with all that may change in the name of its file taken out; undefined when nothing may. */
@@ -176,7 +177,7 @@ export class Naming {
     this.peers.drain(writer)
   }
 
-  private store(learned: NewPattern | undefined, timeMs: number): PatternLearned | undefined {
+  private store(learned: NewPattern | undefined, timeMs: number, by?: Decision): PatternLearned | undefined {
     if (learned === undefined) return undefined
     const { process, action, path, examples, replaces } = learned
     const printed = printedPattern(learned)
@@ -185,7 +186,7 @@ export class Naming {
     // Whether somebody may execute the file of a stored edge is not known.
     const covers = (name: string): boolean =>
       !isOfExecutables(path) && regex.test(name) && !this.patterns.isKept(name)
-    this.baseline.addPattern(stored, covers, directoryOf(path), replaces)
+    this.baseline.addPattern(stored, covers, directoryOf(path), replaces, by)
     return { kind: 'pattern', pattern: printed, process, action, examples }
   }
 

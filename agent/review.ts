@@ -1,6 +1,6 @@
 import type { Decision, Decisions, KeptIncident, Outcome } from './baseline/decisions.ts'
+import type { SinceEdge } from './baseline/incidents.ts'
 import type { Edge } from './domain/edge.ts'
-import { type Look, textOf } from './report/text.ts'
 import type { Conversation } from './support/conversation.ts'
 
 const DAY_MS = 86_400_000
@@ -21,7 +21,8 @@ An answer is written when the next one is given, or at the end: until then it ca
 export interface ReviewOptions {
   /** Who decides, now. */
   readonly decide: () => Decision
-  readonly look: Look
+  /** Shows an incident, and what came to it since its report. */
+  readonly show: (kept: KeptIncident, since: readonly SinceEdge[]) => void
   /** What an edge would stand for, and that in words; undefined when it stands for itself. */
   readonly generalisationOf: (
     id: number,
@@ -66,7 +67,7 @@ export class Review {
         this.covered.push(kept)
         continue
       }
-      say(`\n${textOf(kept.incident, this.options.look)}\n`)
+      this.options.show(kept, this.decisions.since(kept.incident.id))
       const answer = await this.answerTo(kept, waiting.length)
       if (answer === 'quit') break
       if (answer === 'undo') {

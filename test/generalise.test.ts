@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Decisions } from '../agent/baseline/decisions.ts'
 import { edgesIn } from '../agent/baseline/transfer.ts'
@@ -61,6 +62,31 @@ describe('a file of an incident', () => {
       accepted: { author: 'dan', reason: 'the spool' },
     })
     expect(verifyBaseline(path, []).problem).toBeUndefined()
+  })
+
+  test('is not normal when its pattern cannot be stored, and the pattern has its author', () => {
+    const { path } = reported('/srv/spool/job-301.xml')
+    const { general } = generalisationOf(path, 1, 1)
+    const database = new Database(path)
+    onTestFinished(() => void database.close())
+    const rows = (): unknown[] =>
+      database
+        .prepare("SELECT author, detail ->> 'reason' AS reason FROM journal WHERE id > 1 ORDER BY id")
+        .all()
+    const before = rows()
+    database.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON patterns BEGIN SELECT RAISE(ABORT, 'no more patterns'); END",
+    )
+    expect(() => generalise(path, 1, 1, general, DAN)).toThrow('no more patterns')
+    expect(rows()).toEqual(before)
+    expect([...edgesIn(path)].map(({ to }) => to)).not.toContain(general.to)
+    database.exec('DROP TRIGGER full')
+    generalise(path, 1, 1, general, DAN)
+    const { author, reason } = DAN
+    expect(rows().slice(before.length)).toEqual([
+      { author, reason },
+      { author, reason },
+    ])
   })
 
   test('that is sensitive, or has nothing volatile in its name, stands for no other', () => {

@@ -55,7 +55,7 @@ describe('a dry run', () => {
   test('says what would become normal and what would not, and changes nothing', () => {
     const path = reported()
     const before = contentOf(path)
-    const { incidents } = rebase(path, undefined, DAN, true)
+    const { incidents } = rebase(path, [1, 2], DAN, true)
     expect(incidents.toSorted((one, other) => one.id - other.id)).toMatchObject([
       {
         id: 1,
@@ -65,6 +65,21 @@ describe('a dry run', () => {
       { id: 2, edges: [{ to: 'file:create:/srv/new' }], refused: [] },
     ])
     expect(contentOf(path)).toEqual(before)
+  })
+
+  test('leaves out what is high, critical or was never shown, unless it is named', () => {
+    const path = reported()
+    const { incidents, left } = rebase(path, undefined, DAN, true)
+    expect(incidents.map(({ id }) => id)).toEqual([2])
+    expect(left).toMatchObject([{ id: 1, why: expect.stringMatching(/^(high|critical)$/) as string }])
+    const database = new Database(path)
+    database.exec('UPDATE incidents SET withheld = 1 WHERE id = 2')
+    database.close()
+    expect(rebase(path, undefined, DAN, false)).toMatchObject({
+      incidents: [],
+      left: [{ id: 1 }, { id: 2, why: 'withheld' }],
+    })
+    expect(rebase(path, [2], DAN, false)).toMatchObject({ incidents: [{ id: 2 }], left: [] })
   })
 
   test('says the same as what then is done', () => {
@@ -101,7 +116,7 @@ describe('a rebase', () => {
 
   test('of an alert leaves what it takes in doubt for good, and the rest of it open', () => {
     const path = reported()
-    rebase(path, undefined, DAN, false)
+    rebase(path, [1, 2], DAN, false)
     expect([...edgesIn(path)].find(({ to }) => to.endsWith('dash'))).toMatchObject({ doubt: 'incident' })
     expect(names(path)).not.toContain('host:203.0.113.66:4444')
     const decisions = new Decisions(path)

@@ -14,13 +14,13 @@ import type { Learned } from '../domain/learning.ts'
 import type { EventId } from '../domain/record.ts'
 import type { EdgeMark, Evidence, Finding, Incident, Report } from '../domain/report.ts'
 import type { StatesReader, StatesWriter } from '../domain/state.ts'
-import type { Decision, Refusal } from './decisions.ts'
+import { type Decision, Decisions, type Refusal } from './decisions.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import type { Item } from './content.ts'
 import { learnedOf } from './learned.ts'
 import { Journal } from './journal.ts'
-import { DOUBT_OF_MERGED, expire, type LifeSpan, noteDay, quietSince } from './life.ts'
+import { DOUBT_OF_MERGED, expire, type LifeSpan, noteDay, quietSince, tellAgain } from './life.ts'
 import { openDatabase } from './open.ts'
 import { NOT_FRESH, Sources } from './sources.ts'
 import { UnstablePlaces } from './unstable.ts'
@@ -152,6 +152,11 @@ export class Baseline {
 
   /** Head of the journal; empty while there is none. Of what is not committed yet, too. */
   head: string
+
+  /** What a person decides, for a `batch` that decides and changes more. */
+  get decisions(): Decisions {
+    return new Decisions(this.path, this.database)
+  }
 
   /** Whether the journal fits and, where that takes no second, what it vouches for is what is there. */
   verify(): JournalVerdict {
@@ -519,7 +524,10 @@ export class Baseline {
       return { kind, from, to }
     })
     const detail = { edges: added.length, ...(reason === undefined ? {} : { reason }) }
-    if (added.length > 0) endMerged.run(this.write('rebase', timeMs, detail, added, [], author))
+    if (added.length > 0) {
+      endMerged.run(this.write('rebase', timeMs, detail, added, [], author))
+      tellAgain(this.database)
+    }
     this.book.forget()
     return merged
   }
@@ -644,6 +652,7 @@ export class Baseline {
     covers: (path: string) => boolean,
     directory = '',
     replaces: readonly string[] = [],
+    { author, reason }: Partial<Decision> = {},
   ): void {
     this.flush()
     const { changes } = this.statements.addPattern.run({
@@ -687,7 +696,8 @@ export class Baseline {
       else if (isFresh) this.statements.addFresh.run(from, to, action, '')
     }
     const { printed, learnedMs } = pattern
-    this.write('learn', learnedMs, { pattern: printed, edges: -merged }, added, removed)
+    const detail = { pattern: printed, edges: -merged, ...(reason === undefined ? {} : { reason }) }
+    this.write('learn', learnedMs, detail, added, removed, author)
     this.book.forget()
   }
 
@@ -1170,13 +1180,15 @@ const prepare = (database: Database.Database) => ({
             (from_id, to_id, kind) IN (SELECT from_id, to_id, kind FROM denied) AS denied FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
        JOIN incidents ON incidents.id = incident_id
-      WHERE merged_ms IS NULL AND state IN ('open', 'later') ORDER BY first_ms, findings.id`,
+      WHERE merged_ms IS NULL AND state IN ('open', 'later') AND reported_ms <= time_ms
+      ORDER BY first_ms, findings.id`,
   ),
   // Of the incidents with anything in them, those in which all became normal.
   endMerged: database.prepare<[number]>(
     `UPDATE incidents SET state = 'rebased', journal = ? WHERE state IN ('open', 'later')
         AND EXISTS (SELECT 1 FROM findings WHERE incident_id = incidents.id)
-        AND NOT EXISTS (SELECT 1 FROM findings WHERE incident_id = incidents.id AND merged_ms IS NULL)`,
+        AND NOT EXISTS (SELECT 1 FROM findings
+                         WHERE incident_id = incidents.id AND merged_ms IS NULL AND reported_ms <= time_ms)`,
   ),
   mergeFinding: database.prepare<[number]>(
     `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows, doubt)

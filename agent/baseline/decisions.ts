@@ -3,7 +3,8 @@ import type { Edge } from '../domain/edge.ts'
 import type { EdgeMark, Incident, IncidentState } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
 import { Journal } from './journal.ts'
-import type { Doubt } from './life.ts'
+import { type SinceEdge, sinceReport } from './incidents.ts'
+import { type Doubt, tellAgain } from './life.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
 import { openDatabase, openForReading } from './open.ts'
 import { refuseBrokenJournal } from './verify.ts'
@@ -43,6 +44,8 @@ export interface Outcome {
   readonly refused: readonly Refusal[]
   /** Other incidents, in which all is normal now. */
   readonly settled: readonly number[]
+  /** How much came to it after its report, is not decided on, and is told of anew. */
+  readonly toldAgain: number
 }
 
 /** Edges that a row of the journal names. */
@@ -55,11 +58,14 @@ export class Decisions {
   private readonly journal: Journal
   private readonly statements: ReturnType<typeof prepare>
 
-  /** @throws UsageError when there is no baseline, it is not ours, or it has another schema */
-  constructor(path: string) {
-    openForReading(path).close()
+  /**
+   * @param database open already, for decisions in a transaction of its own; never closed here
+   * @throws UsageError when there is no baseline, it is not ours, or it has another schema
+   */
+  constructor(path: string, database?: Database.Database) {
+    if (database === undefined) openForReading(path).close()
     this.path = path
-    this.database = openDatabase(path)
+    this.database = database ?? openDatabase(path)
     this.journal = new Journal(this.database)
     this.statements = prepare(this.database)
   }
@@ -93,6 +99,7 @@ export class Decisions {
         numbers === undefined && this.isDenied(edge) ? [{ edge, why: 'denied' }] : [],
       )
       const taken = edges.filter((edge) => !refused.some((refusal) => refusal.edge === edge))
+      if (taken.length === 0) return this.unchanged(id, refused)
       const lifted = taken.filter((edge) => this.isDenied(edge))
       const added = taken.filter((edge) => this.makeNormal(edge, id, decision.timeMs))
       const detail = {
@@ -102,8 +109,7 @@ export class Decisions {
       const row = this.write('accept', id, decision, taken, { added, lifted }, detail)
       for (const { kind, from, to } of taken) this.statements.accept.run(row, from, to, kind)
       for (const { kind, from, to } of lifted) this.statements.liftDenial.run(from, to, kind)
-      const isAll = numbers === undefined || this.countUnseen(id) === 0
-      return this.outcome(id, isAll ? 'accepted' : undefined, row, taken, refused)
+      return this.outcome(id, numbers === undefined ? 'accepted' : this.decided(id), row, taken, refused)
     })
   }
 
@@ -122,7 +128,7 @@ export class Decisions {
       const row = this.write('accept', id, decision, [general], { added }, { of: `${edge.from}->${edge.to}` })
       this.statements.accept.run(row, general.from, general.to, general.kind)
       this.statements.markMerged.run({ ...edge, id, timeMs: decision.timeMs })
-      return this.outcome(id, this.countUnseen(id) === 0 ? 'accepted' : undefined, row, [general], [])
+      return this.outcome(id, this.decided(id), row, [general], [])
     })
   }
 
@@ -135,6 +141,7 @@ export class Decisions {
         return why === undefined || why === 'dormant' ? [] : [{ edge, why }]
       })
       const taken = edges.filter((edge) => !refused.some((refusal) => refusal.edge === edge))
+      if (taken.length === 0) return this.unchanged(id, refused)
       const added = taken.filter((edge) => this.makeNormal(edge, id, decision.timeMs, 'maintenance'))
       const row = this.write('maintenance', id, decision, taken, { added })
       return this.outcome(id, 'maintenance', row, taken, refused)
@@ -149,14 +156,19 @@ export class Decisions {
       const removed = denied.filter((edge) => this.makeUnseen(edge))
       const row = this.write('deny', id, decision, denied, { removed, denied })
       for (const { kind, from, to } of denied) this.statements.deny.run({ from, to, kind, row })
-      return this.outcome(id, numbers === undefined ? 'denied' : undefined, row, denied, [])
+      return this.outcome(id, numbers === undefined ? 'denied' : this.decided(id), row, denied, [])
     })
   }
 
-  /** A person wants to see it again at `untilMs`. */
+  /**
+   * A person wants to see it again at `untilMs`.
+   * @throws UsageError when there is no such incident, or it was decided on
+   */
   later(id: number, decision: Decision, untilMs: number): Outcome {
     return this.change(() => {
-      this.incident(id)
+      const { state } = this.incident(id)
+      if (state !== 'open' && state !== 'later')
+        throw new UsageError(`incident ${id} is decided on: it is ${state}`)
       const row = this.write('later', id, decision, [], {}, { until: untilMs })
       const outcome = this.outcome(id, 'later', row, [], [])
       this.statements.putLater.run(untilMs, id)
@@ -173,7 +185,12 @@ export class Decisions {
       .immediate()
   }
 
-  /** Those that are named, or all that the incident has, listed or not. */
+  /** What came to the incident after its report: no decision on it is about that. */
+  since(id: number): readonly SinceEdge[] {
+    return sinceReport(this.database, id)
+  }
+
+  /** Those that are named, or all that the incident had when it was reported, listed or not. */
   private edgesOf(
     id: number,
     numbers?: readonly number[],
@@ -206,9 +223,15 @@ export class Decisions {
     return this.statements.isDenied.get(from, to, kind) !== undefined
   }
 
-  /** Distinct edges of an incident that are not normal. */
-  private countUnseen(id: number): number {
-    return this.statements.countUnseen.get(id)?.count ?? 0
+  /** Edges of the report of an incident that are neither normal nor denied. */
+  private countUndecided(id: number): number {
+    return this.statements.countUndecided.get(id)?.count ?? 0
+  }
+
+  /** What is said of an incident of which only some edges are decided on; undefined while others are not. */
+  private decided(id: number): IncidentState | undefined {
+    if (this.countUndecided(id) > 0) return undefined
+    return this.statements.anyDenied.get(id) === undefined ? 'accepted' : 'denied'
   }
 
   /** Whether it was not normal before, for whoever counts what is. */
@@ -248,6 +271,10 @@ export class Decisions {
     return this.journal.append({ timeMs, action, author, detail }, change)
   }
 
+  private unchanged(id: number, refused: readonly Refusal[]): Outcome {
+    return { incident: id, state: this.incident(id).state, edges: [], refused, settled: [], toldAgain: 0 }
+  }
+
   private outcome(
     id: number,
     state: IncidentState | undefined,
@@ -257,7 +284,8 @@ export class Decisions {
   ): Outcome {
     if (state !== undefined) this.statements.putState.run(state, row, id)
     const settled = state === 'accepted' || state === 'maintenance' ? this.settleOthers(id, state, row) : []
-    return { incident: id, state: state ?? this.incident(id).state, edges, refused, settled }
+    const toldAgain = tellAgain(this.database)
+    return { incident: id, state: state ?? this.incident(id).state, edges, refused, settled, toldAgain }
   }
 
   /** Incidents nobody has decided on that have nothing in them any more but what this decision has made normal. */
@@ -265,7 +293,9 @@ export class Decisions {
     const settled = this.statements.others
       .all(id, id)
       .map(({ other }) => other)
-      .filter((other) => this.countUnseen(other) === 0)
+      .filter(
+        (other) => this.countUndecided(other) === 0 && this.statements.anyDenied.get(other) === undefined,
+      )
     for (const other of settled) this.statements.putState.run(state, row, other)
     return settled
   }
@@ -304,12 +334,18 @@ const prepare = (database: Database.Database) => ({
   edgesOf: database.prepare<[number], Edge & { mark: EdgeMark | null }>(
     `SELECT kind, source.name AS "from", target.name AS "to", mark FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE incident_id = ? ORDER BY findings.first_ms, findings.id`,
+       JOIN incidents ON incidents.id = incident_id
+      WHERE incident_id = ? AND reported_ms <= time_ms ORDER BY findings.first_ms, findings.id`,
   ),
-  countUnseen: database.prepare<[number], { count: number }>(
-    `SELECT count(*) AS count FROM findings WHERE incident_id = ? AND merged_ms IS NULL AND NOT EXISTS
-       (SELECT 1 FROM edges WHERE edges.from_id = findings.from_id AND edges.to_id = findings.to_id
-           AND edges.kind = findings.kind)`,
+  countUndecided: database.prepare<[number], { count: number }>(
+    `SELECT count(*) AS count FROM findings JOIN incidents ON incidents.id = incident_id
+      WHERE incident_id = ? AND merged_ms IS NULL AND reported_ms <= time_ms
+        AND (from_id, to_id, kind) NOT IN (SELECT from_id, to_id, kind FROM denied)
+        AND NOT EXISTS (SELECT 1 FROM edges WHERE edges.from_id = findings.from_id AND edges.to_id = findings.to_id
+                           AND edges.kind = findings.kind)`,
+  ),
+  anyDenied: database.prepare<[number], { any: 1 }>(
+    'SELECT 1 AS "any" FROM findings JOIN denied USING (from_id, to_id, kind) WHERE incident_id = ? LIMIT 1',
   ),
   others: database.prepare<[number, number], { other: number }>(
     `SELECT DISTINCT other.incident_id AS other FROM findings one JOIN findings other USING (from_id, to_id, kind)

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import type { EdgeKind } from '../domain/edge.ts'
+import type { Edge, EdgeKind } from '../domain/edge.ts'
 import type { Incident, IncidentEdge, IncidentState } from '../domain/report.ts'
 import { openForReading } from './open.ts'
 
@@ -11,6 +11,14 @@ export interface StoredIncident {
   readonly isWithheld: boolean
   /** When it was reported. Unix time in milliseconds. */
   readonly reportedMs: number
+  /** What came to it since: no decision on it is about that. */
+  readonly since: readonly SinceEdge[]
+}
+
+/** An edge that came to an incident after its report. */
+export interface SinceEdge extends Edge {
+  readonly count: number
+  readonly firstMs: number
 }
 
 /** Which incidents are wanted: those of which all of this is true. */
@@ -32,7 +40,8 @@ export function* incidentsIn(path: string, filter: IncidentFilter): Iterable<Sto
     const rows = database.prepare<[], IncidentRow>(INCIDENTS)
     const findings = database.prepare<[number], FindingRow>(FINDINGS)
     for (const row of rows.iterate()) {
-      if (isWanted(row, filter)) yield storedIncident(row, findings)
+      if (isWanted(row, filter))
+        yield { ...storedIncident(row, findings), since: sinceReport(database, row.id) }
     }
   } finally {
     database.close()
@@ -51,7 +60,7 @@ function isWanted(
 function storedIncident(
   row: IncidentRow,
   findings: Database.Statement<[number], FindingRow>,
-): StoredIncident {
+): Omit<StoredIncident, 'since'> {
   const reported = JSON.parse(row.report) as Incident
   const now = new Map<string, FindingRow>()
   for (const finding of findings.iterate(row.id)) now.set(keyOf(finding, finding.chain), finding)
@@ -108,3 +117,15 @@ const FINDINGS = `
   SELECT kind, source.name AS "from", target.name AS "to", chain, sightings, last_ms FROM findings
     JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
    WHERE incident_id = ?`
+
+/** What came to an incident after its report, in the order of its coming. */
+export const sinceReport = (database: Database.Database, id: number): readonly SinceEdge[] =>
+  database
+    .prepare<[number], SinceEdge>(
+      `SELECT kind, source.name AS "from", target.name AS "to", sum(sightings) AS "count", min(first_ms) AS firstMs
+         FROM findings JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
+         JOIN incidents ON incidents.id = incident_id
+        WHERE incident_id = ? AND merged_ms IS NULL AND reported_ms > incidents.time_ms
+        GROUP BY from_id, to_id, kind ORDER BY firstMs, min(findings.id)`,
+    )
+    .all(id)

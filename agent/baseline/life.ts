@@ -109,3 +109,17 @@ export function expire(database: Database.Database, beforeMs: number, timeMs: nu
   new Journal(database).append({ timeMs, action: 'expire', author: 'agent', detail }, { removed: edges })
   return rows.length
 }
+
+/**
+ * What came to an incident after its report, which nobody has seen when it was decided on, is told of anew. Belongs into
+ * the transaction that decides.
+ * @returns how many findings that are
+ */
+export const tellAgain = (database: Database.Database): number =>
+  database
+    .prepare<[]>(
+      `UPDATE findings SET reported_ms = NULL, incident_id = NULL WHERE merged_ms IS NULL
+          AND incident_id IN (SELECT id FROM incidents WHERE state NOT IN ('open', 'later'))
+          AND reported_ms > (SELECT time_ms FROM incidents WHERE incidents.id = incident_id)`,
+    )
+    .run().changes

@@ -1,9 +1,11 @@
 import type { Argv } from 'yargs'
 import { type Decision, Decisions, type Outcome, type Refusal } from '../baseline/decisions.ts'
+import type { SinceEdge } from '../baseline/incidents.ts'
 import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
 import { type Generalisation, generalisationOf, generalise } from '../generalise.ts'
 import { jsonOf } from '../report/printer.ts'
+import { onOneLine, timeText } from '../report/text.ts'
 import { commandAuthor } from './author.ts'
 import { command, type Command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
 
@@ -29,6 +31,8 @@ const EDGE_OPTION = {
 } as const
 
 const LONGEST_WORDS = 1000
+/** Edges since a report that are listed. */
+const MOST_SHOWN = 20
 const DAY_MS = 86_400_000
 const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS }
 
@@ -39,7 +43,8 @@ export const acceptCommand: Command = command({
       .options({ edge: EDGE_OPTION, ...DECISION_OPTIONS } as const)
       .example('sudo $0 accept 12 --reason "the new backup"', 'what it did is normal from now on')
       .example('sudo $0 accept 12 --edge 1 --edge 3', 'only two of its edges'),
-  run: (words) => decide(words, (decisions, decision) => decisions.accept(words.id, decision, words.edge)),
+  run: (words) =>
+    decide(words, (decisions, decision) => decisions.accept(words.id, decision, numbersOf(words.edge))),
 })
 
 export const denyCommand: Command = command({
@@ -48,7 +53,8 @@ export const denyCommand: Command = command({
     idPositional(yargs)
       .options({ edge: EDGE_OPTION, ...DECISION_OPTIONS } as const)
       .example('sudo $0 deny 12', 'what it did is never learned, and is reported each time'),
-  run: (words) => decide(words, (decisions, decision) => decisions.deny(words.id, decision, words.edge)),
+  run: (words) =>
+    decide(words, (decisions, decision) => decisions.deny(words.id, decision, numbersOf(words.edge))),
 })
 
 export const maintenanceCommand: Command = command({
@@ -95,7 +101,9 @@ export const generaliseCommand: Command = command({
       .example('sudo $0 generalise 12 --edge 2 --dry-run', 'what else would be normal with it'),
   run: (words) => {
     const db = baselineOf(words)
-    const { id, edge: number } = words
+    const { id } = words
+    const [number = 1] = numbersOf([words.edge]) ?? []
+    if (!Number.isSafeInteger(id)) throw new UsageError('which incident? Its number, such as 12')
     const proposed = generalisationOf(db, id, number)
     if (words['dry-run']) {
       const text = words.json
@@ -121,6 +129,13 @@ export const generalisationText = ({ edge, general, allows }: Generalisation): s
   ]
     .map((line) => `${line}\n`)
     .join('')
+
+/** @throws UsageError when one is none */
+function numbersOf(edges: readonly number[] | undefined): readonly number[] | undefined {
+  if (edges?.every((edge) => Number.isSafeInteger(edge) && edge > 0) === false)
+    throw new UsageError('--edge takes the number of an edge in the report, from 1')
+  return edges
+}
 
 /** The incident that a command is about. */
 export const idPositional = <T>(yargs: Argv<T>) =>
@@ -162,13 +177,33 @@ function decide(
 }
 
 /** What has changed, for a person. */
-export function outcomeText({ incident, state, edges, refused, settled }: Outcome): string {
+export function outcomeText({ incident, state, edges, refused, settled, toldAgain }: Outcome): string {
+  const isVain = edges.length === 0 && refused.length > 0
   const lines = [
-    `incident ${incident} is ${STATE_TEXTS[state]}: ${edges.length} edges`,
+    isVain
+      ? `nothing was changed: incident ${incident} is ${STATE_TEXTS[state]} as before`
+      : `incident ${incident} is ${STATE_TEXTS[state]}${edges.length === 0 ? '' : `: ${edges.length} edges`}`,
     ...refused.map((refusal) => `  left out: ${refusalText(refusal)}`),
     ...(settled.length === 0 ? [] : [`  and with it, as all in them is normal now: ${settled.join(', ')}`]),
+    ...(toldAgain === 0
+      ? []
+      : [`  ${toldAgain} that came since its report are not decided on, and are reported anew`]),
   ]
   return lines.map((line) => `${line}\n`).join('')
+}
+
+/** What came to an incident after its report, for a person. */
+export function sinceText(since: readonly SinceEdge[]): string {
+  if (since.length === 0) return ''
+  const lines = since
+    .slice(-MOST_SHOWN)
+    .map(({ kind, from, to, count, firstMs }) =>
+      onOneLine(`    ${kind} ${from}->${to} (${count} times since ${timeText(firstMs)})`),
+    )
+  const shown = since.length > lines.length ? `, the last ${lines.length} of ${since.length}` : ''
+  return [`  since its report, and in no decision on it${shown}:`, ...lines]
+    .map((line) => `${line}\n`)
+    .join('')
 }
 
 const STATE_TEXTS: Readonly<Record<Outcome['state'], string>> = {
@@ -187,8 +222,8 @@ export const refusalText = ({ edge: { kind, from, to }, why }: Refusal): string 
 function durationOf(text: string): number {
   const [, number, unit = ''] = /^(\d{1,4})([mhdw])$/.exec(text) ?? []
   const unitMs = UNIT_MS[unit]
-  if (number === undefined || unitMs === undefined)
-    throw new UsageError(`--for takes a number with m, h, d or w, such as 7d, not '${text}'`)
+  if (number === undefined || unitMs === undefined || Number(number) === 0)
+    throw new UsageError(`--for takes a number above 0 with m, h, d or w, such as 7d, not '${text}'`)
   return Number(number) * unitMs
 }
 

@@ -6,6 +6,7 @@ import { jsonOf } from '../report/printer.ts'
 import { type Look, lookFor, onOneLine, textOf, timeText } from '../report/text.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
+import { sinceText } from './decisions.ts'
 import { timeOf } from './values.ts'
 
 export const incidentsCommand = command({
@@ -57,7 +58,7 @@ export const incidentsCommand = command({
       left.delete(stored.incident.id)
       if (words.json) output.write(`${jsonOf(objectOf(stored))}\n`)
       else if (ids !== undefined && ids.length > 0)
-        output.write(`${textOf(stored.incident, look)}\n${fateOf(stored)}`)
+        output.write(`${textOf(stored.incident, look)}\n${sinceText(stored.since)}${fateOf(stored)}`)
       else output.write(`${shown === 0 ? HEADINGS : ''}${lineOf(stored, look)}\n`)
       shown++
     }
@@ -96,11 +97,12 @@ function lineOf(
 }
 
 /** With what the reports of a run do not know. */
-const objectOf = ({ incident, state, isWithheld, reportedMs }: StoredIncident): object => ({
+const objectOf = ({ incident, state, isWithheld, reportedMs, since }: StoredIncident): object => ({
   ...incident,
   state,
   withheld: isWithheld,
   reportedMs,
+  ...(since.length === 0 ? {} : { since }),
 })
 
 const fateOf = ({ state, isWithheld }: StoredIncident): string => {

@@ -12,7 +12,11 @@ export const rebaseCommand: Command = command({
   lists: ['id'],
   options: (yargs: Argv) =>
     yargs
-      .positional('id', { type: 'number', array: true, describe: 'incidents; without, all that are open' })
+      .positional('id', {
+        type: 'number',
+        array: true,
+        describe: 'incidents; without, all that are open, but for high, critical and withheld ones',
+      })
       .options({
         'dry-run': {
           type: 'boolean',
@@ -64,12 +68,15 @@ function print(rebased: Rebased, { isDone, isJson }: { isDone: boolean; isJson: 
 }
 
 function textOf(rebased: Rebased, isDone: boolean): string {
-  const { incidents, patterns } = rebased
+  const { incidents, patterns, left } = rebased
   const lines = incidents.flatMap(({ id, title, edges, refused }) => [
     `incident ${id}: ${onOneLine(title)}`,
     ...edges.map(({ kind, from, to }) => `  + ${kind} ${from}->${to}`),
     ...refused.map((refusal) => `  - ${refusalText(refusal)}`),
   ])
+  const others = left.map(
+    ({ id, title, why }) => `incident ${id} is left out, as it is ${why} and not named: ${onOneLine(title)}`,
+  )
   const total = `${count(rebased)} edges of ${incidents.length} incidents ${isDone ? 'are' : 'would become'} normal`
-  return [...lines, ...patterns.map((pattern) => `  + pattern ${pattern}`), total].join('\n')
+  return [...lines, ...patterns.map((pattern) => `  + pattern ${pattern}`), ...others, total].join('\n')
 }

@@ -1,7 +1,16 @@
-import { Decisions, type Outcome } from '../baseline/decisions.ts'
+import { Decisions, type KeptIncident, type Outcome } from '../baseline/decisions.ts'
+import type { SinceEdge } from '../baseline/incidents.ts'
 import { type Conversation, lineConversation, rawConversation } from '../support/conversation.ts'
-import { ANSI, PLAIN } from '../report/text.ts'
-import { baselineOf, DECISION_OPTIONS, decisionOf, generalisationText, outcomeText } from './decisions.ts'
+import { jsonOf } from '../report/printer.ts'
+import { ANSI, PLAIN, textOf } from '../report/text.ts'
+import {
+  baselineOf,
+  DECISION_OPTIONS,
+  decisionOf,
+  generalisationText,
+  outcomeText,
+  sinceText,
+} from './decisions.ts'
 import { type Generalisation, generalisationOf, generalise } from '../generalise.ts'
 import { UsageError } from '../domain/result.ts'
 import { command, type Command } from './command.ts'
@@ -16,21 +25,26 @@ export const reviewCommand: Command = command({
   run: async (words, signal) => {
     const db = baselineOf(words)
     const decisions = new Decisions(db)
-    const isTerminal = process.stdin.isTTY && process.stdout.isTTY
+    const isTerminal = process.stdin.isTTY && process.stdout.isTTY && !words.json
     const conversation: Conversation = isTerminal
       ? rawConversation(process.stdin, process.stdout, signal)
-      : lineConversation(process.stdin, process.stdout)
+      : lineConversation(process.stdin, words.json ? process.stderr : process.stdout)
     try {
       const look = isTerminal ? ANSI : PLAIN
-      const tell = (outcome: Outcome): void =>
-        conversation.say(
-          words.json ? `${JSON.stringify({ kind: 'decision', ...outcome })}\n` : outcomeText(outcome),
-        )
+      const print = (line: object): void => void process.stdout.write(`${jsonOf(line)}\n`)
+      const tell = (outcome: Outcome): void => {
+        if (words.json) print({ kind: 'decision', ...outcome })
+        else conversation.say(outcomeText(outcome))
+      }
+      const show = ({ incident, state, isWithheld }: KeptIncident, since: readonly SinceEdge[]): void => {
+        if (words.json) print({ ...incident, state, withheld: isWithheld, since })
+        else conversation.say(`\n${textOf(incident, look)}\n${sinceText(since)}`)
+      }
       await new Review(decisions, conversation, {
         decide: () => decisionOf(words),
         generalisationOf: (id, number) => proposed(db, id, number),
         generalise: (id, number, general, decision) => generalise(db, id, number, general, decision),
-        look,
+        show,
         tell,
       }).run()
     } finally {

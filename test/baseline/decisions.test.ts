@@ -5,6 +5,7 @@ import { Decisions } from '../../agent/baseline/decisions.ts'
 import { deniedIn, edgesIn } from '../../agent/baseline/transfer.ts'
 import { verifyBaseline } from '../../agent/baseline/verify.ts'
 import type { Incident, Report } from '../../agent/domain/report.ts'
+import { rebase } from '../../agent/rebase.ts'
 import { complaint } from '../support/complaint.ts'
 import {
   CRON,
@@ -228,6 +229,93 @@ describe('an incident that was maintenance', () => {
       doubt: 'maintenance',
     })
     fits(path)
+  })
+})
+
+describe('decisions one after the other', () => {
+  test('leave an incident as it was when nothing of it is taken', () => {
+    const { path, decisions } = reported()
+    decisions.deny(1, BOB)
+    const before = lastRow(path)
+    expect(decisions.accept(1, BOB)).toMatchObject({ state: 'denied', edges: [] })
+    expect(decisions.maintenance(1, BOB)).toMatchObject({ state: 'denied', edges: [] })
+    expect(decisions.incident(1).state).toBe('denied')
+    expect(lastRow(path)).toEqual(before)
+    fits(path)
+  })
+
+  test('close it when each of its edges is accepted or denied', () => {
+    const { path, decisions } = reported()
+    expect(decisions.accept(1, BOB, [1, 2]).state).toBe('open')
+    expect(decisions.deny(1, BOB, [3]).state).toBe('denied')
+    expect(decisions.waiting(BOB.timeMs)).toEqual([])
+    expect(decisions.accept(1, BOB, [3]).state).toBe('accepted')
+    fits(path)
+  })
+
+  test('are not taken back by looking at it later', () => {
+    const { decisions } = reported()
+    decisions.accept(1, BOB)
+    expect(complaint(() => decisions.later(1, BOB, BOB.timeMs + 1000))).toBe(
+      'incident 1 is decided on: it is accepted',
+    )
+  })
+})
+
+describe('what came to an incident after its report', () => {
+  const far = (log: LogBuilder, address: string): LogBuilder => log.connect(NGINX, address, 443)
+
+  /** Incident 1 stands for all new hosts of nginx, of which a report has shown the first. */
+  function summary(): { path: string; decisions: Decisions } {
+    const { path, decisions, reports } = reported(far(ordinaryLife(), '198.51.100.7'))
+    const baseline = newBaseline(path)
+    const edge = { kind: 'connect', from: 'proc::33:/usr/sbin/nginx', to: 'host:203.0.113.99:443' } as const
+    const [found] = incidentsOf(reports).flatMap(({ edges }) => edges)
+    if (found === undefined) throw new Error('nothing was found')
+    const firstMs = NOON_MS + 3_600_000
+    const { evidence } = found
+    baseline.batch(() => {
+      baseline.sawUnseen({
+        edge,
+        chain: [edge.from, edge.to],
+        firstMs,
+        evidence,
+        tree: 't',
+        parent: '',
+        bits: 0,
+      })
+      baseline.reportable()
+      baseline.addToIncident('t', 1, firstMs + WINDOW_MS, false)
+    })
+    return { path, decisions }
+  }
+  const normal = (path: string): string[] => [...edgesIn(path)].map(({ to }) => to)
+
+  test('is shown, is not accepted with it, and is reported in an incident of its own', () => {
+    const { path, decisions } = summary()
+    expect(decisions.since(1)).toMatchObject([{ to: 'host:203.0.113.99:443', count: 1 }])
+    const outcome = decisions.accept(1, BOB)
+    expect(outcome).toMatchObject({ edges: [{ to: 'host:198.51.100.7:443' }], toldAgain: 1 })
+    expect(normal(path)).not.toContain('host:203.0.113.99:443')
+    const next = dayLater(2).after(WINDOW_MS).create(CRON, '/run/cron.pid')
+    const found = incidentsOf(replay(next, TRAINED, newBaseline(path)))
+    expect(found.map(({ id, edges }) => [id, edges.map(({ to, count }) => [to, count])])).toEqual([
+      [2, [['host:203.0.113.99:443', 1]]],
+    ])
+    fits(path)
+  })
+
+  test('is not part of maintenance or a rebase either', () => {
+    for (const decide of [
+      (_: string, decisions: Decisions) => decisions.maintenance(1, BOB),
+      (path: string) => rebase(path, [1], BOB, false),
+    ]) {
+      const { path, decisions } = summary()
+      decide(path, decisions)
+      expect(normal(path)).toContain('host:198.51.100.7:443')
+      expect(normal(path)).not.toContain('host:203.0.113.99:443')
+      fits(path)
+    }
   })
 })
 

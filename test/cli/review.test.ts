@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Decisions } from '../../agent/baseline/decisions.ts'
 import { verifyBaseline } from '../../agent/baseline/verify.ts'
-import { PLAIN } from '../../agent/report/text.ts'
+import { textOf } from '../../agent/report/text.ts'
 import { Review } from '../../agent/review.ts'
 import { lineConversation } from '../../agent/support/conversation.ts'
 import { CRON, newBaseline, NGINX, NOON_MS, ordinaryLife, replay, WINDOW_MS } from '../support/engine.ts'
@@ -44,7 +44,7 @@ async function reviewed(path: string, answers: string): Promise<{ shown: string[
     generalise: () => {
       throw new Error('nothing stands for more than itself here')
     },
-    look: PLAIN,
+    show: ({ incident }) => void output.write(`${textOf(incident)}\n`),
     tell: () => undefined,
   }).run()
   conversation.close()
@@ -102,6 +102,38 @@ describe('a review', () => {
     const path = reported()
     expect((await reviewed(path, 'x?zq')).states).toEqual(['open', 'open', 'open'])
   })
+})
+
+/** Runs a command of the agent to its end. */
+const told = (input: string, ...words: readonly string[]) =>
+  spawnSync(process.execPath, [join(ROOT, 'agent/main.ts'), ...words], { encoding: 'utf8', input })
+
+test('for a program, a review is an object in each line, and the questions are not among them', () => {
+  const path = reported()
+  const ids = order(path)
+  const { status, stdout, stderr } = told('a\nq\n', 'review', '--json', '--db', path)
+  expect(status).toBe(0)
+  const lines = stdout.trimEnd().split('\n')
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { kind: 'incident', id: ids[0], state: 'open', since: [] },
+    { kind: 'incident', id: ids[1] },
+    { kind: 'decision', incident: ids[0], state: 'accepted' },
+  ])
+  expect(stderr).toContain('[a]ccept')
+})
+
+test('what is no time and no edge is refused', () => {
+  const path = reported()
+  for (const words of [
+    ['later', '1', '--for', '0m'],
+    ['accept', '1', '--edge', 'abc'],
+    ['deny', '1', '--edge', '0'],
+    ['generalise', '1', '--edge', '1.5'],
+  ]) {
+    const { status, stdout, stderr } = told('', ...words, '--db', path)
+    expect([words, status, stdout]).toEqual([words, 2, ''])
+    expect(stderr).toMatch(/^fullmon: --(for|edge) takes /)
+  }
 })
 
 /** Presses keys in a terminal when what it shows calls for them. */
