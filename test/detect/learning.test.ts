@@ -159,9 +159,10 @@ describe('a training', () => {
     expect(
       learningOf(learned({}, { lately })).contributors.map(({ kind, place, edges }) => [kind, place, edges]),
     ).toEqual([
-      ['connect', '*:443', 3],
       ['create', '/srv/in/*.txt', 2],
+      ['connect', 'address:443', 2],
       ['create', '/srv/in/*.php', 1],
+      ['connect', '*:443', 1],
       ['exec', '/usr/bin/*', 1],
     ])
   })
