@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
@@ -34,7 +24,8 @@ const unavailable = auditdUnavailable()
 if (unavailable !== undefined) process.stderr.write(`live.test.ts: left out: ${unavailable}\n`)
 
 describe.skipIf(unavailable !== undefined).each(['ENRICHED', 'RAW'] as const)('live, %s log', (logFormat) => {
-  const directory = mkdtempSync(join(tmpdir(), 'fullmon-live-'))
+  /** What is run in /tmp is never learned, and a random name would be known as one. */
+  const directory = `/var/lib/fullmon-test-live/${logFormat.toLowerCase()}`
   const state = join(directory, 'state')
   const db = join(state, 'baseline.db')
   const daily = join(directory, 'daily.sh')
@@ -60,7 +51,8 @@ describe.skipIf(unavailable !== undefined).each(['ENRICHED', 'RAW'] as const)('l
   }
 
   beforeAll(async () => {
-    chmodSync(directory, 0o755)
+    rmSync(directory, { recursive: true, force: true })
+    mkdirSync(directory, { recursive: true, mode: 0o755 })
     mkdirSync(state, { mode: 0o700 })
     writeFileSync(
       daily,
