@@ -11,7 +11,7 @@ import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.t
 import { Tampering, type TamperingState } from './detect/tampering.ts'
 import type { FoundProcess, ProcessImage, World } from './domain/activity.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
-import type { Edge } from './domain/edge.ts'
+import { type Edge, prefixOf } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { BlindSpot, Coverage, EdgeMark, Report, Summary, Tamper, TamperReason } from './domain/report.ts'
 import { evidenceOf, Findings } from './findings.ts'
@@ -629,7 +629,18 @@ export class Engine {
   private find(seen: SeenEdge, edge: Edge, isTraining: boolean): KnownEdge | undefined {
     const { baseline } = this.options
     const isRenamed = edge !== seen.edge && seen.filePath !== undefined && !isTraining
-    return baseline.find(edge) ?? (isRenamed ? baseline.find(seen.edge) : undefined)
+    return baseline.find(edge) ?? (isRenamed ? (baseline.find(seen.edge) ?? this.findMade(edge)) : undefined)
+  }
+
+  /** Who keeps making files under names that change removes them some day, often after the training. */
+  private findMade({ kind, from, to }: Edge): KnownEdge | undefined {
+    if (kind !== 'delete') return undefined
+    const { baseline } = this.options
+    const path = to.slice(prefixOf(kind).length)
+    return (
+      baseline.find({ kind: 'create', from, to: prefixOf('create') + path }) ??
+      baseline.find({ kind: 'rename', from, to: prefixOf('rename') + path })
+    )
   }
 
   /** Whether a known edge is told of for what was done this time: its name does not say which rights a file got. */

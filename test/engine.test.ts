@@ -454,6 +454,19 @@ describe('a restart', () => {
 })
 
 describe('volatile names', () => {
+  test('are removed by who keeps making them without a word, but by nobody else, and not under names of their own', () => {
+    const log = new LogBuilder(NOON_MS)
+    for (let day = 1; day <= 4; day++) log.create(CRON, `/var/backups/db-2026-11-0${day}.sql`)
+    log.create(CRON, '/var/backups/list')
+    ordinaryLife(log)
+    log.delete(CRON, '/var/backups/db-2026-11-01.sql').delete(CRON, '/var/backups/list')
+    log.delete(NGINX, '/var/backups/db-2026-11-02.sql').after(WINDOW_MS)
+    expect(paths(replay(log.create(CRON, '/run/cron.pid'))).map((path) => path.split('->').at(-1))).toEqual([
+      'file:delete:/var/backups/list',
+      String.raw`file:delete:/var/backups/db-\d{4}-\d{2}-\d{2}\.sql`,
+    ])
+  })
+
   const temporary = (letter: string): string => `/tmp/${letter}k3j9x2a`
 
   test('are one edge from the third on, and a fourth is not reported', () => {
