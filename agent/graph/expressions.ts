@@ -88,6 +88,7 @@ const hexClass = (texts: readonly string[]): string => {
 function alphabetOf(texts: readonly string[]): string {
   const text = texts.join('')
   const [{ length } = ''] = texts
+  if (/[,-]/.test(text)) return '[a-z0-9,-]'
   const hasCapitals = /[A-Z]/.test(text)
   if (length < LONG) return hasCapitals || length !== PYTHON ? '[A-Za-z0-9_]' : '[a-z0-9_]'
   if (!hasCapitals) return '[a-z0-9]'

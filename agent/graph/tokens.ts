@@ -29,12 +29,29 @@ const TEMPLATES: ReadonlySet<number> = new Set([6, 8, 10, 12])
 const HEX = '[0-9a-fA-F]'
 /** 2026-11-21, 20261121T101112Z, 2026-11-21_10.11.12,345, 2026-11-21T10:11:12+01:00; Unix time with a fraction. */
 const STAMP = String.raw`(?:19|20)\d\d(?<date>[-._]?)(?:0[1-9]|1[0-2])\k<date>(?:0[1-9]|[12]\d|3[01])(?:[-T_ .]?(?:[01]\d|2[0-3])(?<time>[-:._h]?)[0-5]\d(?:\k<time>[0-5]\d(?<fraction>[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?|1\d{9}(?<ofEpoch>\.\d{1,9})`
+/**
+ * What programs put before their random letters, in names that are nothing else: ln and cp of GNU coreutils, sed, sort,
+ * git, mktemp(1), sessions of PHP.
+ */
+const MAKERS = [
+  String.raw`(?<plain>Cu|sed|(?<=\/tmp\/)sort)(?=[A-Za-z0-9]{6}(?:\/|$))`,
+  String.raw`tmp_(?:obj_|pack_|idx_|objdir-incoming-)(?=[A-Za-z0-9]{6}(?:\/|$))`,
+  String.raw`tmp\.(?=[A-Za-z0-9]{10}(?:\/|$))`,
+  String.raw`sess_(?=[a-z0-9,-]{26}(?:\/|$))`,
+].join('|')
+/** Whether a path without a digit may hold what one of them or rsync made. */
+const HINT = /\/(?:Cu|sed|sort|tmp)[^/]*[A-Z]|\/\.[^/]+\.[A-Za-z]{6}(?:\/|$)/
 const PIECES = new RegExp(
   [
     `(?<uuid>${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}(?![0-9A-Za-z]))`,
     `(?<stamp>(?:${STAMP})(?![0-9A-Za-z]))`,
     // Python's tempfile.
     String.raw`(?<python>tmp[a-z0-9_]{8}(?![0-9A-Za-z_]))`,
+    `(?<=\\/)(?<maker>${MAKERS})(?<made>[A-Za-z0-9,-]+)`,
+    // The directories of git's objects, two digits each, where it has just made one.
+    String.raw`(?<=\/)(?<pair>(?<=\/tmp_objdir-incoming-[A-Za-z0-9]{6}\/)[0-9a-f]{2}(?=\/|$)|[0-9a-f]{2}(?=\/tmp_obj_[A-Za-z0-9]{6}$))`,
+    // A release: a time, and a commit as git shortens it, which may have digits only.
+    String.raw`(?<commit>(?<=\b(?:19|20)\d{10}(?:\d\d)?[-_])[0-9a-f]{7}(?![0-9A-Za-z]))`,
     `(?<word>[0-9A-Za-z]+)`,
   ].join('|'),
   'g',
@@ -79,18 +96,21 @@ const NEAR = 128
  * holds a slash.
  */
 export function tokensOf(path: string): Token[] {
-  if (!DIGIT.test(path)) return []
+  if (!DIGIT.test(path) && !HINT.test(path)) return []
   const tokens: Token[] = []
   PIECES.lastIndex = 0
   for (let match = PIECES.exec(path); match !== null; match = PIECES.exec(path)) {
     const [text] = match
-    const { uuid, stamp, python, word } = match.groups ?? {}
+    const { uuid, stamp, python, word, maker, plain, made, pair, commit } = match.groups ?? {}
     const start = match.index
     if (word !== undefined) tokens.push(...tokensOfWord(path, text, start))
     else if (uuid !== undefined) tokens.push(token('uuid', text, start, true))
     else if (stamp !== undefined) tokens.push(token('stamp', text, start, true))
     else if (python !== undefined && isAt(path, start) && isTemporary(text.slice(3)))
       tokens.push(token('random', text.slice(3), start + 3, true))
+    else if ((commit ?? pair) !== undefined) tokens.push(token('hash', text, start, true))
+    else if (maker !== undefined && made !== undefined && isMade(made, plain === undefined))
+      tokens.push(token('random', made, start + maker.length, true))
     // Only a form: its words are looked at one by one.
     else
       for (const part of text.matchAll(WORDS)) tokens.push(...tokensOfWord(path, part[0], start + part.index))
@@ -107,6 +127,7 @@ const isAt = (path: string, start: number): boolean => start === 0 || !/\w/.test
 const isTemporary = (text: string): boolean => DIGIT.test(text) && LETTER.test(text)
 
 function tokensOfWord(path: string, word: string, start: number): Token[] {
+  if (isOfRsync(path, word, start)) return [token('random', word, start, true)]
   if (!DIGIT.test(word)) return []
   const { length } = word
   if (isJob(path, word, start)) {
@@ -169,6 +190,26 @@ function isHiddenCopy(path: string, start: number, end: number): boolean {
   const slash = path.lastIndexOf('/', start)
   return path.startsWith('.#', slash + 1)
 }
+
+/** `JRnyVb` is no name, `ByName` is. */
+const MANY_CAPITALS = /^(?=.*[a-z])(?:[^A-Z]*[A-Z]){3}/
+
+/** Six letters and digits behind a hidden name: rsync writes `.NAME.XXXXXX` before it renames a file to NAME. */
+function isOfRsync(path: string, word: string, start: number): boolean {
+  if (word.length !== 6 || path[start - 1] !== '.') return false
+  const after = path[start + word.length]
+  if (after !== undefined && after !== '/') return false
+  const slash = path.lastIndexOf('/', start)
+  return path[slash + 1] === '.' && start - slash > 3 && LETTER.test(word) && isMade(word, false)
+}
+
+/**
+ * Whether chance made the letters and digits behind what a program puts before them.
+ *
+ * @param isCertain whether nothing but chance would write a capital there: `sedScript` is a name
+ */
+const isMade = (text: string, isCertain: boolean): boolean =>
+  DIGIT.test(text) || (isCertain ? /[A-Z]/.test(text) : oddness(text) > 0 || MANY_CAPITALS.test(text))
 
 /** As in Maildir: `M77P4711`. */
 const NUMBERED_LETTERS = /^(?:[A-Z]\d+)+$/

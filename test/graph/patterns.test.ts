@@ -512,9 +512,38 @@ describe('at first sight', () => {
     ['/tmp/tmpk3x_9a2b.csv.gz', String.raw`/tmp/tmp[a-z0-9_]{8}\.csv\.gz`],
     ['/x/0a1b2c3d4e5f6g7h8i9j', String.raw`/x/(?![a-z_]{20})[a-z0-9]{20}`],
     ['/x/.d41d8cd98f00b204', String.raw`/x/\.[0-9a-f]{16}`],
+    ['/srv/certs/CuxeqKHr', '/srv/certs/Cu[A-Za-z0-9_]{6}'],
+    ['/srv/log/sedduGb8k', '/srv/log/sed[A-Za-z0-9_]{6}'],
+    ['/tmp/sortUxKqPa', '/tmp/sort[A-Za-z0-9_]{6}'],
+    ['/tmp/tmp.aKfjeHbcde/x', String.raw`/tmp/tmp\.[A-Za-z0-9_]{10}/x`],
+    ['/r/objects/tmp_obj_FZhnvh', '/r/objects/tmp_obj_[A-Za-z0-9_]{6}'],
+    ['/r/objects/pack/tmp_pack_aaaaa1', '/r/objects/pack/tmp_pack_[A-Za-z0-9_]{6}'],
+    [
+      '/r/objects/tmp_objdir-incoming-EEAuvI/tmp_obj_JUbRal',
+      '/r/objects/tmp_objdir-incoming-[A-Za-z0-9_]{6}/tmp_obj_[A-Za-z0-9_]{6}',
+    ],
+    ['/b/.shop.rb.JRnyVb', String.raw`/b/\.shop\.rb\.[A-Za-z0-9_]{6}`],
+    ['/s/sess_fidhxctbwfjbzvngvbb3lzcwkj', '/s/sess_[a-z0-9]{26}'],
+    ['/s/sess_fidhxctb-fjbzv,gvbb3lzcwkj', '/s/sess_[a-z0-9,-]{26}'],
+    ['/srv/releases/20261121153838-0123456/x', String.raw`/srv/releases/\d{14}-[0-9a-f]{7}/x`],
   ])('%s', (path, expected) => {
     expect(nameOf(path)).toBe(`file:create:${expected}`)
     expect(path).toMatch(new RegExp(`^${expected}$`))
+  })
+
+  test.each([
+    '/srv/certs/Cumulus',
+    '/srv/certs/Custom',
+    '/srv/CuBranch',
+    '/srv/sedScript',
+    '/tmp/sortByName',
+    '/srv/tmp_obj_backup',
+    '/srv/sess_abcdefghijklmnopqrstuvwxyz',
+    '/home/a/.config.backup',
+    '/home/a/.x.Backup',
+    '/home/a/.vimrcs',
+  ])('%s is a name that somebody chose', (path) => {
+    expect(nameOf(path)).toBe(`file:create:${path}`)
   })
 
   test('a job that ran once is known when it runs again', () => {
