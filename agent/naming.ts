@@ -99,7 +99,7 @@ export class Naming {
   }
 
   /** The name of the edge under which a person denied it, whatever else it is known as; undefined when nobody did. */
-  deniedNameOf(seen: SeenEdge, timeMs: number): Edge | undefined {
+  deniedNameOf(seen: NamedEdge, timeMs: number): Edge | undefined {
     const { kind, from } = seen.edge
     const denials = this.baseline.denialsOf(from, kind)
     if (denials.length === 0) return undefined
@@ -120,7 +120,7 @@ export class Naming {
 
   /** A pattern that was denied holds for its files, also when they are called otherwise by now; a network for its hosts. */
   private deniedPatternOf(
-    { edge, filePath }: SeenEdge,
+    { edge, filePath }: NamedEdge,
     names: readonly string[],
     denials: readonly string[],
   ): string | undefined {

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
-import { type Edge, EDGE_KINDS, type EdgeKind } from '../domain/edge.ts'
+import type { Edge } from '../domain/edge.ts'
 import type { EdgeMark, Severity } from '../domain/report.ts'
-import { type Doubt, type EdgeAge, type EdgeState, LIFE_SPAN, quietSince, stateOf } from './life.ts'
+import { type Doubt, type EdgeAge, type EdgeState, quietSince, stateOf } from './life.ts'
 import { openForReading } from './open.ts'
 import type { Verdict } from './transfer.ts'
 
@@ -59,24 +59,32 @@ export interface EdgeStory {
 const MOST_FOUND = 100
 
 /**
- * What a baseline knows of edges between two nodes, also while an agent writes to it.
- * @param kind of the edge; any without
+ * What a baseline knows of edges, also while an agent writes to it; undefined of those that it knows nothing of.
+ * @param dormantDays after how many days without a sighting an edge is dormant
  * @throws UsageError when there is no baseline, it is not ours, or it has another schema
  */
-export function storiesOf(path: string, edge: Omit<Edge, 'kind'>, kind?: EdgeKind): readonly EdgeStory[] {
+export function storiesOf(
+  path: string,
+  edges: readonly Edge[],
+  dormantDays: number,
+): readonly (EdgeStory | undefined)[] {
   const database = openForReading(path)
   try {
-    return database.transaction(() =>
-      (kind === undefined ? EDGE_KINDS : [kind])
-        .map((each) => storyOf(database, { kind: each, ...edge }))
-        .filter(({ normal, denied, pattern, found }) => normal ?? denied ?? pattern ?? found[0]),
-    )()
+    return database.transaction(() => {
+      const dormantMs = quietSince(database, dormantDays)
+      return edges
+        .map((edge) => storyOf(database, edge, dormantMs))
+        .map((story) => {
+          const { normal, denied, pattern, found } = story
+          return (normal ?? denied ?? pattern ?? found[0]) === undefined ? undefined : story
+        })
+    })()
   } finally {
     database.close()
   }
 }
 
-function storyOf(database: Database.Database, edge: Edge): EdgeStory {
+function storyOf(database: Database.Database, edge: Edge, dormantMs: number): EdgeStory {
   const found = database.prepare<Edge, Omit<FoundEdge, 'isWithheld'> & { isWithheld: 0 | 1 | null }>(
     `SELECT incident_id AS incident, severity, score, withheld AS isWithheld, mark, bits, first_ms AS firstMs,
             last_ms AS lastMs, sightings, merged_ms AS mergedMs
@@ -85,9 +93,9 @@ function storyOf(database: Database.Database, edge: Edge): EdgeStory {
   )
   return {
     edge,
-    normal: normalEdge(database, edge),
+    normal: normalEdge(database, edge, dormantMs),
     denied: deniedEdge(database, edge),
-    pattern: coveringPattern(database, edge),
+    pattern: coveringPattern(database, edge, dormantMs),
     found: found.all(edge).map((row) => ({ ...row, isWithheld: row.isWithheld === 1 })),
   }
 }
@@ -98,7 +106,7 @@ interface NormalRow extends EdgeAge {
   readonly days: number
 }
 
-function normalEdge(database: Database.Database, edge: Edge): NormalEdge | null {
+function normalEdge(database: Database.Database, edge: Edge, dormantMs: number): NormalEdge | null {
   const row = database
     .prepare<Edge, NormalRow>(
       `SELECT first_ms AS firstMs, last_ms AS lastMs, sightings, days, windows, doubt, accepted
@@ -116,7 +124,7 @@ function normalEdge(database: Database.Database, edge: Edge): NormalEdge | null 
     .get(firstMs, firstMs)
   return {
     ...stats,
-    state: stateOf(row, quietSince(database, LIFE_SPAN.dormantDays)),
+    state: stateOf(row, dormantMs),
     training: training ?? null,
     journal: rowOf(database, accepted === null ? { sinceMs: firstMs } : { id: accepted }),
   }
@@ -150,7 +158,7 @@ function rowOf(
   return reason === undefined ? rest : { ...rest, reason }
 }
 
-function coveringPattern(database: Database.Database, edge: Edge): CoveringPattern | null {
+function coveringPattern(database: Database.Database, edge: Edge, dormantMs: number): CoveringPattern | null {
   const { kind, from, to } = edge
   const printedEdge = `${from}->${to}`
   const rows = database
@@ -165,7 +173,12 @@ function coveringPattern(database: Database.Database, edge: Edge): CoveringPatte
   const { path, printed, learnedMs } = row
   const examples = JSON.parse(row.examples) as string[]
   const prefix = to.slice(0, to.indexOf(':', to.indexOf(':') + 1) + 1)
-  return { printed, examples, learnedMs, normal: normalEdge(database, { kind, from, to: prefix + path }) }
+  return {
+    printed,
+    examples,
+    learnedMs,
+    normal: normalEdge(database, { kind, from, to: prefix + path }, dormantMs),
+  }
 }
 
 const NAMED_EDGE = `from_id = (SELECT id FROM nodes WHERE name = @from)

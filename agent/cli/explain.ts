@@ -6,6 +6,8 @@ import {
   storiesOf,
 } from '../baseline/explain.ts'
 import { incidentsIn, type StoredIncident } from '../baseline/incidents.ts'
+import { alsoKnownAs } from '../also-known.ts'
+import { type Config, loadConfig } from '../config/config.ts'
 import { DOUBT_TEXTS, verdictText } from './baseline.ts'
 import { EDGE_KINDS, type Edge, type EdgeKind } from '../domain/edge.ts'
 import type { EdgeMark } from '../domain/report.ts'
@@ -13,7 +15,6 @@ import { UsageError } from '../domain/result.ts'
 import { jsonOf } from '../report/printer.ts'
 import { onOneLine, timeText } from '../report/text.ts'
 import { command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
-import { baselineOf } from './decisions.ts'
 
 export const explainCommand = command({
   options: (yargs) =>
@@ -30,18 +31,21 @@ export const explainCommand = command({
         'where an edge comes from, and why it is or was not reported',
       ),
   run: (words) => {
-    const db = baselineOf(words)
     const { what, json } = words
-    process.stdout.write(/^\d+$/.test(what) ? incidentText(db, Number(what), json) : edgeText(db, what, json))
+    const config = loadConfig(words.config, words.db === undefined ? {} : { db: words.db })
+    process.stdout.write(
+      /^\d+$/.test(what) ? incidentText(config, Number(what), json) : edgeText(config, what, json),
+    )
     return Promise.resolve(0)
   },
 })
 
-function incidentText(db: string, id: number, isJson: boolean): string {
+function incidentText({ db, 'dormant-days': dormantDays }: Config, id: number, isJson: boolean): string {
   const [kept] = incidentsIn(db, { ids: [id], withheld: true })
   if (kept === undefined) throw new UsageError(`there is no incident ${id} in ${db}`)
   const { incident, state, isWithheld } = kept
-  const stories = incident.edges.map((edge) => storiesOf(db, { from: edge.from, to: edge.to }, edge.kind)[0])
+  const own = incident.edges.map(({ kind, from, to }) => ({ kind, from, to }))
+  const stories = storiesOf(db, own, dormantDays)
   const { severity, score, weights = [], reasons } = incident
   if (isJson) {
     const edges = incident.edges.map(({ kind, from, to, bits, mark = null }, index) => ({
@@ -73,15 +77,36 @@ function fateOf({ incident: { severity }, state, isWithheld }: StoredIncident): 
   return state === 'open' ? told : `${told}; ${state}`
 }
 
-function edgeText(db: string, what: string, isJson: boolean): string {
+function edgeText(config: Config, what: string, isJson: boolean): string {
+  const { db, networks, 'dormant-days': dormantDays } = config
   const { kind, from, to } = edgeOf(what)
-  const stories = storiesOf(db, { from, to }, kind)
+  const asked = (kind === undefined ? EDGE_KINDS : [kind]).map((each) => ({ kind: each, from, to }))
+  // First, as it says whether there is a baseline.
+  storiesOf(db, [], dormantDays)
+  const names = alsoKnownAs(db, asked, networks, Date.now())
+  const found = storiesOf(db, names, dormantDays).filter((story) => story !== undefined)
+  const covered = new Set(
+    found.flatMap(({ edge, pattern }) => (edge.to === to && pattern?.normal ? [edge.kind] : [])),
+  )
+  // The pattern of a file is told of with the file.
+  const stories = found
+    .filter(({ edge, denied }) => edge.to === to || denied !== null || !covered.has(edge.kind))
+    .sort((one, other) => weightOf(other) - weightOf(one))
   if (isJson)
     return stories
       .map((story) => `${jsonOf({ kind: 'explanation', ...story, verdict: verdictOf(story) })}\n`)
       .join('')
-  if (stories.length === 0) return `${what}\n  never seen, as far as ${db} knows: it would be reported\n`
-  return stories.map(storyText).join('')
+  const [first] = stories
+  if (first === undefined) return `${what}\n  never seen, as far as ${db} knows: it would be reported\n`
+  const alias = first.edge.to === to ? '' : `${what}\n  is known as ${first.edge.to}\n`
+  return alias + stories.map(storyText).join('')
+}
+
+/** What decides whether an edge is reported when it is known by several names. */
+function weightOf({ denied, normal, pattern }: EdgeStory): number {
+  if (denied !== null) return 3
+  if (normal !== null) return 2
+  return (pattern?.normal ?? null) === null ? 0 : 1
 }
 
 /** @throws UsageError when it is no edge */

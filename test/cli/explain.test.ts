@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Decisions } from '../../agent/baseline/decisions.ts'
+import type { NameSource } from '../../agent/peers/resolved.ts'
 import { CRON, newBaseline, NOON_MS, ordinaryLife, replay, WINDOW_MS } from '../support/engine.ts'
 import { folderForTest } from '../support/folder.ts'
 import { type Doer, LogBuilder } from '../support/log-builder.ts'
@@ -99,6 +102,57 @@ describe('an edge', () => {
   test('that was never seen would be reported', () => {
     const { stdout } = explain(reported(), 'proc::0:/usr/sbin/cron->file:create:/etc/x')
     expect(stdout).toMatch(/\n {2}never seen, as far as .* knows: it would be reported\n$/)
+  })
+})
+
+describe('an edge under another name than it is known by', () => {
+  test('is told of by the name of its host', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const [nowMs, addresses] = [Date.now() - 120_000, ['198.51.100.1']]
+    const left = [{ name: 'api.good.test', addresses, timeMs: nowMs, ttlS: 60, server: '10.0.0.53' }]
+    const names: NameSource = {
+      unread: 0,
+      takeUntil: (_, take) => {
+        for (const name of left.splice(0)) take(name)
+      },
+    }
+    const log = new LogBuilder(nowMs)
+    for (let minute = 0; minute < 2; minute++)
+      log.connect({ pid: 800, exe: '/usr/sbin/nginx', uid: 33 }, '198.51.100.1', 443).after(60_000)
+    const options = { plan: { kind: 'everything' }, names, log: '/var/log/audit/audit.log' } as const
+    replay(log, options, newBaseline(path))
+    const { stdout } = explain(path, `connect ${NGINX}->host:198.51.100.1:443`)
+    expect(stdout).toContain('  is known as host:api.good.test:443\n')
+    expect(stdout).toContain('  not reported: it is normal\n')
+  })
+
+  test('is told of by the pattern that was denied', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const log = ordinaryLife()
+      .create(CRON, `/srv/up/${'1f'.repeat(16)}.bin`)
+      .after(2 * WINDOW_MS)
+    replay(log.create(CRON, '/run/cron.pid'), {}, newBaseline(path))
+    const decisions = new Decisions(path)
+    decisions.deny(1, { author: 'bob', reason: undefined, timeMs: NOON_MS })
+    decisions.close()
+    const other = `proc::0:/usr/sbin/cron->file:create:/srv/up/${'2a'.repeat(16)}.bin`
+    expect(explained(path, other)).toMatchObject({
+      edge: { to: 'file:create:/srv/up/[0-9a-f]{32}\\.bin' },
+      verdict: 'reported whenever it comes, as a person denied it',
+    })
+  })
+
+  test('is dormant after as many days as the configuration says', () => {
+    const db = reported()
+    const database = new Database(db)
+    for (let day = 1; day <= 3; day++)
+      database.prepare('INSERT INTO days VALUES (?)').run(Math.floor(NOON_MS / 86_400_000) + day)
+    database.close()
+    const config = join(folderForTest(), 'fullmon.yaml')
+    writeFileSync(config, 'dormant-days: 2\n')
+    const what = `${NGINX}->host:192.0.2.1:443`
+    expect(explain(db, what).stdout).toContain('not reported: it is normal')
+    expect(explain(db, what, '--config', config).stdout).toContain('its return is told of once')
   })
 })
 
