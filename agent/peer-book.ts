@@ -17,11 +17,12 @@ const HOME = ''
 /** Under which the servers are remembered that answered during the training. */
 const RESOLVERS = 'resolvers'
 const DNS_PORT = '53'
-/** Names of unknown peers that are remembered; all are forgotten together when there are more. */
-const MOST_STRANGERS = 4096
+/** Characters of the names of unknown peers that are remembered; all are forgotten together when there are more. */
+const MOST_STRANGERS = 1_000_000
+/** What an entry costs besides its text. */
+const CHARACTERS_OF_ENTRY = 100
 /** How long what an edge is called need not be looked for again, by the time of the log. */
 const SAME_MS = 1000
-const MOST_CALLED = 8192
 /** Characters of addresses that wait for more of their network. */
 const MOST_WAITING = 2_000_000
 
@@ -45,7 +46,9 @@ export class PeerBook {
   private readonly waiting: WaitingShapes
   /** Under which names strangers were met: they keep them when the names are no longer fresh. */
   private readonly strangers = new Set<string>()
-  private readonly called = new Map<SeenEdge, Called>()
+  private strangerCharacters = 0
+  /** As long as they are seen. */
+  private called = new WeakMap<SeenEdge, Called>()
 
   /** @param tracksChanges whether `drain` will be called */
   constructor(baseline: Baseline, tracksChanges: boolean, networks: NetworkNames = {}) {
@@ -114,7 +117,6 @@ export class PeerBook {
     const isSame = called?.revision === revision && called.edition === edition
     if (isSame && timeMs <= called.untilMs && timeMs > called.untilMs - SAME_MS) return called.edge
     const edge = this.lookUp(seen, timeMs, isLearning)
-    if (this.called.size >= MOST_CALLED) this.called.clear()
     this.called.set(seen, { edge, untilMs: timeMs + SAME_MS, revision, edition })
     return edge
   }
@@ -138,8 +140,14 @@ export class PeerBook {
   private strangerOf(edges: readonly Edge[]): Edge | undefined {
     const best = edges.find((each) => this.strangers.has(keyOf(each))) ?? edges[0]
     if (best === undefined || edges.length === 1) return best
-    if (this.strangers.size >= MOST_STRANGERS) this.strangers.clear()
-    this.strangers.add(keyOf(best))
+    const key = keyOf(best)
+    if (this.strangers.has(key)) return best
+    if (this.strangerCharacters >= MOST_STRANGERS) {
+      this.strangers.clear()
+      this.strangerCharacters = 0
+    }
+    this.strangers.add(key)
+    this.strangerCharacters += key.length + CHARACTERS_OF_ENTRY
     return best
   }
 
@@ -159,7 +167,7 @@ export class PeerBook {
   reload(): void {
     this.learned.reset(this.baseline.peerPatterns())
     this.peers.trust((this.baseline.memory(RESOLVERS) ?? []) as string[])
-    this.called.clear()
+    this.called = new WeakMap()
   }
 
   /** Writes what has changed since the last time. */

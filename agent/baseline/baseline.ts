@@ -40,6 +40,9 @@ const NONE: readonly string[] = []
 /** File edges that a restarted agent still remembers as siblings. */
 const MOST_RECENT = 10_000
 
+/** Whether nothing shows a finding that was reported: it silences only what an incident tells of. */
+const NO_INCIDENT = 'NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = findings.incident_id)'
+
 /** An unseen edge that waits for the end of its window. */
 export interface UnseenEdge extends Omit<Finding, 'lastMs'> {
   /** Which processes it belongs to: see detect/trees.ts. */
@@ -1045,7 +1048,7 @@ const prepare = (database: Database.Database) => ({
   >(
     `SELECT id, incident_id, sightings FROM findings
       WHERE from_id = @from AND to_id = @to AND kind = @kind AND chain = @chain AND reported_ms IS NOT NULL
-        AND (merged_ms IS NOT NULL OR @mark IS NOT NULL AND @mark IS NOT mark OR @mark = 'dormant'
+        AND (merged_ms IS NOT NULL OR ${NO_INCIDENT} OR @mark IS NOT NULL AND @mark IS NOT mark OR @mark = 'dormant'
              OR @mark = 'denied' AND reported_ms <= @hourAgoMs OR reported_ms <= @dayAgoMs AND @mark IS NOT NULL)`,
   ),
   moveSightings: database.prepare<[number, number]>('UPDATE incidents SET moved = moved + ? WHERE id = ?'),
@@ -1064,7 +1067,7 @@ const prepare = (database: Database.Database) => ({
   unrated: database.prepare<[], Pick<FindingRow, 'id' | 'kind' | 'from_name' | 'to_name' | 'chain'>>(
     `SELECT findings.id, kind, source.name AS from_name, target.name AS to_name, chain FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NULL ORDER BY findings.id`,
+      WHERE reported_ms IS NULL ORDER BY first_ms, findings.id`,
   ),
   unseenBits: database
     .prepare<[string, string], number | null>(
@@ -1197,7 +1200,8 @@ const prepare = (database: Database.Database) => ({
   ),
   findFinding: database.prepare<[string, string, string, string], { id: number }>(
     `SELECT id FROM findings WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
-       AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? AND chain = ? AND merged_ms IS NULL`,
+       AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? AND chain = ? AND merged_ms IS NULL
+       AND (reported_ms IS NULL OR NOT ${NO_INCIDENT})`,
   ),
   knownSource: database.prepare<[string], { known: 1 }>(
     `SELECT 1 AS known FROM edges WHERE from_id = (SELECT id FROM nodes WHERE name = ?) AND ${NOT_FRESH} LIMIT 1`,
@@ -1208,7 +1212,7 @@ const prepare = (database: Database.Database) => ({
   waiting: database.prepare<[], Pick<FindingRow, 'kind' | 'from_name' | 'to_name' | 'chain' | 'evidence'>>(
     `SELECT kind, source.name AS from_name, target.name AS to_name, chain, evidence FROM findings
        JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE reported_ms IS NULL ORDER BY findings.id`,
+      WHERE reported_ms IS NULL ORDER BY first_ms, findings.id`,
   ),
   readMemory: database.prepare<[string], { value: string }>(
     "SELECT value FROM state WHERE node = '' AND kind = 'memory' AND key = ?",

@@ -50,6 +50,8 @@ export const DOUBT_OF_MERGED = `
 const DAY_MS = 86_400_000
 /** No lifetime is longer: see Config. */
 const MOST_DAYS = 3660
+/** Edges that are forgotten at once, with a row of the journal: after a long silence it may be all of them. */
+const PORTION = 10_000
 /** Edges that a row of the journal names. */
 const MOST_EXAMPLES = 10
 
@@ -91,14 +93,36 @@ export function noteDay(database: Database.Database, timeMs: number): void {
  */
 export function expire(database: Database.Database, beforeMs: number, timeMs: number): number {
   if (beforeMs === Number.NEGATIVE_INFINITY) return 0
-  const removed = database.prepare<[number], Edge & { from_id: number; to_id: number }>(
+  const expired = database.prepare<[number, number, string, number, number], ExpiredRow>(
     `SELECT from_id, to_id, kind, source.name AS "from", target.name AS "to"
-       FROM edges JOIN nodes source ON source.id = from_id JOIN nodes target ON target.id = to_id
-      WHERE last_ms < ? AND accepted IS NULL
-        AND (from_id, to_id, kind) NOT IN (SELECT from_id, to_id, kind FROM fresh)`,
+       FROM edges CROSS JOIN nodes source ON source.id = from_id CROSS JOIN nodes target ON target.id = to_id
+      WHERE (from_id, to_id, kind) > (?, ?, ?) AND last_ms < ? AND accepted IS NULL
+        AND (from_id, to_id, kind) NOT IN (SELECT from_id, to_id, kind FROM fresh)
+      ORDER BY from_id, to_id, kind LIMIT ?`,
   )
-  const rows = removed.all(beforeMs)
-  if (rows.length === 0) return 0
+  let count = 0
+  let last: (Omit<ExpiredRow, keyof Edge> & { kind: string }) | undefined = { from_id: 0, to_id: 0, kind: '' }
+  while (last !== undefined) {
+    const rows = expired.all(last.from_id, last.to_id, last.kind, beforeMs, PORTION)
+    forget(database, rows, beforeMs, timeMs)
+    count += rows.length
+    last = rows.at(-1)
+  }
+  return count
+}
+
+interface ExpiredRow extends Edge {
+  readonly from_id: number
+  readonly to_id: number
+}
+
+function forget(
+  database: Database.Database,
+  rows: readonly ExpiredRow[],
+  beforeMs: number,
+  timeMs: number,
+): void {
+  if (rows.length === 0) return
   const remove = database.prepare<[number, number, string]>(
     'DELETE FROM edges WHERE from_id = ? AND to_id = ? AND kind = ?',
   )
@@ -107,7 +131,6 @@ export function expire(database: Database.Database, beforeMs: number, timeMs: nu
   const examples = edges.slice(0, MOST_EXAMPLES).map(({ from, to }) => `${from}->${to}`)
   const detail = { edges: rows.length, unseenSince: beforeMs, examples }
   new Journal(database).append({ timeMs, action: 'expire', author: 'agent', detail }, { removed: edges })
-  return rows.length
 }
 
 /**

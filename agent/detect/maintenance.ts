@@ -11,6 +11,7 @@ import { isKind, isSystemProgram } from './programs.ts'
 import { isSensitive } from './sensitive.ts'
 import {
   noteChanged,
+  noteSetuid,
   raise,
   readCommandLine,
   standsForItself,
@@ -275,7 +276,7 @@ export class Maintenance {
     const name = DPKG_LIST.exec(path)?.groups?.['name']
     if (name !== undefined) noteChanged(transaction, name, false)
     if (isPutAside(path)) return
-    if (((this.options.modeOf(event) ?? 0) & SETUID) !== 0) transaction.setuid.add(path)
+    if (((this.options.modeOf(event) ?? 0) & SETUID) !== 0) noteSetuid(transaction, path)
     if (edge.kind === 'rename' && path === printed) {
       if (replacesAnother(event)) transaction.setuid.delete(path)
       else if (isWayIn(path) && !path.startsWith('/etc/cron'))

@@ -150,3 +150,9 @@ export function readCommandLine(
 /** `tree_2.1.0-1_amd64.deb`, `tree-2.1.0-1.el9.x86_64.rpm`. */
 const nameOfFile = (file: string): string =>
   file.replace(file.includes('_') && file.endsWith('.deb') ? /_.*$/ : /-\d.*$/, '').replace(PACKAGE_FILE, '')
+
+/** A file became setuid. Who has more of them than there is room for is told by their number. */
+export function noteSetuid(transaction: Transaction, path: string): void {
+  if (transaction.setuid.size < MOST_NAMES) transaction.setuid.add(path)
+  else raise(transaction, `more than ${MOST_NAMES} setuid files have come with packages`)
+}

@@ -1,5 +1,5 @@
 import { decode, type DecodedPacket } from 'dns-packet'
-import type { ResolvedName } from './resolved.ts'
+import { LONGEST_NAME, type ResolvedName } from './resolved.ts'
 
 /** RFC 1035, 4.1.1. */
 const HEADER_BYTES = 12
@@ -10,6 +10,8 @@ const LABEL_BYTES = 63
 const DOT = 46
 /** Questions that wait for their answers, in each of two halves. */
 const MOST_QUESTIONS = 4096
+/** Addresses of one answer: more do not fit into one that is sent over UDP. */
+const MOST_ADDRESSES = 256
 /** Resolvers give up sooner. */
 const PATIENCE_MS = 30_000
 
@@ -38,7 +40,8 @@ export class MessageReader {
   read({ timeMs, bytes, from, to, sender }: Message): ResolvedName | undefined {
     const packet = decoded(bytes)
     const question = packet?.questions?.[0]
-    if (packet === undefined || (question === undefined && packet.type === 'query')) {
+    const isLong = question !== undefined && question.name.length > LONGEST_NAME
+    if (packet === undefined || isLong || (question === undefined && packet.type === 'query')) {
       this.unread++
       return undefined
     }
@@ -110,7 +113,7 @@ function followed(name: string, { answers = [] }: DecodedPacket): { addresses: s
   let ttlS = 0
   for (const answer of answers) {
     if ((answer.type !== 'A' && answer.type !== 'AAAA') || !names.has(answer.name.toLowerCase())) continue
-    addresses.push(answer.data)
+    if (addresses.length < MOST_ADDRESSES) addresses.push(answer.data)
     ttlS = Math.max(ttlS, answer.ttl ?? 0)
   }
   return { addresses, ttlS }

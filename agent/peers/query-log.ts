@@ -1,10 +1,12 @@
 import { canonical } from './addresses.ts'
 import { ResolvedMessages } from './resolved-messages.ts'
-import type { ResolvedName } from './resolved.ts'
+import { LONGEST_NAME, type ResolvedName } from './resolved.ts'
 import { withoutStamp } from './stamps.ts'
 
-/** Questions, or exchanges, that are remembered in each of two halves. */
-const MOST_REMEMBERED = 4096
+/** Characters of questions, or exchanges, that are remembered in each of two halves. */
+const MOST_CHARACTERS = 500_000
+/** What an entry costs besides its texts. */
+const CHARACTERS_OF_ENTRY = 100
 /** A line that is longer is no line of a resolver. */
 const LONGEST_LINE = 65_536
 
@@ -56,6 +58,10 @@ export class QueryLogReader {
 
   private readDnsmasq(text: string, timeMs: number): ResolvedName | undefined {
     const { pid = '', exchange = '', asked, name, answer = '' } = DNSMASQ.exec(text)?.groups ?? {}
+    if ([asked, name].some((each) => each !== undefined && each.length > LONGEST_NAME + '.'.length)) {
+      this.unread++
+      return undefined
+    }
     // Each connection over TCP has a process of its own.
     const writer = `${pid} ${exchange}`
     if (asked !== undefined) {
@@ -87,16 +93,20 @@ export class QueryLogReader {
 class Lately<V> {
   private newer = new Map<string, V>()
   private older = new Map<string, V>()
+  private characters = 0
 
   get(key: string): V | undefined {
     return this.newer.get(key) ?? this.older.get(key)
   }
 
   set(key: string, value: V): void {
-    if (this.newer.size >= MOST_REMEMBERED) {
+    if (this.characters >= MOST_CHARACTERS) {
       this.older = this.newer
       this.newer = new Map()
+      this.characters = 0
     }
+    // Of one that is there too: what is deleted is not taken off, and whoever repeats himself turns the halves sooner.
+    this.characters += key.length + CHARACTERS_OF_ENTRY
     this.newer.set(key, value)
   }
 

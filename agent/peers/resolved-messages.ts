@@ -1,12 +1,13 @@
 import { canonical } from './addresses.ts'
-import type { ResolvedName } from './resolved.ts'
+import { LONGEST_NAME, type ResolvedName } from './resolved.ts'
 
 /** RFC 1035 and RFC 3596. */
 const A = 1
 const CNAME = 5
 const AAAA = 28
-/** Calls of nss-resolve that wait for their answers. */
+/** Calls of nss-resolve that wait for their answers, and names of one exchange. */
 const MOST_CALLS = 1024
+const MOST_NAMES = 64
 
 /** `resolvectl monitor`: `→ Q: NAME IN A`, `← S: success`, `← A: NAME IN A ADDRESS`. */
 const MONITORED =
@@ -40,9 +41,10 @@ export class ResolvedMessages {
 
   private readMonitored(line: string): Answer | undefined {
     const { part, name, type, value = '', state } = MONITORED.exec(line)?.groups ?? {}
+    if (name !== undefined && name.length > LONGEST_NAME) return undefined
     if (part === 'Q' && name !== undefined) {
       const isMore = this.exchange?.isSuccess === false
-      const asked = isMore ? (this.exchange?.asked ?? []) : []
+      const asked = isMore ? (this.exchange?.asked ?? []).slice(0, MOST_NAMES) : []
       this.exchange = { asked: [...asked, name.toLowerCase()], isSuccess: false, names: new Set() }
       return undefined
     }
@@ -55,7 +57,7 @@ export class ResolvedMessages {
     }
     if (name === undefined) return undefined
     // Questions that an alias led to belong to the first.
-    if (part === 'C') exchange.names.add(name.toLowerCase())
+    if (part === 'C' && exchange.names.size < MOST_NAMES) exchange.names.add(name.toLowerCase())
     const [asked = ''] = exchange.asked
     if (part !== 'A' || !exchange.isSuccess || (type !== 'A' && type !== 'AAAA')) return undefined
     const owner = name.toLowerCase()
@@ -85,6 +87,7 @@ export class ResolvedMessages {
   }
 
   private noteCall(caller: string, name: string): void {
+    if (name.length > LONGEST_NAME || caller.length > LONGEST_NAME) return
     if (this.calls.size >= MOST_CALLS) this.calls.clear()
     this.calls.set(caller, name)
   }

@@ -11,8 +11,8 @@ export interface ResolvedName {
   readonly server?: string
 }
 
-/** RFC 1035. */
-const LONGEST_NAME = 253
+/** Characters of a name: RFC 1035. */
+export const LONGEST_NAME = 253
 /** What a node could be mistaken for, which is something else: see the names of nodes in architecture.md. */
 const TAKEN = /^(?:unix|vsock|packet|netlink|family-.*|loopback|private|public)$/
 /** Names of hosts, with the `_` that people use. Others are escaped by nobody, so they are no names. */

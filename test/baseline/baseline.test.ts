@@ -565,3 +565,66 @@ test('a checkpoint is that of its log, the last one written', () => {
   })
   expect(baseline.checkpoint('/c')).toBeUndefined()
 })
+
+describe('what is asked of the file', () => {
+  test('about what waits goes through what waits, not through all that was ever found', () => {
+    const path = newPath()
+    const statements = Object.values(Reflect.get(open(path), 'statements') as object) as Database.Statement[]
+    const database = new Database(path, { readonly: true })
+    onTestFinished(() => void database.close())
+    const asked = statements.filter(({ source }) => /^\s*SELECT.*reported_ms IS NULL/s.test(source))
+    expect(asked.length).toBeGreaterThan(4)
+    for (const { source } of asked) {
+      const named = Object.fromEntries([...source.matchAll(/@(\w+)/g)].map(([, name = '']) => [name, '1']))
+      const plain = Array.from(source.matchAll(/\?/g), () => '1')
+      const rows = database.prepare(`EXPLAIN QUERY PLAN ${source}`).all(...plain, named) as {
+        detail: string
+      }[]
+      const scans = rows.filter(({ detail }) => /^SCAN findings(?! USING (?:COVERING )?INDEX)/.test(detail))
+      expect(scans, source).toEqual([])
+    }
+  })
+})
+
+test('a finding without its incident silences nothing', () => {
+  const path = newPath()
+  const baseline = open(path)
+  const found = unseen(exec('nc'), NOON_MS)
+  baseline.batch(() => void baseline.sawUnseen(found))
+  baseline.batch(() => reportAll(baseline, NOON_MS))
+  expect(baseline.hasFinding(found.edge, found.chain)).toBe(true)
+  const other = new Database(path)
+  other.pragma('foreign_keys = OFF')
+  other.exec('UPDATE findings SET incident_id = 77')
+  other.close()
+  expect(baseline.hasFinding(found.edge, found.chain)).toBe(false)
+  baseline.batch(() => void baseline.sawUnseen({ ...found, firstMs: NOON_MS + 1 }))
+  expect(waitingIn(baseline)).toHaveLength(1)
+})
+
+test('what expires is forgotten in portions, all of it, with rows of the journal that fit', () => {
+  const path = newPath()
+  const baseline = open(path)
+  baseline.batch(() => {
+    baseline.beginTraining(NOON_MS, undefined)
+    for (let count = 0; count < 25_000; count++) baseline.learn(create(`/srv/${count}`), NOON_MS)
+    baseline.learn(exec('ls'), NOON_MS + 40 * DAY_MS)
+    baseline.settle(true, NOON_MS)
+  })
+  const lives = { dormantDays: 1, expireDays: 2 }
+  let expired = 0
+  for (const day of [1, 38, 39, 40])
+    baseline.batch(() => (expired += baseline.turnDay(NOON_MS + day * DAY_MS, lives)))
+  expect(expired).toBe(25_000)
+  const database = new Database(path, { readonly: true })
+  onTestFinished(() => void database.close())
+  const details = database
+    .prepare("SELECT detail FROM journal WHERE action = 'expire'")
+    .pluck()
+    .all() as string[]
+  expect(details.map((detail) => (JSON.parse(detail) as { edges: number }).edges)).toEqual([
+    10_000, 10_000, 5000,
+  ])
+  expect(stored(path).map(({ to }) => to)).toEqual([exec('ls').to])
+  expect(baseline.verify().problem).toBeUndefined()
+})

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { managerAt, managerOf } from '../../agent/detect/package-managers.ts'
-import { readCommandLine, stored, type Transaction, unstored } from '../../agent/detect/transactions.ts'
+import {
+  noteSetuid,
+  readCommandLine,
+  stored,
+  type Transaction,
+  unstored,
+} from '../../agent/detect/transactions.ts'
 
 const newTransaction = (): Transaction => ({
   ...{ tree: 't', manager: 'apt', managers: ['apt'], user: 'root', history: '', auid: 0, pid: 1 },
@@ -89,4 +95,11 @@ test('package managers are known by their true path, as root, and by the scripts
   expect(managerOf({ ...image, user: 'app' })).toBeUndefined()
   expect(managerOf({ ...image, exe: '/usr/local/bin/dpkg' })).toBeUndefined()
   expect(managerOf({ ...python, script: '/home/app/usr/bin/dnf' })).toBeUndefined()
+})
+
+test('a transaction remembers so many setuid files, and says when there are more', () => {
+  const transaction = newTransaction()
+  for (let count = 0; count < 10_000; count++) noteSetuid(transaction, `/usr/bin/${count}`)
+  expect(stored(transaction).setuid).toHaveLength(500)
+  expect(transaction.reasons).toEqual(['more than 500 setuid files have come with packages'])
 })

@@ -99,6 +99,16 @@ describe('answers of dnsmasq', () => {
     expect(read(line('reply a.test is 203.0.113.1')).names).toEqual([])
   })
 
+  test('are no longer than names are, and take no more than their room: who may ask may write what they like', () => {
+    const asked = (name: string): string => line(`query[A] ${name} from 127.0.0.1`)
+    const reply = (name: string): string => line(`reply ${name} is 203.0.113.1`)
+    const long = `${'x'.repeat(60_000)}.test`
+    expect(read(asked(long) + reply(long))).toEqual({ names: [], unread: 2 })
+    const flood = Array.from({ length: 5000 }, (_, number) => asked(`${number}.${'x'.repeat(200)}.test`))
+    expect(read([asked('a.test'), ...flood.slice(0, 1000), reply('a.test')].join('')).names).toHaveLength(1)
+    expect(read([asked('a.test'), ...flood, reply('a.test')].join('')).names).toEqual([])
+  })
+
   test('come from files, DHCP and the configuration too', () => {
     const text = [
       'query[A] a.test from 127.0.0.1',
