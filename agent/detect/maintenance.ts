@@ -24,6 +24,10 @@ import { memberKey } from './trees.ts'
 
 /** However long package managers go on, what they did is told after so long. Milliseconds. */
 const LONGEST_MS = 3_600_000
+/** What is suspicious of one may be told before anything unseen is done, and the two may lie apart. */
+const RAISED_MS = 60_000
+/** Another package manager that begins so long after one that was suspicious is another transaction. */
+const APART_MS = 1000
 /** Transactions that are remembered, for what is on probation. */
 const MOST_TRANSACTIONS = 100
 const MOST_ESCAPED = 1000
@@ -148,7 +152,8 @@ export class Maintenance {
   /** A window of this length is over. What has come to its end with it is not held any more. */
   closeWindow(endMs: number, lengthMs: number): void {
     for (const [place, transaction] of this.open) {
-      if (endMs - transaction.lastMs < lengthMs && endMs - transaction.firstMs < LONGEST_MS) continue
+      const quietMs = transaction.reasons.length > 0 ? Math.max(lengthMs, RAISED_MS) : lengthMs
+      if (endMs - transaction.lastMs < quietMs && endMs - transaction.firstMs < LONGEST_MS) continue
       this.open.delete(place)
       this.changed.add(transaction.tree)
     }
@@ -230,7 +235,9 @@ export class Maintenance {
     const place = `${id.node} ${image.container}`
     const { name, history } = managerOf(image) ?? { name: '', history: '' }
     const open = this.open.get(place)
-    if (open !== undefined) {
+    const isOver =
+      open !== undefined && open.reasons.length > 0 && open.pid !== pid && timeMs - open.lastMs >= APART_MS
+    if (open !== undefined && !isOver) {
       if (!open.managers.includes(name)) open.managers = [...open.managers, name]
       return open
     }
