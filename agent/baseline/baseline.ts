@@ -946,7 +946,7 @@ interface CheckpointRow {
   clock_ms: number
 }
 
-interface PatternRow {
+export interface PatternRow {
   process: string
   action: PatternAction
   path: string

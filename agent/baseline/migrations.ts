@@ -244,17 +244,16 @@ export const ON_SAME_EDGE = `
       WHEN doubt <> 'incident' AND excluded.last_ms / 60000 > last_ms / 60000 THEN NULL
       ELSE doubt
     END,
-    days = CASE
-      WHEN excluded.first_ms / 86400000 > last_ms / 86400000 OR excluded.last_ms / 86400000 < first_ms / 86400000
-        THEN days + excluded.days
-      WHEN excluded.first_ms / 86400000 = last_ms / 86400000 OR excluded.last_ms / 86400000 = first_ms / 86400000
-        THEN days + excluded.days - 1
-      ELSE max(days, excluded.days)
-    END,
-    windows = CASE
-      WHEN excluded.first_ms / 60000 > last_ms / 60000 OR excluded.last_ms / 60000 < first_ms / 60000
-        THEN windows + excluded.windows
-      WHEN excluded.first_ms / 60000 = last_ms / 60000 OR excluded.last_ms / 60000 = first_ms / 60000
-        THEN windows + excluded.windows - 1
-      ELSE max(windows, excluded.windows)
+    days = ${mergedCount('days', 86_400_000)},
+    windows = ${mergedCount('windows', 60_000)}`
+
+/** Distinct spans of time among the sightings of both rows, as far as their ends tell. */
+function mergedCount(column: string, spanMs: number): string {
+  return `CASE
+      WHEN excluded.first_ms / ${spanMs} > last_ms / ${spanMs} OR excluded.last_ms / ${spanMs} < first_ms / ${spanMs}
+        THEN ${column} + excluded.${column}
+      WHEN excluded.first_ms / ${spanMs} = last_ms / ${spanMs} OR excluded.last_ms / ${spanMs} = first_ms / ${spanMs}
+        THEN ${column} + excluded.${column} - 1
+      ELSE max(${column}, excluded.${column})
     END`
+}

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
-import { type Edge, type PatternAction, prefixOf } from '../domain/edge.ts'
+import { type Edge, prefixOf } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
-import type { PatternState, StoredPattern } from './baseline.ts'
+import type { PatternRow, PatternState, StoredPattern } from './baseline.ts'
 import type { Decision } from './decisions.ts'
 import { Journal } from './journal.ts'
 import { openDatabase, openForReading } from './open.ts'
@@ -26,7 +26,7 @@ export interface Deeds {
  * @throws UsageError when there is no baseline, it is not ours, or it has another schema
  */
 export const patternsIn = (path: string): readonly KeptPattern[] =>
-  reading(path, (database) => database.prepare<[], PatternRow>(SELECT).all().map(keptPattern))
+  reading(path, (database) => database.prepare<[], KeptRow>(SELECT).all().map(keptPattern))
 
 /**
  * One pattern, and all that its process has done likewise.
@@ -137,7 +137,7 @@ function deciding(
 
 function patternOf(database: Database.Database, path: string, id: number): KeptPattern {
   const row = database
-    .prepare<[], PatternRow>(SELECT)
+    .prepare<[], KeptRow>(SELECT)
     .all()
     .find((each) => each.id === id)
   if (row === undefined)
@@ -145,15 +145,8 @@ function patternOf(database: Database.Database, path: string, id: number): KeptP
   return keptPattern(row)
 }
 
-interface PatternRow {
+interface KeptRow extends PatternRow {
   id: number
-  process: string
-  action: PatternAction
-  path: string
-  printed: string
-  examples: string
-  learned_ms: number
-  state: PatternState
   sightings: number
 }
 
@@ -166,7 +159,7 @@ const SELECT = `
             || path)), 0) AS sightings
     FROM patterns ORDER BY id`
 
-const keptPattern = ({ examples, learned_ms, ...row }: PatternRow): KeptPattern => ({
+const keptPattern = ({ examples, learned_ms, ...row }: KeptRow): KeptPattern => ({
   ...row,
   examples: JSON.parse(examples) as string[],
   learnedMs: learned_ms,

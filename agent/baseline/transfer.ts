@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3'
 import { z } from 'zod'
 import { type Edge, EDGE_KINDS, type EdgeKind, isPeerAction, type PatternAction } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
+import type { PatternRow } from './baseline.ts'
 import type { Item } from './content.ts'
 import { Journal } from './journal.ts'
 import { type Doubt, DOUBTS, type EdgeAge, type EdgeState, LIFE_SPAN, quietSince, stateOf } from './life.ts'
@@ -514,16 +515,6 @@ interface TrainingRow {
   to_ms: number
   planned_ms: number | null
   finished: 0 | 1
-}
-
-interface PatternRow {
-  process: string
-  action: string
-  path: string
-  printed: string
-  examples: string
-  learned_ms: number
-  state: 'learned' | 'pinned' | 'denied'
 }
 
 /** Columns of the row of the journal in which a person said so. */

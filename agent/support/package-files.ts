@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -95,14 +96,5 @@ function dpkgLists(directory: string): string[] {
 
 const changedMs = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.mtimeMs
 
-/** 52 bits of two sums (FNV-1a with two primes), which chance does not make equal. */
-function hashOf(text: string): number {
-  let one = 0x811c9dc5
-  let other = 0x9e3779b1
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    one = Math.imul(one ^ code, 0x01000193)
-    other = Math.imul(other ^ code, 0x85ebca6b)
-  }
-  return (one >>> 0) * 2 ** 20 + (other >>> 12)
-}
+/** 52 bits of SHA-256: whoever chooses the name of a file cannot choose one that has the hash of another. */
+const hashOf = (path: string): number => Number.parseInt(hash('sha256', path).slice(0, 13), 16)
