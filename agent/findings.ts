@@ -140,6 +140,7 @@ export class Findings {
     const place =
       isFound && mark === undefined ? NOWHERE : (upkeep ?? this.placeOf(event, ancestors, lineage, timeMs))
     const { tree, parent } = place
+    this.maintenance.noteFound(tree)
     const finding = { edge: named, chain, firstMs: timeMs, evidence, tree, parent, bits: 0 }
     this.unseen.set(seen, baseline.sawUnseen(mark === undefined ? finding : { ...finding, mark }))
   }

@@ -24,7 +24,7 @@ import { memberKey } from './trees.ts'
 
 /** However long package managers go on, what they did is told after so long. Milliseconds. */
 const LONGEST_MS = 3_600_000
-/** What is suspicious of one may be told before anything unseen is done, and the two may lie apart. */
+/** A suspicious one that has done nothing unseen yet, and so has nothing to be told by, may still do so. */
 const RAISED_MS = 60_000
 /** Another package manager that begins so long after one that was suspicious is another transaction. */
 const APART_MS = 1000
@@ -136,6 +136,14 @@ export class Maintenance {
     return this.isEscaped(event, lineage) ? undefined : this.placeOnProbation(met)
   }
 
+  /** There is something unseen to tell of the transaction of this tree. */
+  noteFound(tree: string): void {
+    const transaction = this.all.get(tree)
+    if (transaction === undefined || transaction.isFound) return
+    transaction.isFound = true
+    this.changed.add(tree)
+  }
+
   /** Whether a package has brought this file of this host lately, or owns it. */
   isOwned(path: string): boolean {
     return this.owned.has(HOME, path) || this.options.packagedMs(path) !== undefined
@@ -152,7 +160,8 @@ export class Maintenance {
   /** A window of this length is over. What has come to its end with it is not held any more. */
   closeWindow(endMs: number, lengthMs: number): void {
     for (const [place, transaction] of this.open) {
-      const quietMs = transaction.reasons.length > 0 ? Math.max(lengthMs, RAISED_MS) : lengthMs
+      const isUntold = transaction.reasons.length > 0 && !transaction.isFound
+      const quietMs = isUntold ? Math.max(lengthMs, RAISED_MS) : lengthMs
       if (endMs - transaction.lastMs < quietMs && endMs - transaction.firstMs < LONGEST_MS) continue
       this.open.delete(place)
       this.changed.add(transaction.tree)
@@ -245,7 +254,7 @@ export class Maintenance {
       ...{ tree: `maintenance ${timeMs}.${pid} ${place}`, manager: name, user: image.user, history },
       ...{ auid: syscall?.auid ?? -1, pid, firstMs: timeMs, lastMs: timeMs, managers: [name] },
       ...{ changed: new Set<string>(), removed: new Set<string>(), unnamed: 0 },
-      ...{ setuid: new Set<string>(), reasons: [], files: new Map<string, number[]>() },
+      ...{ setuid: new Set<string>(), reasons: [], files: new Map<string, number[]>(), isFound: false },
     }
     this.open.set(place, transaction)
     this.all.set(transaction.tree, transaction)

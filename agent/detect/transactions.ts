@@ -31,6 +31,8 @@ export interface Transaction {
   readonly setuid: Set<string>
   /** What raises it above ordinary maintenance. */
   readonly reasons: string[]
+  /** Whether anything unseen was done in it. */
+  isFound: boolean
   /** Hashes of the file names that stand for themselves, by program and action. */
   readonly files: Map<string, number[]>
 }

@@ -11,7 +11,7 @@ import {
 const newTransaction = (): Transaction => ({
   ...{ tree: 't', manager: 'apt', managers: ['apt'], user: 'root', history: '', auid: 0, pid: 1 },
   ...{ firstMs: 0, lastMs: 0, changed: new Set(), removed: new Set(), unnamed: 0 },
-  ...{ setuid: new Set(), reasons: [], files: new Map() },
+  ...{ setuid: new Set(), reasons: [], isFound: false, files: new Map() },
 })
 
 function read(...lines: readonly string[]): Transaction {
