@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { LineCounter, parseDocument, isMap, isNode, isScalar, isSeq, visit, type Document } from 'yaml'
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
 import { Network } from '../peers/addresses.ts'
 import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
+import { readYaml } from './yaml.ts'
 
 const YEAR_S = 365 * 86_400
 const Path = z.string().min(1)
@@ -98,51 +98,8 @@ function readConfig(file: string): Partial<Config> {
   return parseConfig(text, file)
 }
 
-/** What a configuration file says. `file` is its name in complaints. */
+/** What a configuration file says, and no defaults. `file` is its name in complaints. */
 export function parseConfig(text: string, file: string): Partial<Config> {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset)
-    return `${file}:${line}:${col}`
-  }
-  const [broken] = document.errors
-  if (broken !== undefined) throw new UsageError(`${at(broken.pos[0])}: ${broken.message}`)
-  visit(document, {
-    Alias: (_, alias) => {
-      throw new UsageError(`${at(alias.range?.[0] ?? 0)}: *${alias.source}: aliases are not understood here`)
-    },
-  })
-  const read = Config.partial().safeParse(document.toJS() ?? {})
-  if (read.success) return keysOf(document, read.data)
-  const complaints = read.error.issues.flatMap((issue) => {
-    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [key]) : [issue.path]
-    return paths.map((path) => ({
-      offset: offsetOf(document.contents, path),
-      text: `${path.length === 0 ? '' : `${path.map(String).join('.')}: `}${complaintOf(issue)}`,
-    }))
-  })
-  const inOrder = complaints.sort((one, other) => one.offset - other.offset)
-  throw new UsageError(inOrder.map(({ offset, text }) => `${at(offset)}: ${text}`).join('\n'))
-}
-
-/** Only what stands in the file: a default is not something the file says. */
-const keysOf = (document: Document, values: Readonly<Record<string, unknown>>): Partial<Config> =>
-  Object.fromEntries(Object.entries(values).filter(([key]) => document.has(key)))
-
-function complaintOf(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys')
-    return `no such key; there are ${Object.keys(Config.shape).join(', ')}`
-  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
-}
-
-/** Of the value in a list, or the key in a map, that the path leads to. */
-function offsetOf(node: unknown, [step, ...rest]: readonly PropertyKey[], offset = 0): number {
-  if (step === undefined) return offset
-  if (isMap(node)) {
-    const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === step)
-    return isScalar(pair?.key) ? offsetOf(pair.value, rest, pair.key.range?.[0]) : offset
-  }
-  const item = isSeq(node) && typeof step === 'number' ? node.items[step] : undefined
-  return isNode(item) ? offsetOf(item, rest, item.range?.[0]) : offset
+  const { value, has } = readYaml(text, file, Config.partial())
+  return Object.fromEntries(Object.entries(value).filter(([key]) => has(key)))
 }
