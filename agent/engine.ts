@@ -1,3 +1,4 @@
+import { Alerting } from './alerting.ts'
 import type { Baseline } from './baseline/baseline.ts'
 import type { KnownEdge } from './baseline/edge-book.ts'
 import { LIFE_SPAN, type LifeSpan } from './baseline/life.ts'
@@ -10,10 +11,20 @@ import { Schedule, type ScheduleState, type TrainingPlan } from './detect/schedu
 import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
 import { Tampering, type TamperingState } from './detect/tampering.ts'
 import type { FoundProcess, ProcessImage, World } from './domain/activity.ts'
+import type { HostLook } from './domain/alert.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
 import { type Edge, prefixOf } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { BlindSpot, Coverage, EdgeMark, Report, Summary, Tamper, TamperReason } from './domain/report.ts'
+import type {
+  BlindSpot,
+  Coverage,
+  EdgeMark,
+  Report,
+  Severity,
+  Summary,
+  Tamper,
+  TamperReason,
+} from './domain/report.ts'
 import { evidenceOf, Findings } from './findings.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
@@ -87,6 +98,8 @@ export interface EngineOptions extends Printers {
   readonly learnDegraded?: boolean
   /** Incidents that are to be reported on a day, but for those that are surely bad: see budget.ts. */
   readonly alertsPerDay: number
+  /** Gravity from which an incident opens an alert; nothing opens one without it. */
+  readonly alertsFrom?: Severity
   /** When an edge that is not seen any more grows old; LIFE_SPAN without it. */
   readonly lifeSpan?: LifeSpan
   /** No stamp is believed beyond this time: the host's clock in a live agent, no limit in a replay. Milliseconds. */
@@ -134,6 +147,7 @@ export class Engine {
   private readonly found = new Map<SeenEdge, KnownEdge>()
   private edition = 0
   private readonly tampering = new Tampering()
+  private readonly alerting: Alerting | undefined
   private readonly outbox: Outbox
   private streamOffset = 0
   /** Where the oldest event begins that was not finished when the last transaction was written. */
@@ -165,13 +179,14 @@ export class Engine {
   private readonly lossesBefore: Core['losses']
 
   constructor(options: EngineOptions) {
-    const { alertsPerDay, baseline, log, own, plan, monitorMs, world } = options
+    const { alertsFrom, alertsPerDay, baseline, log, own, plan, monitorMs, world } = options
     this.options = options
     this.schedule = new Schedule(plan, monitorMs)
     this.training = plan.kind !== 'none'
     this.reportedBefore = baseline.countReported()
     this.headBefore = baseline.head
     this.runs = own && new AgentRuns(own.pid, own.boot.id)
+    this.alerting = alertsFrom && new Alerting(baseline.alerts, alertsFrom)
     this.outbox = new Outbox(baseline, options)
     const sink: CoreSink = {
       onEvent: (event) => this.onEvent(event),
@@ -244,6 +259,15 @@ export class Engine {
         this.post(report)
       }
       this.options.baseline.remember('kernel', memory)
+    })
+  }
+
+  /** The host was looked at. */
+  heardOfHost(looks: readonly HostLook[], nowMs: number): void {
+    const { alerting } = this
+    if (alerting === undefined) return
+    this.batch(() => {
+      for (const alert of alerting.look(looks, nowMs)) this.post(alert)
     })
   }
 
@@ -339,6 +363,7 @@ export class Engine {
 
   private post(report: Exclude<Report, Summary>): void {
     const { baseline, emit, log } = this.options
+    if (report.kind === 'incident' || report.kind === 'tamper') this.alerting?.take(report)
     const { head } = baseline
     const stamped = head === '' ? report : { ...report, head }
     if (log === undefined) emit(stamped)

@@ -4,8 +4,9 @@ import { Baseline } from './baseline/baseline.ts'
 import { storageFault } from './baseline/fault.ts'
 import type { LifeSpan } from './baseline/life.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
+import type { HostLook } from './domain/alert.ts'
 import type { Chunk } from './domain/chunk.ts'
-import type { BlindSpot, Report, Tamper } from './domain/report.ts'
+import type { BlindSpot, Report, Severity, Tamper } from './domain/report.ts'
 import { UsageError } from './domain/result.ts'
 import type { CapturedNames } from './dns/capture.ts'
 import { Engine } from './engine.ts'
@@ -49,6 +50,10 @@ export interface LiveOptions {
   /** Interface on which answers of DNS are captured, `any` for all; undefined for none. */
   readonly dnsInterface: string | undefined
   readonly networks: NetworkNames
+  /** Gravity from which an incident opens an alert. */
+  readonly alertsFrom: Severity
+  /** What looks at the host besides its log; undefined for nothing. */
+  readonly host: HostWatch | undefined
   readonly pollMs: number
   /** Whether to end when the training does. */
   readonly onlyTrain: boolean
@@ -72,6 +77,14 @@ export type Phase =
   | { readonly name: 'faulty'; readonly fault: string }
   /** The kernel's audit cannot be watched, and why. */
   | { readonly name: 'unwatched'; readonly reason: string }
+
+/** Looks at the host itself, time and again. */
+export interface HostWatch {
+  /** Between two looks. */
+  readonly intervalMs: number
+  /** What is wrong now. What could not be seen is told by `onBlind`. */
+  look(nowMs: number, onBlind: (spot: BlindSpot) => void): Promise<readonly HostLook[]>
+}
 
 export type News = Chunk | BlindSpot | Tamper
 
@@ -135,6 +148,8 @@ export class Session {
   /** By a clock that nobody can set, as is `lookedMs`. */
   private arrivedMs = performance.now()
   private lookedMs = Number.NEGATIVE_INFINITY
+  private hostLookedMs = Number.NEGATIVE_INFINITY
+  private isLookingAtHost = false
   private hasRecovered = false
   private readonly names: CapturedNames | undefined
   /** When it began that no answers of DNS are heard, as far as that was told. */
@@ -275,6 +290,7 @@ export class Session {
       this.fail(error as Error)
       return
     }
+    this.lookAtHost(engine, tickMs)
     if (tickMs - this.lookedMs < Math.min(Math.max(monitorMs, LEAST_LOOK_MS), MOST_LOOK_MS)) return
     this.lookedMs = tickMs
     this.look(engine, nowMs).catch((error: unknown) => this.fail(error as Error))
@@ -288,6 +304,24 @@ export class Session {
       engine.wentBlind({ ...deafSpot(sinceMs, nowMs, detail), isOngoing: true }, isStanding)
     } else engine.wentBlind(deafSpot(this.deafMs ?? nowMs, nowMs, 'DNS answers are captured again'))
     this.deafMs = deafness?.sinceMs
+  }
+
+  /** By the clock that nobody can set. One look at a time, however long it takes. */
+  private lookAtHost(engine: Engine, tickMs: number): void {
+    const { host } = this.options
+    if (host === undefined || this.isLookingAtHost || tickMs - this.hostLookedMs < host.intervalMs) return
+    this.hostLookedMs = tickMs
+    this.isLookingAtHost = true
+    const look = async (): Promise<void> => {
+      const nowMs = Date.now()
+      const looks = await host.look(nowMs, (spot) => {
+        if (!this.over.signal.aborted) engine.wentBlind(spot)
+      })
+      if (!this.over.signal.aborted) engine.heardOfHost(looks, nowMs)
+    }
+    look()
+      .catch((error: unknown) => this.fail(error as Error))
+      .finally(() => (this.isLookingAtHost = false))
   }
 
   private async look(engine: Engine, nowMs: number): Promise<void> {
@@ -349,7 +383,7 @@ export class Session {
   }
 
   private engineOf(baseline: Baseline): Engine {
-    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsPerDay, lifeSpan } =
+    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsFrom, alertsPerDay, lifeSpan } =
       this.options
     const { emit, emitAgain, isEmitted } = this.options
     return new Engine({
@@ -359,6 +393,7 @@ export class Session {
       monitorMs,
       rebase,
       learnDegraded,
+      alertsFrom,
       alertsPerDay,
       lifeSpan,
       untilStable: this.options.untilStable,

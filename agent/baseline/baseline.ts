@@ -14,6 +14,7 @@ import type { Learned } from '../domain/learning.ts'
 import type { EventId } from '../domain/record.ts'
 import type { EdgeMark, Evidence, Finding, Incident, Report } from '../domain/report.ts'
 import type { StatesReader, StatesWriter } from '../domain/state.ts'
+import { AlertBook } from './alerts.ts'
 import { type Decision, Decisions, type Refusal } from './decisions.ts'
 import { EdgeBook, type EdgeRow, type KnownEdge, type RowId } from './edge-book.ts'
 import { ON_SAME_EDGE } from './migrations.ts'
@@ -121,6 +122,8 @@ export class Baseline {
   private readonly path: string
   private readonly inode: number | undefined
   private readonly book: EdgeBook
+  /** What stays open until a person has seen to it. */
+  readonly alerts: AlertBook
   private readonly journal: Journal
   private readonly unseen = new Map<string, UnseenNow>()
   private readonly unwritten = new Set<UnseenNow>()
@@ -142,6 +145,7 @@ export class Baseline {
     this.sources = new Sources(this.database)
     this.unstable = new UnstablePlaces(this.database)
     this.journal = new Journal(this.database)
+    this.alerts = new AlertBook(this.database)
     this.head = this.journal.head
     this.dataVersion = this.statements.dataVersion.get()?.data_version ?? 0
     this.hasDenied = this.statements.anyDenied.get() !== undefined

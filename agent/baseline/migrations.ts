@@ -229,6 +229,28 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (process, kind, place)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What is wrong and stays open until a person resets it: see domain/alert.ts. detail: reasons, next steps and subject as
+  -- JSON; present: whether the last look at the host found it; journal: the row in which a person set the state.
+  CREATE TABLE alerts (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    source         TEXT NOT NULL,
+    key            TEXT NOT NULL,
+    severity       TEXT NOT NULL,
+    title          TEXT NOT NULL,
+    detail         TEXT NOT NULL,
+    first_ms       INTEGER NOT NULL,
+    last_ms        INTEGER NOT NULL,
+    count          INTEGER NOT NULL,
+    present        INTEGER NOT NULL,
+    state          TEXT NOT NULL DEFAULT 'open',
+    muted_until_ms INTEGER,
+    incident_id    INTEGER REFERENCES incidents,
+    journal        INTEGER
+  ) STRICT;
+  CREATE UNIQUE INDEX alerts_unreset ON alerts (source, key) WHERE state <> 'reset';
+  CREATE INDEX alerts_of_incident ON alerts (incident_id) WHERE incident_id IS NOT NULL;
+  `,
 ]
 
 /**

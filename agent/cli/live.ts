@@ -171,6 +171,8 @@ class Session {
       guarded: guarded(this.#words.configFile),
       learnDegraded: this.#config['learn-degraded'],
       alertsPerDay: this.#config['alerts-per-day'],
+      alertsFrom: this.#config.alerts.min_severity,
+      host: undefined,
       lifeSpan: { dormantDays: this.#config['dormant-days'], expireDays: this.#config['expire-days'] },
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),

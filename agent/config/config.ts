@@ -2,6 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
 import { Network } from '../peers/addresses.ts'
+import { AlertsConfig } from './alerts.ts'
+import { HttpConfig } from './http.ts'
+import { OutputsConfig } from './outputs.ts'
+import { RulesConfig } from './rules.ts'
+import { AllowlistConfig, ContainersConfig, PortsConfig, ProcessesConfig, ScanConfig } from './scan.ts'
 import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
 import { readYaml } from './yaml.ts'
 
@@ -65,6 +70,15 @@ export const Config = z.strictObject({
     .default({})
     .describe('names of networks, each with a list of them: hosts in a network are called by its name'),
   wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
+  rules: RulesConfig.describe('what is told of at once, whatever is normal'),
+  scan: ScanConfig.describe('how processes are judged'),
+  allowlist: AllowlistConfig.describe('processes that are not suspicious'),
+  processes: ProcessesConfig.describe('processes that may, and that must, run'),
+  containers: ContainersConfig.describe('what containers write'),
+  ports: PortsConfig.describe('ports by what they are used for'),
+  alerts: AlertsConfig.describe('what stays open until somebody has seen to it'),
+  http: HttpConfig.describe('where health, metrics and the API are served'),
+  outputs: OutputsConfig.describe('where reports go'),
 })
 export type Config = Readonly<z.infer<typeof Config>>
 

@@ -1,4 +1,8 @@
+import type { Alert } from './alert.ts'
 import type { Edge } from './edge.ts'
+import type { Severity } from './severity.ts'
+
+export { SEVERITIES, type Severity } from './severity.ts'
 
 /** Why a finding is more than an unseen edge, or less. All but `dormant` are reported whatever they score. */
 export const EDGE_MARKS = [
@@ -29,11 +33,6 @@ export interface Finding {
   readonly mark?: EdgeMark
   readonly evidence: Evidence
 }
-
-/** How much an incident matters. */
-export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const
-
-export type Severity = (typeof SEVERITIES)[number]
 
 /** What a person said of an incident, if anything; `rebased` when all that is in it became normal by itself. */
 export const INCIDENT_STATES = ['open', 'accepted', 'denied', 'later', 'maintenance', 'rebased'] as const
@@ -66,6 +65,8 @@ export interface Incident {
   readonly reasons: readonly string[]
   /** What to do, in order. */
   readonly next: readonly string[]
+  /** Id of the rule that raised it; undefined for one of unseen edges. */
+  readonly rule?: string
   /** See `Tamper`. */
   readonly head?: string
 }
@@ -258,4 +259,4 @@ export interface Summary {
   readonly head?: string
 }
 
-export type Report = Incident | Tamper | BlindSpot | PatternLearned | Summary
+export type Report = Incident | Alert | Tamper | BlindSpot | PatternLearned | Summary

@@ -1,3 +1,4 @@
+import type { Alert } from '../domain/alert.ts'
 import type {
   BlindSpot,
   DnsCounts,
@@ -59,6 +60,8 @@ export function textOf(report: Report, look: Look = PLAIN): string {
   switch (report.kind) {
     case 'incident':
       return incidentText(report, look)
+    case 'alert':
+      return alertText(report, look)
     case 'tamper':
       return tamperText(report, look)
     case 'blind-spot':
@@ -94,6 +97,17 @@ function incidentLine({ id, firstMs, severity, title }: Incident, look: Look): s
   const told = onOneLine(title).replaceAll('…', branches.more)
   return `${timeText(firstMs)} ${severities[severity]}${severity}${off} ${told} ${dim}[incident ${id}]${off}`
 }
+
+/** What is wrong in one line, and below it why, and what to do, as for an incident. */
+function alertText(alert: Alert, { dim, off, severities }: Look): string {
+  const { id, lastMs, severity, title, reasons, next, source, isPresent } = alert
+  const told = `${timeText(lastMs)} ${severities[severity]}${severity}${off} ${onOneLine(title)}`
+  const where = `${dim}[alert ${id}]${off}`
+  if (!isPresent && isObserved(source)) return `${told}: over, and open until it is reset ${where}`
+  return [`${told} ${where}`, ...labelled('why:', reasons), ...labelled('next:', next)].join('\n')
+}
+
+const isObserved = (source: Alert['source']): boolean => source !== 'incident' && source !== 'tamper'
 
 const labelled = (name: string, texts: readonly string[]): string[] =>
   texts.map((text, index) => `  ${(index === 0 ? name : '').padEnd(6)}${onOneLine(text)}`)

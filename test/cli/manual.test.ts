@@ -38,8 +38,20 @@ describe('the manual', () => {
   })
 
   test('says all that the configuration takes', () => {
-    const inFile = ['networks']
-    for (const key of inFile) expect(section('CONFIGURATION')).toMatch(new RegExp(`^${key}: *$`, 'm'))
+    const sections = [
+      'rules',
+      'scan',
+      'allowlist',
+      'processes',
+      'containers',
+      'ports',
+      'alerts',
+      'http',
+      'outputs',
+    ]
+    for (const key of sections) expect(section('CONFIGURATION')).toMatch(new RegExp(`^\\.B ${key}$`, 'm'))
+    const inFile = ['networks', ...sections]
+    expect(section('CONFIGURATION')).toMatch(/^networks: *$/m)
     for (const key of Object.keys(Config.shape).filter((each) => !inFile.includes(each)))
       expect(section('run')).toMatch(new RegExp(`--${key}\\b`))
   })

@@ -1,0 +1,46 @@
+import type { AlertBook } from './baseline/alerts.ts'
+import type { Alert, HostLook, Observation } from './domain/alert.ts'
+import { type Incident, SEVERITIES, type Severity, type Tamper } from './domain/report.ts'
+
+/** Which of what is reported stays open until somebody has seen to it. Everything here belongs into a transaction. */
+export class Alerting {
+  private readonly book: AlertBook
+  private readonly least: Severity
+
+  /** @param least gravity from which an incident opens an alert */
+  constructor(book: AlertBook, least: Severity) {
+    this.book = book
+    this.least = least
+  }
+
+  /** Takes a report on its way out. */
+  take(report: Incident | Tamper): void {
+    if (report.kind === 'tamper') this.book.raise(ofTamper(report), report.timeMs)
+    else if (SEVERITIES.indexOf(report.severity) >= SEVERITIES.indexOf(this.least))
+      this.book.raise(ofIncident(report), report.lastMs, report.id)
+  }
+
+  /** Takes what looks at the host have found. Returns what is to be told. */
+  look(looks: readonly HostLook[], timeMs: number): readonly Alert[] {
+    return looks.flatMap((look) => this.book.look(look, timeMs))
+  }
+}
+
+/** The same rule on the same chain is the same alert; every other incident is one of its own. */
+function ofIncident({ id, rule, severity, title, chain, reasons, next, edges }: Incident): Observation {
+  const key = rule === undefined ? String(id) : `${rule} ${chain.join('->')}`
+  const [first] = edges
+  const who = first === undefined ? {} : { argv: first.evidence.argv, pids: [first.evidence.pid] }
+  const subject = { ...(rule === undefined ? {} : { rule }), chain, ...who }
+  return { source: 'incident', key, severity, title, reasons, next, subject }
+}
+
+function ofTamper({ reason, process, chain, detail, evidence }: Tamper): Observation {
+  const subject = evidence === undefined ? { chain } : { chain, argv: evidence.argv, pids: [evidence.pid] }
+  const next = evidence === undefined ? [] : [`ausearch --event ${evidence.serial}`]
+  return {
+    ...{ source: 'tamper', key: `${reason} ${process}`, severity: 'critical', subject, next },
+    title: detail,
+    reasons: [`tampering: ${reason}`],
+  }
+}

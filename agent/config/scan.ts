@@ -1,0 +1,82 @@
+import { z } from 'zod'
+
+const Words = z.array(z.string().min(1)).default([])
+const Weight = z.number().min(0).max(100)
+
+/** Section `scan`. */
+export const ScanConfig = z
+  .strictObject({
+    interval: z.number().min(0).max(86_400).default(60).describe('seconds between two scans; 0 for none'),
+    min_score: z.number().min(0).default(3).describe('score from which a process is suspicious'),
+    model_weight: z.number().min(0).default(2).describe('what surprise (0 to 1) is multiplied with'),
+    cpu_high: z.number().min(0).default(90).describe('percent of one processor that are much'),
+    allowlist_bonus: z.number().min(0).default(3).describe('what the allowlist takes off a score'),
+    expect_readonly_root: z
+      .boolean()
+      .default(false)
+      .describe('whether the root file system must be mounted read-only'),
+    weights: z
+      .strictObject({
+        deleted_exe: Weight.default(4),
+        memfd_exe: Weight.default(5),
+        tmp_exe: Weight.default(4),
+        wx_mem: Weight.default(2),
+        ptraced: Weight.default(3),
+        unusual_parent: Weight.default(3),
+        watched_port: Weight.default(3),
+        high_cpu: Weight.default(1),
+        empty_cmdline: Weight.default(1),
+        many_conns: Weight.default(1),
+        no_tty: Weight.default(1),
+        short_cmdline: Weight.default(1),
+        obfuscated_cmdline: Weight.default(1),
+      })
+      .prefault({})
+      .describe('what each heuristic adds to a score; 0 switches it off'),
+  })
+  .prefault({})
+
+/** Section `allowlist`: processes that are not suspicious. */
+export const AllowlistConfig = z
+  .strictObject({
+    names: Words.describe('names of programs; an attacker chooses them, too'),
+    users: z
+      .array(z.union([z.string().min(1), z.int().min(0)]))
+      .default([])
+      .describe('users, by name or id'),
+    patterns: Words.describe('globs over the path of the program, or of its script'),
+    paths: Words.describe('paths of programs'),
+    sha256: z
+      .array(z.string().regex(/^[0-9a-f]{64}$/i, 'expected 64 hex digits'))
+      .default([])
+      .describe('SHA-256 of programs'),
+  })
+  .prefault({})
+
+/** Section `processes`. */
+export const ProcessesConfig = z
+  .strictObject({
+    expected: Words.describe('processes that a scan does not tell of: names, paths or globs'),
+    required: Words.describe('processes that must run: names, paths or globs'),
+  })
+  .prefault({})
+
+/** Section `containers`. */
+export const ContainersConfig = z
+  .strictObject({
+    layers: z.boolean().default(true).describe('whether writable layers of containers are watched'),
+    allowlist: Words.describe('globs over paths in a container that may change'),
+  })
+  .prefault({})
+
+const Port = z.int().min(1).max(65_535)
+
+/** Section `ports`. */
+export const PortsConfig = z
+  .strictObject({
+    watched: z
+      .array(Port)
+      .default([1337, 4444, 5555, 6666, 6667, 12345, 31337])
+      .describe('ports that ordinary programs do not use'),
+  })
+  .prefault({})
