@@ -43,7 +43,7 @@ export class Budget {
 
   /** The training has ended at `timeMs`. */
   begin(timeMs: number): void {
-    const [last] = this.baseline.trainings().slice(-1)
+    const [last] = this.baseline.trainings.all().slice(-1)
     const lengthMs = timeMs - (last?.fromMs ?? timeMs)
     this.calibrate(timeMs - lengthMs * REHEARSED_SHARE, timeMs)
   }
@@ -57,20 +57,20 @@ export class Budget {
   }
 
   private get likenedFromMs(): number {
-    const { fromMs = 0, toMs = 0 } = this.baseline.trainings().findLast(({ finished }) => finished) ?? {}
+    const { fromMs = 0, toMs = 0 } = this.baseline.trainings.all().findLast(({ finished }) => finished) ?? {}
     return toMs - (toMs - fromMs) * LIKENED_SHARE
   }
 
   private calibrate(startMs: number, timeMs: number): void {
     const { alertsPerDay } = this
     const fromMs = Math.max(startMs, timeMs - MOST_PAST_MS)
-    const met = this.baseline
+    const met = this.baseline.incidents
       .ordinaryScores(fromMs)
       .map(({ source, score }) => ({ user: userOf(source), score }))
     const thresholds = thresholdsOf(met, (timeMs - fromMs) / DAY_MS, alertsPerDay)
     const thresholdBits = thresholds?.allBits
     const userBits = thresholds?.userBits ?? {}
-    const lowBits = this.baseline.highestRehearsed(this.likenedFromMs)
+    const lowBits = this.baseline.incidents.highestRehearsed(this.likenedFromMs)
     const state: Partial<BudgetState> = {
       alertsPerDay,
       thresholdBits,
@@ -79,13 +79,13 @@ export class Budget {
       fromMs,
       calibratedMs: timeMs,
     }
-    this.baseline.remember(NAME, state)
+    this.baseline.kept.remember(NAME, state)
   }
 }
 
 /** Undefined when no training has ended. */
 const budgetOf = (baseline: Baseline): BudgetState | undefined =>
-  baseline.memory(NAME) as BudgetState | undefined
+  baseline.kept.memory(NAME) as BudgetState | undefined
 
 /** Container and user of a process, by its printed name. */
 const userOf = (process: string): string => /^proc:([^:]*:[^:]*):/.exec(process)?.[1] ?? ''

@@ -183,7 +183,7 @@ export class Engine {
     this.options = options
     this.schedule = new Schedule(plan, monitorMs)
     this.training = plan.kind !== 'none'
-    this.reportedBefore = baseline.countReported()
+    this.reportedBefore = baseline.findings.countReported()
     this.headBefore = baseline.head
     this.runs = own && new AgentRuns(own.pid, own.boot.id)
     this.alerting = alertsFrom && new Alerting(baseline.alerts, alertsFrom)
@@ -258,7 +258,7 @@ export class Engine {
         this.coverage.note(report, isStanding)
         this.post(report)
       }
-      this.options.baseline.remember('kernel', memory)
+      this.options.baseline.kept.remember('kernel', memory)
     })
   }
 
@@ -383,8 +383,8 @@ export class Engine {
       kind: 'summary',
       records: this.core.records,
       events: this.core.events,
-      edges: this.options.baseline.countEdges(),
-      unseen: this.options.baseline.countReported() - this.reportedBefore,
+      edges: this.options.baseline.edges.countEdges(),
+      unseen: this.options.baseline.findings.countReported() - this.reportedBefore,
       incidents: this.findings.incidents,
       withheld: this.findings.withheld,
       unreadable: losses.unreadableLines - this.lossesBefore.unreadableLines,
@@ -443,13 +443,13 @@ export class Engine {
   private noteRun(nowMs: number): void {
     const { baseline } = this.options
     if (this.runs === undefined) return
-    const news = this.runs.begin((baseline.memory('agents') ?? []) as RunsState, nowMs)
-    baseline.remember('agents', this.runs.memory)
+    const news = this.runs.begin((baseline.kept.memory('agents') ?? []) as RunsState, nowMs)
+    baseline.kept.remember('agents', this.runs.memory)
     if (news !== undefined) this.post(tamperOf('agent-stopped', nowMs, news))
   }
 
   private endRun(nowMs: number): void {
-    if (this.runs !== undefined) this.options.baseline.remember('agents', this.runs.endedAt(nowMs))
+    if (this.runs !== undefined) this.options.baseline.kept.remember('agents', this.runs.endedAt(nowMs))
   }
 
   /** Another process has written to the baseline. `baseline import` says so in the journal. */
@@ -538,8 +538,8 @@ export class Engine {
     this.windowMs ??= timeMs
     this.turnDay(timeMs)
     if (!this.training) return
-    if (this.isResumed && baseline.trainings().at(-1)?.finished === false) baseline.resumeTraining()
-    else baseline.beginTraining(timeMs, this.plannedMs(timeMs))
+    if (this.isResumed && baseline.trainings.all().at(-1)?.finished === false) baseline.trainings.resume()
+    else baseline.trainings.begin(timeMs, this.plannedMs(timeMs))
   }
 
   /** What the window showed is reported, or learned for good, if all of it was seen. */
@@ -565,8 +565,8 @@ export class Engine {
 
   private hasLearnedEnough(timeMs: number): boolean {
     const { baseline } = this.options
-    baseline.extendTraining(timeMs, false)
-    const learned = baseline.learned()
+    baseline.trainings.extend(timeMs, false)
+    const learned = baseline.trainings.learned()
     return learned !== undefined && learningOf(learned).isEnough
   }
 
@@ -577,7 +577,7 @@ export class Engine {
 
   private settle(isKept: boolean, endMs: number): void {
     this.findings.endRehearsal(endMs, isKept)
-    const count = this.options.baseline.settle(isKept, endMs, this.coverage.isDegraded)
+    const count = this.options.baseline.trainings.settle(isKept, endMs, this.coverage.isDegraded)
     if (!isKept) this.unlearned += count
   }
 
@@ -593,10 +593,10 @@ export class Engine {
     this.training = false
     const { trainingEndMs = 0, nowMs = 0 } = this.schedule
     const endMs = Math.max(Math.min(trainingEndMs, nowMs), this.firstMs ?? 0)
-    this.options.baseline.extendTraining(endMs, true)
+    this.options.baseline.trainings.extend(endMs, true)
     this.findings.endTraining(endMs)
-    const learned = this.options.baseline.learned()
-    if (learned !== undefined) this.options.baseline.remember('learning', learningOf(learned))
+    const learned = this.options.baseline.trainings.learned()
+    if (learned !== undefined) this.options.baseline.kept.remember('learning', learningOf(learned))
     this.options.onTrained?.(this.unlearned)
   }
 
@@ -613,7 +613,7 @@ export class Engine {
     this.findings.watch(seen, event, stampMs)
     const known = this.found.get(seen)
     if (known !== undefined && !this.isMarked(known, seen, event)) {
-      baseline.count(known, stampMs)
+      baseline.edges.count(known, stampMs)
       return
     }
     const isLasting = this.naming.isLasting(seen)
@@ -624,7 +624,7 @@ export class Engine {
 
   /** Of what is known and how it is named. Both only grow. */
   private get newestEdition(): number {
-    return this.options.baseline.edition + this.naming.edition
+    return this.options.baseline.edges.edition + this.naming.edition
   }
 
   /** Takes an edge that has not been met since the baseline changed. */
@@ -638,7 +638,7 @@ export class Engine {
     if (known !== undefined && !this.isMarked(known, seen, event)) {
       if (known.isDormant && !isTraining) this.findings.take(seen, edge, event, stampMs, 'dormant')
       known.isDormant = false
-      baseline.count(known, stampMs)
+      baseline.edges.count(known, stampMs)
       if (isLasting) this.found.set(seen, known)
       return
     }
@@ -654,7 +654,10 @@ export class Engine {
   private find(seen: SeenEdge, edge: Edge, isTraining: boolean): KnownEdge | undefined {
     const { baseline } = this.options
     const isRenamed = edge !== seen.edge && seen.filePath !== undefined && !isTraining
-    return baseline.find(edge) ?? (isRenamed ? (baseline.find(seen.edge) ?? this.findMade(edge)) : undefined)
+    return (
+      baseline.edges.find(edge) ??
+      (isRenamed ? (baseline.edges.find(seen.edge) ?? this.findMade(edge)) : undefined)
+    )
   }
 
   /** Who keeps making files under names that change removes them some day, often after the training. */
@@ -663,8 +666,8 @@ export class Engine {
     const { baseline } = this.options
     const path = to.slice(prefixOf(kind).length)
     return (
-      baseline.find({ kind: 'create', from, to: prefixOf('create') + path }) ??
-      baseline.find({ kind: 'rename', from, to: prefixOf('rename') + path })
+      baseline.edges.find({ kind: 'create', from, to: prefixOf('create') + path }) ??
+      baseline.edges.find({ kind: 'rename', from, to: prefixOf('rename') + path })
     )
   }
 
@@ -679,11 +682,11 @@ export class Engine {
   private learn(seen: SeenEdge, edge: Edge, event: AuditEvent, stampMs: number): void {
     const { baseline } = this.options
     this.noteFile(seen, event)
-    baseline.learn(edge, stampMs, this.findings.rehearse(seen, edge, event, stampMs))
+    baseline.edges.learn(edge, stampMs, this.findings.rehearse(seen, edge, event, stampMs))
     const learned = this.naming.learn(seen, edge, stampMs)
     if (learned !== undefined) this.post(learned)
     const isKept = this.naming.isLasting(seen) && this.edition === this.newestEdition
-    const known = isKept ? baseline.find(edge) : undefined
+    const known = isKept ? baseline.edges.find(edge) : undefined
     if (known !== undefined) this.found.set(seen, known)
   }
 
@@ -761,7 +764,7 @@ export class Engine {
       this.post(spot)
     }
     if (!rebase || !isWhole || this.training) return
-    for (const edge of baseline.mergeReported(timeMs, fromMs)) {
+    for (const edge of baseline.rebase.mergeReported(timeMs, fromMs)) {
       const learned = this.naming.learnNamed(edge, timeMs)
       if (learned !== undefined) this.post(learned)
     }
@@ -780,23 +783,23 @@ export class Engine {
     const { nowMs } = this.schedule
     this.savedMs = nowMs ?? this.savedMs
     this.findings.forget()
-    if (nowMs !== undefined && this.training) baseline.extendTraining(nowMs, false)
+    if (nowMs !== undefined && this.training) baseline.trainings.extend(nowMs, false)
     const point = this.core.resumePoint
     if (log === undefined) return point.offset
     const holding = this.chunks.findLast(({ offset }) => offset <= point.offset)
     if (holding !== undefined) {
       const at = holding.at ?? NOWHERE
       const position = { ...at, offset: at.offset + point.offset - holding.offset }
-      baseline.writeCheckpoint(log, { position, finished: point.finished, clockMs: nowMs ?? 0 })
+      baseline.kept.writeCheckpoint(log, { position, finished: point.finished, clockMs: nowMs ?? 0 })
     }
     this.saveState(log, point)
     return point.offset
   }
 
   private saveState(log: string, { seenBytes }: ResumePoint): void {
-    const { stateWriter } = this.options.baseline
-    this.core.drain(stateWriter)
-    const home = stateWriter.of(HOME)
+    const { writer } = this.options.baseline.kept
+    this.core.drain(writer)
+    const home = writer.of(HOME)
     this.naming.drain(home)
     this.findings.drain(home)
     const schedule = this.schedule.memory
@@ -821,13 +824,13 @@ export class Engine {
   /** Goes on where another run on this log stopped, if there was one. */
   private resume(log: string): boolean {
     const { baseline } = this.options
-    const { states } = baseline
+    const { states } = baseline.kept
     const read = states.of(HOME)
     const [last] = read('schedule')
-    const checkpoint = baseline.checkpoint(log)
+    const checkpoint = baseline.kept.checkpoint(log)
     this.resumedAt = checkpoint?.position
     if (last?.key !== log) {
-      baseline.forgetStates()
+      baseline.kept.forgetStates()
       // An agent of an earlier release knew only where it was.
       if (checkpoint !== undefined) this.core.resume({ ...ANEW, finished: checkpoint.finished })
       return false

@@ -1,4 +1,6 @@
-import type { Baseline, Reportable, UnseenEdge, UnseenNow } from './baseline/baseline.ts'
+import type { Baseline } from './baseline/baseline.ts'
+import type { Reportable } from './baseline/findings.ts'
+import type { UnseenEdge, UnseenNow } from './baseline/unseen.ts'
 import { Budget } from './budget.ts'
 import type { Core } from './core.ts'
 import { dangersOf, type Normal } from './detect/dangers.ts'
@@ -97,7 +99,7 @@ export class Findings {
     this.maintenance = new Maintenance({
       packagedMs,
       modeOf: ({ syscall }) => (syscall === undefined ? undefined : modeGivenBy(syscall)),
-      isKnown: (image) => baseline.isKnown(processName(image)),
+      isKnown: (image) => baseline.edges.isKnown(processName(image)),
       isService: (image) => this.normal.isService(processName(image)),
     })
   }
@@ -116,7 +118,7 @@ export class Findings {
   /** Whether the edge was met before in this chunk, and is now counted. */
   countAgain(seen: SeenEdge, timeMs: number): boolean {
     const unseen = this.unseen.get(seen)
-    if (unseen !== undefined) this.baseline.countUnseen(unseen, timeMs)
+    if (unseen !== undefined) this.baseline.unseen.count(unseen, timeMs)
     return unseen !== undefined
   }
 
@@ -134,7 +136,7 @@ export class Findings {
     const upkeep = isMaintenance ? this.upkeepPlaceOf(seen, event, ancestors, lineage, timeMs) : undefined
     const named = upkeep?.folded ?? edge
     const chain = [...ancestors, named.to]
-    const isFound = baseline.unseenNow(named, chain) !== undefined || baseline.hasFinding(named, chain)
+    const isFound = baseline.unseen.now(named, chain) !== undefined || baseline.findings.has(named, chain)
     if (!isFound && !this.hasRoom(named, chain, evidence)) return
     // What was found before stays where it is.
     const place =
@@ -142,7 +144,7 @@ export class Findings {
     const { tree, parent } = place
     this.maintenance.noteFound(tree)
     const finding = { edge: named, chain, firstMs: timeMs, evidence, tree, parent, bits: 0 }
-    this.unseen.set(seen, baseline.sawUnseen(mark === undefined ? finding : { ...finding, mark }))
+    this.unseen.set(seen, baseline.unseen.saw(mark === undefined ? finding : { ...finding, mark }))
   }
 
   /** Where an edge belongs when packages are the reason for it. */
@@ -170,10 +172,10 @@ export class Findings {
     if (actor === undefined) return { tree: `${node} ${ancestors.at(-1) ?? ''}`, parent: '' }
     const { key, parent, isOrphan, members } = treeOf(node, [actor, ...lineage], timeMs, {
       isKnown: this.isKnown,
-      treeOf: (member) => baseline.treeOfMember(member),
+      treeOf: (member) => baseline.members.treeOf(member),
     })
     if (isOrphan) return { tree: key, parent: `${ORPHANS}${node} ${actor.image.user}` }
-    baseline.addMembers(key, members, timeMs)
+    baseline.members.add(key, members, timeMs)
     const who = parent === undefined ? INIT : `${memberKey(node, parent)} ${processName(parent.image)}`
     return { tree: key, parent: who }
   }
@@ -205,7 +207,7 @@ export class Findings {
   /** The training is over. */
   endTraining(timeMs: number): void {
     this.budget.begin(timeMs)
-    const [last] = this.baseline.trainings().slice(-1)
+    const [last] = this.baseline.trainings.all().slice(-1)
     this.unstable.begin(last?.fromMs ?? timeMs, timeMs)
   }
 
@@ -219,7 +221,7 @@ export class Findings {
     const { baseline, maintenance } = this
     const incidents: Incident[] = []
     const rating = new Rating(baseline, toMs)
-    baseline.rate((edge, chain) => rating.bitsOf(edge, chain))
+    baseline.findings.rate((edge, chain) => rating.bitsOf(edge, chain))
     if (!isTraining) this.budget.adjust(toMs)
     const { normal } = this
     const trees = this.joinCrowds(normal)
@@ -227,13 +229,13 @@ export class Findings {
     else maintenance.closeWindow(toMs, lengthMs)
     const { held } = maintenance
     const matters = (rest: Finding): boolean => dangersOf([rest], normal).length > 0
-    const next = (): Reportable | undefined => baseline.reportable(held, matters)
+    const next = (): Reportable | undefined => baseline.findings.reportable(held, matters)
     for (let found = next(); found !== undefined; found = next()) {
       const { tree, parent } = found
-      const goesOnFrom = tree.startsWith(JOINED) ? undefined : baseline.lastIncidentOf(tree)
+      const goesOnFrom = tree.startsWith(JOINED) ? undefined : baseline.incidents.lastOf(tree)
       const deeds = {
         ...{ ...found, before: this.before, parent: nameOfParent(parent), trees: trees.get(tree) ?? 1 },
-        ...{ goesOnFrom, earlier: goesOnFrom === undefined ? [] : baseline.reportedOf(tree) },
+        ...{ goesOnFrom, earlier: goesOnFrom === undefined ? [] : baseline.incidents.reportedOf(tree) },
       }
       const upkeep = maintenance.upkeepOf(tree)
       const isDangerous = upkeep === undefined && this.isDangerous(found)
@@ -242,18 +244,18 @@ export class Findings {
         ? this.unstable.summaryOf(found.findings, this.before, found.lastMs)
         : undefined
       if (summary !== undefined && 'incident' in summary) {
-        baseline.addToIncident(tree, summary.incident, toMs, !isWhole)
+        baseline.incidents.addTo(tree, summary.incident, toMs, !isWhole)
         continue
       }
       const told =
         upkeep === undefined
-          ? incidentOf(baseline.nextIncident, deeds, normal)
-          : maintenanceIncident(baseline.nextIncident, deeds, upkeep)
+          ? incidentOf(baseline.incidents.next, deeds, normal)
+          : maintenanceIncident(baseline.incidents.next, deeds, upkeep)
       const incident = summary === undefined ? told : { ...told, reasons: [summary.reason, ...told.reasons] }
       if (summary !== undefined) this.unstable.summarised(summary.places, incident.id, found.lastMs)
       else if (isOrdinary) this.unstable.note(found.findings, this.before, found.lastMs)
       const isWithheld = !isDangerous && this.budget.keepsBack(incident, isOrdinary)
-      baseline.addIncident(tree, incident, {
+      baseline.incidents.add(tree, incident, {
         timeMs: toMs,
         isDegraded: !isWhole,
         isWithheld,
@@ -267,8 +269,8 @@ export class Findings {
       .map(({ key, count, examples }) => tooMany(key, count, examples, fromMs, toMs))
     this.quota.clear()
     // Who makes findings all day may not fill the disk.
-    baseline.trimMembers(MOST_MEMBERS)
-    const forgotten = baseline.trimFindings(MOST_FINDINGS)
+    baseline.members.trim(MOST_MEMBERS)
+    const forgotten = baseline.findings.trim(MOST_FINDINGS)
     return { incidents, spots: forgotten === 0 ? spots : [...spots, trimmed(forgotten, toMs)] }
   }
 
@@ -280,18 +282,18 @@ export class Findings {
   private joinCrowds(normal: Normal): ReadonlyMap<string, number> {
     const { baseline } = this
     const joined = new Map<string, number>()
-    for (const { parent, trees } of baseline.crowdedTrees(1)) {
+    for (const { parent, trees } of baseline.findings.crowdedTrees(1)) {
       if (trees.length <= MOST_TREES && !parent.startsWith(ORPHANS)) continue
       const alone = new Map<string, number>()
       for (const tree of trees) {
         const matters = (rest: Finding): boolean => dangersOf([rest], normal).length > 0
-        const [worst] = dangersOf(baseline.waitingOf(tree, matters), normal)
+        const [worst] = dangersOf(baseline.findings.waitingOf(tree, matters), normal)
         const shape = worst !== undefined && worst.bits >= DANGEROUS_BITS ? worst.shape : ''
         const others = alone.get(shape) ?? 0
         alone.set(shape, others + 1)
         if (shape !== '' && others < MOST_TREES) continue
         const key = `${JOINED}${parent} ${shape}`
-        baseline.joinTree(tree, key)
+        baseline.findings.joinTree(tree, key)
         if (trees.length > MOST_TREES) joined.set(key, (joined.get(key) ?? 0) + 1)
       }
     }
@@ -314,12 +316,12 @@ export class Findings {
   private get normal(): Normal & Habits {
     const { baseline } = this
     return {
-      isService: (process) => baseline.callersOf(process).some(isOfService),
-      isWritten: (path) => baseline.isTarget(fileName('write', path)),
-      writerOf: (path) => baseline.firstFound(WRITING.map((action) => fileName(action, path))),
-      habitOf: (process, kind) => baseline.habitOf(process, kind),
-      isKnown: (process) => baseline.isKnown(process),
-      isReached: (target) => baseline.isTarget(target),
+      isService: (process) => baseline.edges.callersOf(process).some(isOfService),
+      isWritten: (path) => baseline.edges.isTarget(fileName('write', path)),
+      writerOf: (path) => baseline.findings.firstFound(WRITING.map((action) => fileName(action, path))),
+      habitOf: (process, kind) => baseline.edges.habitOf(process, kind),
+      isKnown: (process) => baseline.edges.isKnown(process),
+      isReached: (target) => baseline.edges.isTarget(target),
     }
   }
 
@@ -332,15 +334,16 @@ export class Findings {
 
   /** Goes on where another run stopped. */
   restore(read: StateReader): void {
-    for (const { edge, chain, evidence } of this.baseline.unreported()) this.hasRoom(edge, chain, evidence)
+    for (const { edge, chain, evidence } of this.baseline.findings.unreported())
+      this.hasRoom(edge, chain, evidence)
     this.quota.restore(read('quota'))
     this.rehearsal.restore(read)
     this.maintenance.restore(read)
   }
 
-  private readonly before = (from: string, to: string): number => this.baseline.unseenBits(from, to)
+  private readonly before = (from: string, to: string): number => this.baseline.findings.unseenBits(from, to)
 
-  private readonly isKnown = ({ image }: Ancestor): boolean => this.baseline.isKnown(processName(image))
+  private readonly isKnown = ({ image }: Ancestor): boolean => this.baseline.edges.isKnown(processName(image))
 
   private hasRoom(edge: Edge, chain: readonly string[], { argv }: Evidence): boolean {
     const finding = chain.join('->')
@@ -350,7 +353,7 @@ export class Findings {
 
   /** Whose share of the findings this takes: that of the nearest process which is normal, for this kind of edge. */
   private answerableFor({ kind }: Edge, ancestors: readonly string[]): string {
-    const known = ancestors.findLast((name) => this.baseline.isKnown(name))
+    const known = ancestors.findLast((name) => this.baseline.edges.isKnown(name))
     return `${kind} ${known ?? ''}`
   }
 }

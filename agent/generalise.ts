@@ -50,8 +50,8 @@ export function generalise(
       const outcome = baseline.decisions.generalise(id, decision, number, general)
       new Naming(baseline, false).learnNamed(general, decision.timeMs, decision)
       const { from, kind, to } = general
-      const isStored = baseline
-        .patterns()
+      const isStored = baseline.patterns
+        .ofNames()
         .some(
           ({ process, action, path: expression }) =>
             process === from && action === kind && to.endsWith(`:${expression}`),

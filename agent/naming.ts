@@ -101,7 +101,7 @@ export class Naming {
   /** The name of the edge under which a person denied it, whatever else it is known as; undefined when nobody did. */
   deniedNameOf(seen: NamedEdge, timeMs: number): Edge | undefined {
     const { kind, from } = seen.edge
-    const denials = this.baseline.denialsOf(from, kind)
+    const denials = this.baseline.denials.of(from, kind)
     if (denials.length === 0) return undefined
     const names = this.namesOf(seen, timeMs)
     const to = names.find((name) => denials.includes(name)) ?? this.deniedPatternOf(seen, names, denials)
@@ -166,7 +166,7 @@ export class Naming {
 
   /** Somebody else has written to the baseline. */
   reload(): void {
-    this.patterns.reset(this.baseline.patterns())
+    this.patterns.reset(this.baseline.patterns.ofNames())
     this.peers.reload()
     this.edition++
   }
@@ -186,7 +186,7 @@ export class Naming {
     // Whether somebody may execute the file of a stored edge is not known.
     const covers = (name: string): boolean =>
       !isOfExecutables(path) && regex.test(name) && !this.patterns.isKept(name)
-    this.baseline.addPattern(stored, covers, directoryOf(path), replaces, by)
+    this.baseline.patterns.add(stored, covers, directoryOf(path), replaces, by)
     return { kind: 'pattern', pattern: printed, process, action, examples }
   }
 
@@ -197,16 +197,18 @@ export class Naming {
 
 /** Known patterns, and the files that may yet teach one. */
 function patternsOf(baseline: Baseline, tracksChanges: boolean, protection: ProtectionOf): PathPatterns {
-  const known = baseline.patterns()
+  const known = baseline.patterns.ofNames()
   const patterns = new PathPatterns(known, tracksChanges, protection)
-  if (tracksChanges) patterns.restoreKept(baseline.states.of(HOME)('executed'))
-  for (const process of baseline.processes()) for (const path of filesOf(process)) patterns.noteExecuted(path)
-  const waiting = tracksChanges ? [...baseline.states.of(HOME)('sample')] : []
+  if (tracksChanges) patterns.restoreKept(baseline.kept.states.of(HOME)('executed'))
+  for (const process of baseline.edges.processes())
+    for (const path of filesOf(process)) patterns.noteExecuted(path)
+  const waiting = tracksChanges ? [...baseline.kept.states.of(HOME)('sample')] : []
   if (waiting.length > 0) {
     patterns.restore(waiting)
     return patterns
   }
-  for (const { process, action, path } of baseline.recentFileEdges()) patterns.remember(process, action, path)
+  for (const { process, action, path } of baseline.edges.recentFileEdges())
+    patterns.remember(process, action, path)
   return patterns
 }
 

@@ -27,7 +27,7 @@ export class Outbox {
 
   /** Belongs into the transaction that decides on it. */
   post(report: Report): void {
-    this.baseline.post(report)
+    this.baseline.kept.post(report)
     this.hasPosted = true
   }
 
@@ -46,16 +46,16 @@ export class Outbox {
     const { baseline } = this
     const { isEmitted = () => true } = this.printers
     if (!isEmitted()) return
-    for (let posted = baseline.posted(); posted.length > 0; posted = baseline.posted()) {
+    for (let posted = baseline.kept.posted(); posted.length > 0; posted = baseline.kept.posted()) {
       for (const { id, report } of posted) {
         if (id <= this.emittedId) continue
         emit(report)
         this.emittedId = id
         if (isEmitted()) continue
-        baseline.delivered(id - 1)
+        baseline.kept.delivered(id - 1)
         return
       }
-      baseline.delivered(this.emittedId)
+      baseline.kept.delivered(this.emittedId)
     }
     this.hasPosted = false
   }

@@ -54,13 +54,13 @@ export class PeerBook {
   constructor(baseline: Baseline, tracksChanges: boolean, networks: NetworkNames = {}) {
     this.baseline = baseline
     this.waiting = new WaitingShapes(tracksChanges, MOST_WAITING, 'address')
-    this.peers = new Peers(baseline.memory(RESOLVERS) as string[] | undefined, tracksChanges)
+    this.peers = new Peers(baseline.kept.memory(RESOLVERS) as string[] | undefined, tracksChanges)
     if (tracksChanges) {
-      const read = baseline.states.of(HOME)
+      const read = baseline.kept.states.of(HOME)
       this.waiting.restore(read('address'))
       this.peers.restore(read('peer'))
     }
-    this.learned = new LearnedPeers(baseline.peerPatterns(), this.waiting)
+    this.learned = new LearnedPeers(baseline.patterns.ofPeers(), this.waiting)
     this.naming = new PeerNaming(this.peers, new Networks(networks), this.learned)
   }
 
@@ -70,7 +70,7 @@ export class PeerBook {
     const { distrusted } = this.peers
     this.peers.answered(name, isLearning || this.isNormal(name.server))
     if (this.peers.distrusted === distrusted) this.answers++
-    if (this.peers.servers.size !== servers) this.baseline.remember(RESOLVERS, [...this.peers.servers])
+    if (this.peers.servers.size !== servers) this.baseline.kept.remember(RESOLVERS, [...this.peers.servers])
   }
 
   /**
@@ -82,7 +82,7 @@ export class PeerBook {
     const address = server === undefined ? undefined : canonical(server)
     if (server === undefined || address === undefined || this.peers.servers.has(server)) return false
     if (this.peers.servers.size === 0 && reachOf(address) === 'loopback') return true
-    return addressesOf(address).some((each) => this.baseline.isTarget(peerNode(each, DNS_PORT)))
+    return addressesOf(address).some((each) => this.baseline.edges.isTarget(peerNode(each, DNS_PORT)))
   }
 
   /** Whether there were answers, and no server that is believed. */
@@ -112,7 +112,7 @@ export class PeerBook {
   nameOf(seen: SeenEdge, timeMs: number, isLearning: boolean): Edge {
     if (seen.peer === undefined) return seen.edge
     const { revision } = this.peers
-    const { edition } = this.baseline
+    const { edition } = this.baseline.edges
     const called = this.called.get(seen)
     const isSame = called?.revision === revision && called.edition === edition
     if (isSame && timeMs <= called.untilMs && timeMs > called.untilMs - SAME_MS) return called.edge
@@ -134,7 +134,9 @@ export class PeerBook {
     const edges = this.naming
       .nodesOf(from, kind, peer, { timeMs, isLearning })
       .map((to) => (to === edge.to ? edge : { kind, from, to }))
-    return edges.find((each) => this.baseline.find(each) !== undefined) ?? this.strangerOf(edges) ?? edge
+    return (
+      edges.find((each) => this.baseline.edges.find(each) !== undefined) ?? this.strangerOf(edges) ?? edge
+    )
   }
 
   private strangerOf(edges: readonly Edge[]): Edge | undefined {
@@ -159,14 +161,14 @@ export class PeerBook {
     const { process, action, path, examples, replaces } = pattern
     const printed = `${process}->host:${path}`
     const stored = { process, action, path, examples, printed, learnedMs: timeMs }
-    this.baseline.addPattern(stored, coversPeer(path), '', replaces)
+    this.baseline.patterns.add(stored, coversPeer(path), '', replaces)
     return { kind: 'pattern', pattern: printed, process, action, examples }
   }
 
   /** Somebody else has written to the baseline. */
   reload(): void {
-    this.learned.reset(this.baseline.peerPatterns())
-    this.peers.trust((this.baseline.memory(RESOLVERS) ?? []) as string[])
+    this.learned.reset(this.baseline.patterns.ofPeers())
+    this.peers.trust((this.baseline.kept.memory(RESOLVERS) ?? []) as string[])
     this.called = new WeakMap()
   }
 

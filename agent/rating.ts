@@ -68,8 +68,8 @@ export class Rating {
 
 /** How long was learned from, up to `timeMs`. */
 const learnedMs = (baseline: Baseline, timeMs: number): number =>
-  baseline
-    .trainings()
+  baseline.trainings
+    .all()
     .reduce((sum, { fromMs, toMs, finished }) => sum + Math.max(0, (finished ? toMs : timeMs) - fromMs), 0)
 
 const observations = (

@@ -50,7 +50,7 @@ export function rebase(
       throw new UsageError(`nothing is changed in ${path}, which fullmon verify refuses: ${problem.reason}`)
     return transact(baseline, isDry, () => {
       const naming = new Naming(baseline, false)
-      const found = baseline.mergeIncidents([...titles.keys()], decision)
+      const found = baseline.rebase.mergeIncidents([...titles.keys()], decision)
       const patterns = found
         .filter(({ why }) => why === undefined)
         .flatMap(({ edge }) => naming.learnNamed(edge, decision.timeMs, decision)?.pattern ?? [])

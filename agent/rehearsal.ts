@@ -1,4 +1,5 @@
-import type { Baseline, Reportable } from './baseline/baseline.ts'
+import type { Baseline } from './baseline/baseline.ts'
+import type { Reportable } from './baseline/findings.ts'
 import type { Finding, Incident } from './domain/report.ts'
 import type { StateReader, StateWriter } from './domain/state.ts'
 import { Rating } from './rating.ts'
@@ -86,7 +87,7 @@ export class Rehearsal {
       const lastMs = findings.at(-1)?.firstMs ?? timeMs
       const count = findings.length
       const judged = this.judge({ findings, edges: count, count, firstMs, lastMs })
-      this.baseline.addRehearsed(firstMs, findings[0]?.edge.from ?? '', judged)
+      this.baseline.incidents.addRehearsed(firstMs, findings[0]?.edge.from ?? '', judged)
     }
   }
 }

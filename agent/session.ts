@@ -181,11 +181,11 @@ export class Session {
     const engine = this.begun(baseline)
     this.engine = engine
     if (options.isBaselineGone && !past.isAgain) engine.wasTampered(baselineGone(options.db))
-    if (this.kernel === undefined) baseline.forget('kernel')
-    else this.kernel.restore(baseline.memory('kernel'))
+    if (this.kernel === undefined) baseline.kept.forget('kernel')
+    else this.kernel.restore(baseline.kept.memory('kernel'))
     const { trainingEndMs } = engine
     if (!engine.isTraining)
-      options.onPhase({ name: 'monitoring', edges: baseline.countEdges(), unlearned: 0 })
+      options.onPhase({ name: 'monitoring', edges: baseline.edges.countEdges(), unlearned: 0 })
     else if (trainingEndMs !== undefined) options.onPhase({ name: 'training', untilMs: trainingEndMs })
   }
 
@@ -334,7 +334,7 @@ export class Session {
 
   private followed(signal: AbortSignal): AsyncIterable<News, void> {
     const { auditd, pollMs } = this.options
-    const checkpoint = this.baseline?.checkpoint(logName(auditd))
+    const checkpoint = this.baseline?.kept.checkpoint(logName(auditd))
     const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
     return follow(auditd, { ...from, startAt: 'end', isPatient: this.past.isAgain, pollMs, signal })
   }
@@ -353,7 +353,7 @@ export class Session {
   }
 
   private begunAnew(baseline: Baseline, complaint: string): Engine {
-    baseline.forgetAll()
+    baseline.kept.forgetAll()
     try {
       const engine = this.beginWith(baseline)
       const detail = `what the agent had remembered was not written by it (${complaint}); it begins anew`
@@ -401,7 +401,7 @@ export class Session {
       emitAgain,
       isEmitted,
       onTrained: (unlearned) => {
-        this.options.onPhase({ name: 'monitoring', edges: baseline.countEdges(), unlearned })
+        this.options.onPhase({ name: 'monitoring', edges: baseline.edges.countEdges(), unlearned })
         if (this.options.onlyTrain) this.trained.abort()
       },
       latestMs: Date.now,
@@ -459,7 +459,7 @@ export function planOf(
   baseline: Baseline,
   { trainingMs, onlyTrain }: Pick<LiveOptions, 'trainingMs' | 'onlyTrain'>,
 ): TrainingPlan {
-  const trainings = baseline.trainings()
+  const trainings = baseline.trainings.all()
   if (!onlyTrain && trainings.at(-1)?.finished === true) return { kind: 'none' }
   const unfinished = trainings.slice(trainings.findLastIndex(({ finished }) => finished) + 1)
   const trainedMs = unfinished.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0)

@@ -27,7 +27,7 @@ const incidents = (reports: readonly Report[]): Incident[] =>
   reports.filter((report) => report.kind === 'incident')
 
 const budget = (baseline: Baseline) =>
-  baseline.memory('budget') as {
+  baseline.kept.memory('budget') as {
     thresholdBits?: number
     userBits: Readonly<Record<string, number>>
     lowBits: number
@@ -122,14 +122,14 @@ describe('the budget', () => {
       const plan = { kind: 'until', timeMs: NOON_MS + DAY_MS - HOUR_MS } as const
       for (const end of ends) {
         const { engine } = start(baseline, { plan, monitorMs: HOUR_MS, log, alertsPerDay: 10 })
-        const offset = baseline.checkpoint(log)?.position.offset ?? 0
+        const offset = baseline.kept.checkpoint(log)?.position.offset ?? 0
         engine.ingest({
           bytes: bytes.subarray(offset, end),
           at: { path: log, inode: 1, fingerprint: 'f', offset },
         })
         engine.pause()
       }
-      return [baseline.ordinaryScores(0), budget(baseline)]
+      return [baseline.incidents.ordinaryScores(0), budget(baseline)]
     }
     const whole = rehearsed(bytes.length)
     expect((whole as [number[]])[0].length).toBeGreaterThan(20)

@@ -132,7 +132,7 @@ describe('a pattern that a person denied', () => {
     const baseline = newBaseline(host.path)
     const file = `/srv/up/${'ab'.repeat(16)}.bin`
     baseline.batch(() =>
-      baseline.learn(
+      baseline.edges.learn(
         { kind: 'create', from: 'proc::33:/usr/sbin/nginx', to: `file:create:${file}` },
         NOON_MS,
       ),

@@ -63,7 +63,7 @@ describe('what is never learned', () => {
     for (let minute = 0; minute < 5; minute++) log.connect(SHELL, '203.0.113.66', 4444).after(1000)
     replay(log, { plan: { kind: 'everything' } }, baseline)
     expect(
-      baseline.find({ kind: 'connect', from: 'proc::33:/usr/bin/dash', to: 'host:203.0.113.66:4444' }),
+      baseline.edges.find({ kind: 'connect', from: 'proc::33:/usr/bin/dash', to: 'host:203.0.113.66:4444' }),
     ).toBe(undefined)
     const again = { ...SHELL, pid: 1900, ppid: 1 }
     const later = new LogBuilder(NOON_MS + 2 * DAY_MS).exec(again).connect(again, '203.0.113.66', 4444)
@@ -91,7 +91,7 @@ describe('what is never learned', () => {
     const reports = replay(log.create(CRON, '/run/cron.pid'), { rebase: true }, baseline)
     expect(marksOf(reports)).toEqual(['none proc::33:/usr/bin/dash', 'reverse-shell host:203.0.113.66:4444'])
     const edge = { kind: 'exec', from: 'proc::33:/usr/sbin/nginx', to: 'proc::33:/usr/bin/dash' } as const
-    expect(baseline.find(edge)).toBeDefined()
+    expect(baseline.edges.find(edge)).toBeDefined()
     expect(summary(reports)?.edges).toBe(3)
   })
 })
@@ -146,9 +146,9 @@ describe('an edge that is not seen any more', () => {
   test('is forgotten in time, the journal says so, and then it is unseen', () => {
     const path = newPath()
     const baseline = trained(path)
-    expect(baseline.find(RARE)).toBeDefined()
+    expect(baseline.edges.find(RARE)).toBeDefined()
     replay(days(NOON_MS + DAY_MS, 7, []), options, baseline)
-    expect(baseline.find(RARE)).toBeUndefined()
+    expect(baseline.edges.find(RARE)).toBeUndefined()
     const database = new Database(path, { readonly: true })
     onTestFinished(() => void database.close())
     expect(database.prepare("SELECT author, detail FROM journal WHERE action = 'expire'").all()).toEqual([

@@ -53,7 +53,7 @@ class Run {
 
   /** Reads on, up to this place. */
   read(bytes: Buffer, to = bytes.length): this {
-    const offset = this.baseline.checkpoint(LOG)?.position.offset ?? 0
+    const offset = this.baseline.kept.checkpoint(LOG)?.position.offset ?? 0
     const at = { path: LOG, inode: 1, fingerprint: 'f', offset }
     this.engine.ingest({ bytes: bytes.subarray(offset, Math.max(offset, to)), at })
     return this

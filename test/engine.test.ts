@@ -45,7 +45,7 @@ describe('training', () => {
     const baseline = newBaseline()
     const reports = replay(new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443), {}, baseline)
     expect(findingsOf(reports)).toEqual([])
-    expect(baseline.trainings()).toEqual([
+    expect(baseline.trainings.all()).toEqual([
       { fromMs: NOON_MS, toMs: NOON_MS, plannedMs: TRAINING_MS, finished: false },
     ])
   })
@@ -53,8 +53,10 @@ describe('training', () => {
   test('on everything is finished by the end of the log', () => {
     const baseline = newBaseline()
     replay(ordinaryLife(), { plan: { kind: 'everything' } }, baseline)
-    expect(baseline.trainings()).toMatchObject([{ fromMs: NOON_MS, plannedMs: undefined, finished: true }])
-    expect(baseline.countEdges()).toBe(2)
+    expect(baseline.trainings.all()).toMatchObject([
+      { fromMs: NOON_MS, plannedMs: undefined, finished: true },
+    ])
+    expect(baseline.edges.countEdges()).toBe(2)
   })
 
   test('until a time learns what is stamped before it, to the millisecond', () => {
@@ -83,7 +85,7 @@ describe('training', () => {
     engine.idle(NOON_MS + TRAINING_MS)
     engine.idle(NOON_MS + TRAINING_MS + WINDOW_MS)
     expect(findingsOf(reports)).toEqual([])
-    expect(baseline.countEdges()).toBe(2)
+    expect(baseline.edges.countEdges()).toBe(2)
   })
 
   test('says when it has ended, once', () => {
@@ -215,10 +217,10 @@ describe('--rebase', () => {
   test('takes what was reported before it was asked for', () => {
     const baseline = newBaseline()
     expect(findingsOf(replay(attack(ordinaryLife()), {}, baseline))).toHaveLength(1)
-    expect(baseline.countEdges()).toBe(2)
+    expect(baseline.edges.countEdges()).toBe(2)
     const nextDay = new LogBuilder(NOON_MS + 86_400_000).create(CRON, '/run/cron.pid').after(2 * WINDOW_MS)
     replay(nextDay.create(CRON, '/run/cron.pid'), { plan: { kind: 'none' }, rebase: true }, baseline)
-    expect(baseline.countEdges()).toBe(3)
+    expect(baseline.edges.countEdges()).toBe(3)
   })
 
   test('learns patterns from what it merges, and names each once', () => {
@@ -316,7 +318,7 @@ describe('a restart', () => {
     const reports = replay(log, { plan: planOf(second, live) }, second)
     expect(findingsOf(reports).map(({ edge }) => edge.to)).toEqual(['host:192.0.2.4:443'])
     expect(planOf(second, live)).toEqual({ kind: 'none' })
-    expect(second.trainings().map(({ fromMs, toMs }) => toMs - fromMs)).toEqual([40_000, 20_000])
+    expect(second.trainings.all().map(({ fromMs, toMs }) => toMs - fromMs)).toEqual([40_000, 20_000])
   })
 
   test('reports what was waiting when the agent died, once', () => {
@@ -413,7 +415,7 @@ describe('a restart', () => {
           baseline.close()
           baseline = new Baseline(path)
           engine = begin()
-          offset = baseline.checkpoint('/log')?.position.offset ?? 0
+          offset = baseline.kept.checkpoint('/log')?.position.offset ?? 0
           const rest = { path: '/log', inode: 1, fingerprint: 'f', offset }
           engine.ingest({ bytes: bytes.subarray(offset, end), at: rest })
           offset = end
@@ -443,7 +445,7 @@ describe('a restart', () => {
         log: '/log',
         emit: (report) => void reports.push(report),
       })
-      offset = baseline.checkpoint('/log')?.position.offset ?? 0
+      offset = baseline.kept.checkpoint('/log')?.position.offset ?? 0
       const at = { path: '/log', inode: 1, fingerprint: 'f', offset }
       engine.ingest({ bytes: bytes.subarray(offset, end), at })
       engine.stop()
@@ -711,7 +713,7 @@ test('a training on everything that was cut short is not finished, one that was 
     engine.ingest({ bytes: log.bytes, at: undefined })
     if (isWhole) engine.end()
     else engine.stop()
-    expect(baseline.trainings().map(({ finished }) => finished)).toEqual([isWhole])
+    expect(baseline.trainings.all().map(({ finished }) => finished)).toEqual([isWhole])
   }
 })
 

@@ -67,7 +67,7 @@ describe('a host that DNS has named', () => {
     const reports = replay(log, { names }, baseline)
     expect(hosts(reports)).toEqual([])
     expect(
-      baseline.find({ kind: 'connect', from: 'proc::33:/usr/sbin/nginx', to: `host:${API}:443` }),
+      baseline.edges.find({ kind: 'connect', from: 'proc::33:/usr/sbin/nginx', to: `host:${API}:443` }),
     ).toBeDefined()
     expect(summary(reports)).toMatchObject({ edges: 1, dns: { answers: 2, unread: 0, distrusted: 0 } })
   })
@@ -233,14 +233,14 @@ describe('networks', () => {
     const one = new Baseline(path)
     const pattern = 'proc::33:/usr/sbin/nginx->host:203.0.113.0/24:443'
     expect(patterns(replay(log, { plan: { kind: 'everything' } }, one))).toEqual([pattern])
-    expect(one.countEdges()).toBe(1)
-    expect(one.patterns()).toEqual([])
+    expect(one.edges.countEdges()).toBe(1)
+    expect(one.patterns.ofNames()).toEqual([])
     one.close()
     expect(verifyBaseline(path, []).problem).toBeUndefined()
     const copy = join(folderForTest(), 'two.db')
     importBaseline(copy, exportBaseline(path), ME)
     const two = new Baseline(copy)
-    expect(two.memory('resolvers')).toBeUndefined()
+    expect(two.kept.memory('resolvers')).toBeUndefined()
     onTestFinished(() => two.close())
     const strangers = new LogBuilder(LATER_MS)
       .connect(NGINX, '203.0.113.99', 443)

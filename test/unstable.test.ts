@@ -165,11 +165,11 @@ describe('a process that does something new now and then', () => {
     replay(restless(new LogBuilder(NOON_MS), 60, 1000), train, baseline)
     if (isNaming === 1)
       baseline.batch(() => {
-        baseline.learn(
+        baseline.edges.learn(
           { kind: 'connect', from: 'proc::33:/usr/sbin/nginx', to: 'host:api.test:443' },
           NOON_MS,
         )
-        baseline.settle(true, NOON_MS)
+        baseline.trainings.settle(true, NOON_MS)
       })
     const log = new LogBuilder(NOON_MS + 60 * MINUTE_MS)
     for (let host = 1; host <= 60; host++) log.connect(NGINX, `198.51.${host}.7`, 443).after(MINUTE_MS)

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
 import { type Edge, prefixOf } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
-import type { PatternRow, PatternState, StoredPattern } from './baseline.ts'
+import type { PatternRow, PatternState, StoredPattern } from './pattern-book.ts'
 import type { Decision } from './decisions.ts'
 import { Journal } from './journal.ts'
 import { openDatabase, openForReading } from './open.ts'

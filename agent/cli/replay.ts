@@ -85,7 +85,7 @@ function planOf(
 ): TrainingPlan {
   const until = words['train-until']
   if (until !== undefined) return { kind: 'until', timeMs: timeOf(until, 'train-until') }
-  if (words.train === undefined && baseline.trainings().at(-1)?.finished === true) return { kind: 'none' }
+  if (words.train === undefined && baseline.trainings.all().at(-1)?.finished === true) return { kind: 'none' }
   const durationMs = milliseconds(words.train ?? DEFAULT_TRAINING_S, 'train', 0)
   return durationMs === 0 ? { kind: 'none' } : { kind: 'for', durationMs }
 }

@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import * as fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { Baseline, type UnseenEdge } from '../../agent/baseline/baseline.ts'
+import { Baseline } from '../../agent/baseline/baseline.ts'
 import { edgesIn, type StoredEdge } from '../../agent/baseline/transfer.ts'
+import type { UnseenEdge } from '../../agent/baseline/unseen.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 import { folderForTest } from '../support/folder.ts'
 import { reportAll, reportNext, waitingIn } from '../support/incidents.ts'
@@ -96,7 +97,7 @@ describe('edges', () => {
         let baseline = new Baseline(path)
         for (const batch of batches) {
           baseline.batch(() => {
-            for (const { edge, timeMs } of batch) baseline.learn(edge, timeMs)
+            for (const { edge, timeMs } of batch) baseline.edges.learn(edge, timeMs)
           })
           if (!restarts) continue
           baseline.close()
@@ -119,7 +120,7 @@ describe('edges', () => {
         const baseline = new Baseline(path)
         for (const batch of batches) {
           baseline.batch(() => {
-            for (const timeMs of batch) baseline.learn(exec('ls'), NOON_MS + timeMs)
+            for (const timeMs of batch) baseline.edges.learn(exec('ls'), NOON_MS + timeMs)
           })
         }
         baseline.close()
@@ -139,19 +140,19 @@ describe('edges', () => {
     const path = newPath()
     const first = new Baseline(path)
     first.batch(() => {
-      expect(first.learn(exec('ls'), NOON_MS)).toBe(true)
-      expect(first.learn(exec('ls'), NOON_MS)).toBe(false)
-      expect(first.find(exec('cat'))).toBeUndefined()
+      expect(first.edges.learn(exec('ls'), NOON_MS)).toBe(true)
+      expect(first.edges.learn(exec('ls'), NOON_MS)).toBe(false)
+      expect(first.edges.find(exec('cat'))).toBeUndefined()
     })
     first.close()
     const again = open(path)
     again.batch(() => {
-      expect(again.find(exec('ls'))).toBeDefined()
-      expect(again.find({ ...exec('ls'), kind: 'trace' })).toBeUndefined()
-      expect(again.learn(exec('ls'), NOON_MS)).toBe(false)
-      expect(again.learn(exec('cat'), NOON_MS)).toBe(true)
+      expect(again.edges.find(exec('ls'))).toBeDefined()
+      expect(again.edges.find({ ...exec('ls'), kind: 'trace' })).toBeUndefined()
+      expect(again.edges.learn(exec('ls'), NOON_MS)).toBe(false)
+      expect(again.edges.learn(exec('cat'), NOON_MS)).toBe(true)
     })
-    expect(again.countEdges()).toBe(2)
+    expect(again.edges.countEdges()).toBe(2)
   })
 
   test('names that mean something to SQL are names', () => {
@@ -164,7 +165,7 @@ describe('edges', () => {
       'file:create:/A',
     ]
     const edges = [...odd, 'file:create:/a'].map((to): Edge => ({ kind: 'create', from: DASH, to }))
-    baseline.batch(() => edges.forEach((edge) => baseline.learn(edge, NOON_MS)))
+    baseline.batch(() => edges.forEach((edge) => baseline.edges.learn(edge, NOON_MS)))
     expect(new Set(stored(path).map(({ to }) => to))).toEqual(new Set(edges.map(({ to }) => to)))
   })
 })
@@ -175,49 +176,53 @@ describe('a batch', () => {
     const baseline = open(path)
     const position = { path: '/log', inode: 1, fingerprint: 'f', offset: 0 }
     baseline.batch(() => {
-      baseline.learn(exec('ls'), NOON_MS)
-      baseline.writeCheckpoint('/log', { position, finished: [], clockMs: NOON_MS })
+      baseline.edges.learn(exec('ls'), NOON_MS)
+      baseline.kept.writeCheckpoint('/log', { position, finished: [], clockMs: NOON_MS })
     })
     const before = stored(path)
     expect(() =>
       baseline.batch(() => {
-        baseline.learn(exec('ls'), NOON_MS + 1)
-        baseline.learn(exec('cat'), NOON_MS + 1)
-        baseline.beginTraining(NOON_MS, 1000)
-        baseline.sawUnseen(unseen(exec('id'), NOON_MS))
+        baseline.edges.learn(exec('ls'), NOON_MS + 1)
+        baseline.edges.learn(exec('cat'), NOON_MS + 1)
+        baseline.trainings.begin(NOON_MS, 1000)
+        baseline.unseen.saw(unseen(exec('id'), NOON_MS))
         mergeAll(baseline)
-        baseline.addPattern(
+        baseline.patterns.add(
           { process: DASH, action: 'create', path: 'x', printed: 'x', examples: [], learnedMs: 1 },
           () => false,
         )
-        baseline.writeCheckpoint('/log', { position: { ...position, offset: 99 }, finished: [], clockMs: 2 })
-        baseline.learn(exec('cat'), NOON_MS + 2)
-        baseline.sawUnseen(unseen(exec('rm'), NOON_MS))
+        baseline.kept.writeCheckpoint('/log', {
+          position: { ...position, offset: 99 },
+          finished: [],
+          clockMs: 2,
+        })
+        baseline.edges.learn(exec('cat'), NOON_MS + 2)
+        baseline.unseen.saw(unseen(exec('rm'), NOON_MS))
         throw new Error('in the middle')
       }),
     ).toThrow('in the middle')
     expect(stored(path)).toEqual(before)
     // Nor does it come back with the next one.
     baseline.batch(() => {
-      expect(baseline.find(exec('cat'))).toBeUndefined()
-      expect(baseline.find(exec('id'))).toBeUndefined()
+      expect(baseline.edges.find(exec('cat'))).toBeUndefined()
+      expect(baseline.edges.find(exec('id'))).toBeUndefined()
     })
     expect(stored(path)).toEqual(before)
     expect(waitingIn(baseline)).toEqual([])
-    expect(baseline.patterns()).toEqual([])
-    expect(baseline.trainings()).toEqual([])
-    expect(baseline.countReported()).toBe(0)
-    expect(baseline.checkpoint('/log')?.position.offset).toBe(0)
+    expect(baseline.patterns.ofNames()).toEqual([])
+    expect(baseline.trainings.all()).toEqual([])
+    expect(baseline.findings.countReported()).toBe(0)
+    expect(baseline.kept.checkpoint('/log')?.position.offset).toBe(0)
   })
 
   test('has the file to itself: nobody can write between its first look and its last word', () => {
     const path = newPath()
     const baseline = open(path)
-    baseline.batch(() => baseline.learn(exec('ls'), NOON_MS))
+    baseline.batch(() => baseline.edges.learn(exec('ls'), NOON_MS))
     const other = new Database(path, { timeout: 0 })
     onTestFinished(() => void other.close())
     baseline.batch(() => {
-      expect(baseline.learn(exec('ls'), NOON_MS)).toBe(false)
+      expect(baseline.edges.learn(exec('ls'), NOON_MS)).toBe(false)
       expect(() => other.exec("INSERT INTO nodes (name) VALUES ('x')")).toThrow('database is locked')
       // Readers are not held up, and see what was before.
       expect(stored(path)[0]?.sightings).toBe(1)
@@ -234,18 +239,18 @@ describe('a batch', () => {
 /** Everything that waits is reported, and becomes normal. */
 function mergeAll(baseline: Baseline): readonly Edge[] {
   reportAll(baseline, NOON_MS)
-  return baseline.mergeReported(NOON_MS, NOON_MS)
+  return baseline.rebase.mergeReported(NOON_MS, NOON_MS)
 }
 
 describe('unseen edges', () => {
   test('are one finding for each chain, with how often and when first', () => {
     const baseline = open()
     baseline.batch(() => {
-      baseline.sawUnseen(unseen(exec('id'), NOON_MS))
-      baseline.sawUnseen(unseen(exec('id'), NOON_MS + 5))
-      baseline.sawUnseen(unseen(exec('id'), NOON_MS + 1, ['proc::root:/usr/sbin/sshd', DASH]))
+      baseline.unseen.saw(unseen(exec('id'), NOON_MS))
+      baseline.unseen.saw(unseen(exec('id'), NOON_MS + 5))
+      baseline.unseen.saw(unseen(exec('id'), NOON_MS + 1, ['proc::root:/usr/sbin/sshd', DASH]))
     })
-    baseline.batch(() => baseline.sawUnseen(unseen(exec('id'), NOON_MS + 9)))
+    baseline.batch(() => baseline.unseen.saw(unseen(exec('id'), NOON_MS + 9)))
     expect(waitingIn(baseline)).toMatchObject([
       { edge: exec('id'), chain: [DASH, exec('id').to], firstMs: NOON_MS, evidence: { serial: 7, count: 3 } },
       {
@@ -258,10 +263,10 @@ describe('unseen edges', () => {
 
   test('whose names hold what parts names are not mixed up', () => {
     const baseline = open()
-    baseline.sawUnseen(unseen({ kind: 'exec', from: 'proc::a:/b proc::c:/d', to: 'x' }, 1, ['p']))
-    baseline.sawUnseen(unseen({ kind: 'exec', from: 'proc::a:/b', to: 'proc::c:/d x' }, 1, ['p']))
-    baseline.sawUnseen(unseen(exec('id'), 1, ['a', 'b']))
-    baseline.sawUnseen(unseen(exec('id'), 1, ['a->b']))
+    baseline.unseen.saw(unseen({ kind: 'exec', from: 'proc::a:/b proc::c:/d', to: 'x' }, 1, ['p']))
+    baseline.unseen.saw(unseen({ kind: 'exec', from: 'proc::a:/b', to: 'proc::c:/d x' }, 1, ['p']))
+    baseline.unseen.saw(unseen(exec('id'), 1, ['a', 'b']))
+    baseline.unseen.saw(unseen(exec('id'), 1, ['a->b']))
     expect(waitingIn(baseline)).toHaveLength(4)
   })
 
@@ -269,28 +274,28 @@ describe('unseen edges', () => {
     const path = newPath()
     const first = new Baseline(path)
     first.batch(() => {
-      first.sawUnseen(unseen(exec('b'), NOON_MS + 2))
-      first.sawUnseen(unseen(exec('a'), NOON_MS + 1))
-      first.sawUnseen(unseen(exec('c'), NOON_MS + 2, [DASH], 'another tree'))
+      first.unseen.saw(unseen(exec('b'), NOON_MS + 2))
+      first.unseen.saw(unseen(exec('a'), NOON_MS + 1))
+      first.unseen.saw(unseen(exec('c'), NOON_MS + 2, [DASH], 'another tree'))
     })
     first.close()
     const baseline = open(path)
     expect(waitingIn(baseline).map(({ edge }) => edge.to)).toEqual([exec('a').to, exec('b').to])
     baseline.batch(() => reportNext(baseline, NOON_MS))
     expect(waitingIn(baseline).map(({ edge }) => edge.to)).toEqual([exec('c').to])
-    baseline.batch(() => baseline.sawUnseen(unseen(exec('a'), NOON_MS + 3)))
+    baseline.batch(() => baseline.unseen.saw(unseen(exec('a'), NOON_MS + 3)))
     expect(waitingIn(baseline)).toHaveLength(1)
   })
 
   test('that were reported are counted once, whatever their chains', () => {
     const baseline = open()
-    baseline.sawUnseen(unseen(exec('id'), 1, ['a']))
-    baseline.sawUnseen(unseen(exec('id'), 1, ['b']))
-    baseline.sawUnseen(unseen(exec('ls'), 1, ['a']))
-    expect(baseline.countReported()).toBe(0)
+    baseline.unseen.saw(unseen(exec('id'), 1, ['a']))
+    baseline.unseen.saw(unseen(exec('id'), 1, ['b']))
+    baseline.unseen.saw(unseen(exec('ls'), 1, ['a']))
+    expect(baseline.findings.countReported()).toBe(0)
     reportAll(baseline, NOON_MS)
-    expect(baseline.countReported()).toBe(2)
-    expect(baseline.countEdges()).toBe(0)
+    expect(baseline.findings.countReported()).toBe(2)
+    expect(baseline.edges.countEdges()).toBe(0)
   })
 
   test('that are merged are in the baseline with all their sightings, once', () => {
@@ -298,42 +303,42 @@ describe('unseen edges', () => {
     const baseline = open(path)
     const sightings = [NOON_MS, NOON_MS + 10, NOON_MS + DAY_MS]
     baseline.batch(() => {
-      baseline.learn(exec('ls'), NOON_MS)
-      for (const timeMs of sightings) baseline.sawUnseen(unseen(exec('id'), timeMs))
-      baseline.sawUnseen(unseen(exec('id'), NOON_MS + DAY_MS + 1, ['proc::root:/usr/sbin/cron', DASH]))
+      baseline.edges.learn(exec('ls'), NOON_MS)
+      for (const timeMs of sightings) baseline.unseen.saw(unseen(exec('id'), timeMs))
+      baseline.unseen.saw(unseen(exec('id'), NOON_MS + DAY_MS + 1, ['proc::root:/usr/sbin/cron', DASH]))
     })
     const merged = baseline.batch(() => mergeAll(baseline))
     expect(merged).toEqual([exec('id'), exec('id')])
     const all = [...sightings, NOON_MS + DAY_MS + 1].map((timeMs) => ({ edge: exec('id'), timeMs }))
     expect(stored(path)).toEqual(recount([{ edge: exec('ls'), timeMs: NOON_MS }, ...all]))
     baseline.batch(() => {
-      const known = baseline.find(exec('id'))
+      const known = baseline.edges.find(exec('id'))
       expect(known).toBeDefined()
-      if (known !== undefined) baseline.count(known, NOON_MS + DAY_MS + 2)
+      if (known !== undefined) baseline.edges.count(known, NOON_MS + DAY_MS + 2)
     })
     expect(stored(path).find(({ to }) => to === exec('id').to)).toMatchObject({ sightings: 5, days: 2 })
-    expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([])
+    expect(baseline.batch(() => baseline.rebase.mergeReported(NOON_MS, NOON_MS))).toEqual([])
   })
 
   test('that wait are not merged with those that were reported', () => {
     const baseline = open()
     baseline.batch(() => {
-      baseline.sawUnseen(unseen(exec('id'), NOON_MS))
-      baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 1, [DASH], 'another tree'))
+      baseline.unseen.saw(unseen(exec('id'), NOON_MS))
+      baseline.unseen.saw(unseen(exec('rm'), NOON_MS + 1, [DASH], 'another tree'))
     })
     reportNext(baseline, NOON_MS)
-    expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
-    expect(baseline.find(exec('rm'))).toBeUndefined()
+    expect(baseline.batch(() => baseline.rebase.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
+    expect(baseline.edges.find(exec('rm'))).toBeUndefined()
     expect(waitingIn(baseline).map(({ edge }) => edge)).toEqual([exec('rm')])
   })
 
   test('that were reported before merging was asked for are merged too', () => {
     const baseline = open()
-    baseline.batch(() => baseline.sawUnseen(unseen(exec('id'), NOON_MS)))
+    baseline.batch(() => baseline.unseen.saw(unseen(exec('id'), NOON_MS)))
     baseline.batch(() => reportAll(baseline, NOON_MS))
-    expect(baseline.find(exec('id'))).toBeUndefined()
-    expect(baseline.batch(() => baseline.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
-    expect(baseline.find(exec('id'))).toBeDefined()
+    expect(baseline.edges.find(exec('id'))).toBeUndefined()
+    expect(baseline.batch(() => baseline.rebase.mergeReported(NOON_MS, NOON_MS))).toEqual([exec('id')])
+    expect(baseline.edges.find(exec('id'))).toBeDefined()
   })
 })
 
@@ -341,29 +346,31 @@ describe('what was seen in a window that was not seen whole', () => {
   test('is merged only when it is seen again in one that was', () => {
     const baseline = open()
     baseline.batch(() => {
-      baseline.sawUnseen(unseen(exec('id'), NOON_MS))
-      baseline.sawUnseen(unseen(exec('rm'), NOON_MS))
+      baseline.unseen.saw(unseen(exec('id'), NOON_MS))
+      baseline.unseen.saw(unseen(exec('rm'), NOON_MS))
     })
     baseline.batch(() => reportAll(baseline, NOON_MS + 10, true))
-    expect(baseline.batch(() => baseline.mergeReported(NOON_MS + 20, NOON_MS + 10))).toEqual([])
-    baseline.batch(() => baseline.sawUnseen(unseen(exec('rm'), NOON_MS + 25)))
-    expect(baseline.batch(() => baseline.mergeReported(NOON_MS + 30, NOON_MS + 20))).toEqual([exec('rm')])
+    expect(baseline.batch(() => baseline.rebase.mergeReported(NOON_MS + 20, NOON_MS + 10))).toEqual([])
+    baseline.batch(() => baseline.unseen.saw(unseen(exec('rm'), NOON_MS + 25)))
+    expect(baseline.batch(() => baseline.rebase.mergeReported(NOON_MS + 30, NOON_MS + 20))).toEqual([
+      exec('rm'),
+    ])
   })
 
   test('is not learned, but for what was known before', () => {
     const path = newPath()
     const baseline = open(path)
-    baseline.batch(() => baseline.learn(exec('ls'), NOON_MS))
-    baseline.batch(() => expect(baseline.settle(true, NOON_MS)).toBe(1))
+    baseline.batch(() => baseline.edges.learn(exec('ls'), NOON_MS))
+    baseline.batch(() => expect(baseline.trainings.settle(true, NOON_MS)).toBe(1))
     baseline.batch(() => {
-      baseline.learn(exec('ls'), NOON_MS + 1)
-      baseline.learn(exec('id'), NOON_MS + 1)
-      expect(baseline.settle(false, NOON_MS)).toBe(1)
-      expect(baseline.find(exec('id'))).toBeUndefined()
+      baseline.edges.learn(exec('ls'), NOON_MS + 1)
+      baseline.edges.learn(exec('id'), NOON_MS + 1)
+      expect(baseline.trainings.settle(false, NOON_MS)).toBe(1)
+      expect(baseline.edges.find(exec('id'))).toBeUndefined()
     })
     expect(stored(path).map(({ to }) => to)).toEqual([exec('ls').to])
-    baseline.batch(() => expect(baseline.settle(false, NOON_MS)).toBe(0))
-    expect(baseline.find(exec('ls'))).toBeDefined()
+    baseline.batch(() => expect(baseline.trainings.settle(false, NOON_MS)).toBe(0))
+    expect(baseline.edges.find(exec('ls'))).toBeDefined()
   })
 
   const file = (name: string): Edge => ({ kind: 'create', from: DASH, to: `file:create:/q/${name}` })
@@ -379,12 +386,12 @@ describe('what was seen in a window that was not seen whole', () => {
   test('does not take away the edge of a pattern that covers something from before', () => {
     const path = newPath()
     const baseline = open(path)
-    baseline.batch(() => baseline.learn(file('1'), NOON_MS))
-    baseline.batch(() => baseline.settle(true, NOON_MS))
+    baseline.batch(() => baseline.edges.learn(file('1'), NOON_MS))
+    baseline.batch(() => baseline.trainings.settle(true, NOON_MS))
     baseline.batch(() => {
-      baseline.learn(file('2'), NOON_MS + 1)
-      baseline.addPattern(pattern, (covered) => /^\/q\/\d+$/.test(covered), '/q')
-      baseline.settle(false, NOON_MS)
+      baseline.edges.learn(file('2'), NOON_MS + 1)
+      baseline.patterns.add(pattern, (covered) => /^\/q\/\d+$/.test(covered), '/q')
+      baseline.trainings.settle(false, NOON_MS)
     })
     expect(stored(path).map(({ to }) => to)).toEqual(['file:create:/q/\\d+'])
   })
@@ -393,10 +400,10 @@ describe('what was seen in a window that was not seen whole', () => {
     const path = newPath()
     const baseline = open(path)
     baseline.batch(() => {
-      baseline.learn(file('1'), NOON_MS)
-      baseline.learn(file('2'), NOON_MS + 1)
-      baseline.addPattern(pattern, (covered) => /^\/q\/\d+$/.test(covered), '/q')
-      baseline.settle(false, NOON_MS)
+      baseline.edges.learn(file('1'), NOON_MS)
+      baseline.edges.learn(file('2'), NOON_MS + 1)
+      baseline.patterns.add(pattern, (covered) => /^\/q\/\d+$/.test(covered), '/q')
+      baseline.trainings.settle(false, NOON_MS)
     })
     expect(stored(path)).toEqual([])
   })
@@ -407,19 +414,19 @@ test('reports stay in the outbox until they are delivered, over a restart and in
   const first = open(path)
   const spot = (count: number) =>
     ({ kind: 'blind-spot', reason: 'shed', fromMs: 1, toMs: 2, count, detail: 'x' }) as const
-  first.batch(() => [1, 2, 3].forEach((count) => first.post(spot(count))))
+  first.batch(() => [1, 2, 3].forEach((count) => first.kept.post(spot(count))))
   expect(() =>
     first.batch(() => {
-      first.post(spot(4))
+      first.kept.post(spot(4))
       throw new Error('in the middle')
     }),
   ).toThrow('in the middle')
-  const [, second] = first.posted()
-  first.delivered(second?.id ?? 0)
+  const [, second] = first.kept.posted()
+  first.kept.delivered(second?.id ?? 0)
   first.close()
   expect(
     open(path)
-      .posted()
+      .kept.posted()
       .map(({ report }) => report),
   ).toEqual([spot(3)])
 })
@@ -448,10 +455,10 @@ describe('a pattern', () => {
     ]
     const same: Edge = { kind: 'write', from: DASH, to: 'file:write:/q/1' }
     baseline.batch(() => {
-      for (const { edge, timeMs } of sightings) baseline.learn(edge, timeMs)
-      for (const edge of [...others, same]) baseline.learn(edge, NOON_MS)
+      for (const { edge, timeMs } of sightings) baseline.edges.learn(edge, timeMs)
+      for (const edge of [...others, same]) baseline.edges.learn(edge, NOON_MS)
     })
-    baseline.batch(() => baseline.addPattern(numbers, (file) => /^\/q\/\d+$/.test(file), '/q'))
+    baseline.batch(() => baseline.patterns.add(numbers, (file) => /^\/q\/\d+$/.test(file), '/q'))
     const one = create('/q/\\d+')
     expect(stored(path)).toEqual(
       recount([
@@ -460,8 +467,8 @@ describe('a pattern', () => {
       ]),
     )
     // The edge is known by its new name, and by that only.
-    expect(baseline.find(one)).toBeDefined()
-    expect(baseline.find(create('/q/1'))).toBeUndefined()
+    expect(baseline.edges.find(one)).toBeDefined()
+    expect(baseline.edges.find(create('/q/1'))).toBeUndefined()
   })
 
   test('takes what was learned in the same batch, and leaves findings of other processes alone', () => {
@@ -469,10 +476,10 @@ describe('a pattern', () => {
     const baseline = open(path)
     const other = create('/q/2', 'proc::root:/bin/other')
     baseline.batch(() => {
-      baseline.learn(create('/q/1'), NOON_MS)
-      baseline.learn(create('/q/2'), NOON_MS)
-      baseline.sawUnseen(unseen(other, NOON_MS))
-      baseline.addPattern(numbers, (file) => /^\/q\/\d+$/.test(file))
+      baseline.edges.learn(create('/q/1'), NOON_MS)
+      baseline.edges.learn(create('/q/2'), NOON_MS)
+      baseline.unseen.saw(unseen(other, NOON_MS))
+      baseline.patterns.add(numbers, (file) => /^\/q\/\d+$/.test(file))
     })
     expect(stored(path)).toMatchObject([{ to: 'file:create:/q/\\d+', sightings: 2 }])
     expect(waitingIn(baseline)).toMatchObject([{ edge: other }])
@@ -482,13 +489,13 @@ describe('a pattern', () => {
     const path = newPath()
     const first = new Baseline(path)
     first.batch(() => {
-      first.addPattern(numbers, () => false)
-      first.addPattern(numbers, () => false)
-      first.addPattern({ ...numbers, action: 'delete' }, () => false)
+      first.patterns.add(numbers, () => false)
+      first.patterns.add(numbers, () => false)
+      first.patterns.add({ ...numbers, action: 'delete' }, () => false)
     })
     first.close()
     const state = 'learned'
-    expect(open(path).patterns()).toEqual([
+    expect(open(path).patterns.ofNames()).toEqual([
       { ...numbers, state },
       { ...numbers, action: 'delete', state },
     ])
@@ -498,12 +505,12 @@ describe('a pattern', () => {
 test('the file edges seen last come back, oldest first', () => {
   const baseline = open()
   baseline.batch(() => {
-    baseline.learn(create('/new'), NOON_MS + 2)
-    baseline.learn(exec('ls'), NOON_MS)
-    baseline.learn(create('/old'), NOON_MS)
-    baseline.learn({ kind: 'attribute', from: DASH, to: 'file:attribute:/between' }, NOON_MS + 1)
+    baseline.edges.learn(create('/new'), NOON_MS + 2)
+    baseline.edges.learn(exec('ls'), NOON_MS)
+    baseline.edges.learn(create('/old'), NOON_MS)
+    baseline.edges.learn({ kind: 'attribute', from: DASH, to: 'file:attribute:/between' }, NOON_MS + 1)
   })
-  expect([...baseline.recentFileEdges()]).toEqual([
+  expect([...baseline.edges.recentFileEdges()]).toEqual([
     { process: DASH, action: 'create', path: '/old' },
     { process: DASH, action: 'attribute', path: '/between' },
     { process: DASH, action: 'create', path: '/new' },
@@ -514,13 +521,13 @@ describe('trainings', () => {
   test('are kept in their order, with how far they came', () => {
     const path = newPath()
     const first = new Baseline(path)
-    first.beginTraining(NOON_MS, 1000)
-    first.extendTraining(NOON_MS + 400, false)
-    first.extendTraining(NOON_MS + 300, false)
-    first.beginTraining(NOON_MS + 5000, undefined)
-    first.extendTraining(NOON_MS + 6000, true)
+    first.trainings.begin(NOON_MS, 1000)
+    first.trainings.extend(NOON_MS + 400, false)
+    first.trainings.extend(NOON_MS + 300, false)
+    first.trainings.begin(NOON_MS + 5000, undefined)
+    first.trainings.extend(NOON_MS + 6000, true)
     first.close()
-    expect(open(path).trainings()).toEqual([
+    expect(open(path).trainings.all()).toEqual([
       { fromMs: NOON_MS, toMs: NOON_MS + 400, plannedMs: 1000, finished: false },
       { fromMs: NOON_MS + 5000, toMs: NOON_MS + 6000, plannedMs: undefined, finished: true },
     ])
@@ -530,11 +537,11 @@ describe('trainings', () => {
     const path = newPath()
     const agent = open(path)
     const other = open(path)
-    agent.beginTraining(NOON_MS, 1000)
-    other.beginTraining(NOON_MS, undefined)
-    other.extendTraining(NOON_MS + 9, true)
-    agent.extendTraining(NOON_MS + 500, false)
-    expect(agent.trainings().map(({ toMs, finished }) => [toMs - NOON_MS, finished])).toEqual([
+    agent.trainings.begin(NOON_MS, 1000)
+    other.trainings.begin(NOON_MS, undefined)
+    other.trainings.extend(NOON_MS + 9, true)
+    agent.trainings.extend(NOON_MS + 500, false)
+    expect(agent.trainings.all().map(({ toMs, finished }) => [toMs - NOON_MS, finished])).toEqual([
       [500, false],
       [9, true],
     ])
@@ -547,29 +554,32 @@ test('a checkpoint is that of its log, the last one written', () => {
   const position = { path: '/var/log/audit/audit.log', inode: 5, fingerprint: 'abc', offset: 10 }
   const finished = [{ node: 'n', timeMs: NOON_MS, serial: 4_294_967_295 }]
   first.batch(() => {
-    first.writeCheckpoint('/a', { position, finished: [], clockMs: 1 })
-    first.writeCheckpoint('/b', { position: { ...position, inode: 2 ** 52 }, finished, clockMs: 2 })
-    first.writeCheckpoint('/a', { position: { ...position, offset: 5 * 2 ** 40 }, finished, clockMs: 3 })
+    first.kept.writeCheckpoint('/a', { position, finished: [], clockMs: 1 })
+    first.kept.writeCheckpoint('/b', { position: { ...position, inode: 2 ** 52 }, finished, clockMs: 2 })
+    first.kept.writeCheckpoint('/a', { position: { ...position, offset: 5 * 2 ** 40 }, finished, clockMs: 3 })
   })
   first.close()
   const baseline = open(path)
-  expect(baseline.checkpoint('/a')).toEqual({
+  expect(baseline.kept.checkpoint('/a')).toEqual({
     position: { ...position, offset: 5 * 2 ** 40 },
     finished,
     clockMs: 3,
   })
-  expect(baseline.checkpoint('/b')).toEqual({
+  expect(baseline.kept.checkpoint('/b')).toEqual({
     position: { ...position, inode: 2 ** 52 },
     finished,
     clockMs: 2,
   })
-  expect(baseline.checkpoint('/c')).toBeUndefined()
+  expect(baseline.kept.checkpoint('/c')).toBeUndefined()
 })
 
 describe('what is asked of the file', () => {
   test('about what waits goes through what waits, not through all that was ever found', () => {
     const path = newPath()
-    const statements = Object.values(Reflect.get(open(path), 'statements') as object) as Database.Statement[]
+    const parts = Object.values(open(path)).filter((part) => typeof part === 'object')
+    const statements = parts.flatMap((part: object) =>
+      Object.values((Reflect.get(part, 'statements') ?? {}) as Record<string, Database.Statement>),
+    )
     const database = new Database(path, { readonly: true })
     onTestFinished(() => void database.close())
     const asked = statements.filter(({ source }) => /^\s*SELECT.*reported_ms IS NULL/s.test(source))
@@ -590,15 +600,15 @@ test('a finding without its incident silences nothing', () => {
   const path = newPath()
   const baseline = open(path)
   const found = unseen(exec('nc'), NOON_MS)
-  baseline.batch(() => void baseline.sawUnseen(found))
+  baseline.batch(() => void baseline.unseen.saw(found))
   baseline.batch(() => reportAll(baseline, NOON_MS))
-  expect(baseline.hasFinding(found.edge, found.chain)).toBe(true)
+  expect(baseline.findings.has(found.edge, found.chain)).toBe(true)
   const other = new Database(path)
   other.pragma('foreign_keys = OFF')
   other.exec('UPDATE findings SET incident_id = 77')
   other.close()
-  expect(baseline.hasFinding(found.edge, found.chain)).toBe(false)
-  baseline.batch(() => void baseline.sawUnseen({ ...found, firstMs: NOON_MS + 1 }))
+  expect(baseline.findings.has(found.edge, found.chain)).toBe(false)
+  baseline.batch(() => void baseline.unseen.saw({ ...found, firstMs: NOON_MS + 1 }))
   expect(waitingIn(baseline)).toHaveLength(1)
 })
 
@@ -606,10 +616,10 @@ test('what expires is forgotten in portions, all of it, with rows of the journal
   const path = newPath()
   const baseline = open(path)
   baseline.batch(() => {
-    baseline.beginTraining(NOON_MS, undefined)
-    for (let count = 0; count < 25_000; count++) baseline.learn(create(`/srv/${count}`), NOON_MS)
-    baseline.learn(exec('ls'), NOON_MS + 40 * DAY_MS)
-    baseline.settle(true, NOON_MS)
+    baseline.trainings.begin(NOON_MS, undefined)
+    for (let count = 0; count < 25_000; count++) baseline.edges.learn(create(`/srv/${count}`), NOON_MS)
+    baseline.edges.learn(exec('ls'), NOON_MS + 40 * DAY_MS)
+    baseline.trainings.settle(true, NOON_MS)
   })
   const lives = { dormantDays: 1, expireDays: 2 }
   let expired = 0

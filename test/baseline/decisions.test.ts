@@ -275,7 +275,7 @@ describe('what came to an incident after its report', () => {
     const firstMs = NOON_MS + 3_600_000
     const { evidence } = found
     baseline.batch(() => {
-      baseline.sawUnseen({
+      baseline.unseen.saw({
         edge,
         chain: [edge.from, edge.to],
         firstMs,
@@ -284,8 +284,8 @@ describe('what came to an incident after its report', () => {
         parent: '',
         bits: 0,
       })
-      baseline.reportable()
-      baseline.addToIncident('t', 1, firstMs + WINDOW_MS, false)
+      baseline.findings.reportable()
+      baseline.incidents.addTo('t', 1, firstMs + WINDOW_MS, false)
     })
     return { path, decisions }
   }

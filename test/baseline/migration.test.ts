@@ -9,6 +9,7 @@ import { openDatabase, openForReading } from '../../agent/baseline/open.ts'
 import { statusOf } from '../../agent/baseline/status.ts'
 import { exportBaseline } from '../../agent/baseline/transfer.ts'
 import { verifyBaseline } from '../../agent/baseline/verify.ts'
+import type { Edge } from '../../agent/domain/edge.ts'
 import { complaint } from '../support/complaint.ts'
 import { folderForTest } from '../support/folder.ts'
 import { waitingIn } from '../support/incidents.ts'
@@ -80,13 +81,13 @@ test('it goes on working: what it knew is known, what waited is reported, and it
   const baseline = new Baseline(path)
   onTestFinished(() => baseline.close())
   for (const line of EXPORTED) {
-    const { edge } = JSON.parse(line) as { edge?: Parameters<Baseline['find']>[0] }
-    if (edge !== undefined) expect(baseline.find(edge)).toBeDefined()
+    const { edge } = JSON.parse(line) as { edge?: Edge }
+    if (edge !== undefined) expect(baseline.edges.find(edge)).toBeDefined()
   }
-  expect(baseline.patterns().map(({ path: pattern }) => pattern)).toEqual([
+  expect(baseline.patterns.ofNames().map(({ path: pattern }) => pattern)).toEqual([
     '/srv/shop/cache/\\d{4}-\\d{2}-\\d{2}\\.csv',
   ])
-  expect(baseline.checkpoint('/var/log/audit/audit.log')?.position.offset).toBe(4096)
+  expect(baseline.kept.checkpoint('/var/log/audit/audit.log')?.position.offset).toBe(4096)
   expect(waitingIn(baseline).map(({ edge }) => edge.to)).toEqual(['proc::root:/usr/bin/id'])
 })
 

@@ -30,7 +30,7 @@ function written(path: string, edges = 1): void {
   const baseline = new Baseline(path)
   baseline.batch(() => {
     for (let index = 0; index < edges; index++)
-      baseline.learn(
+      baseline.edges.learn(
         { kind: 'exec', from: `proc::root:/bin/from${index}`, to: `proc::root:/bin/to${index}` },
         1,
       )
@@ -43,7 +43,7 @@ test('a new baseline and the files beside it are for its owner alone, whatever t
   const umask = process.umask(0)
   try {
     const baseline = new Baseline(path)
-    baseline.batch(() => baseline.learn({ kind: 'exec', from: 'proc::a:/a', to: 'proc::a:/b' }, 1))
+    baseline.batch(() => baseline.edges.learn({ kind: 'exec', from: 'proc::a:/a', to: 'proc::a:/b' }, 1))
     expect([path, `${path}-wal`, `${path}-shm`].map(modeOf)).toEqual([0o600, 0o600, 0o600])
     expect(modeOf(join(path, '../'))).toBe(0o700)
     baseline.close()
@@ -83,7 +83,7 @@ test('what stood in it is there again', () => {
   const path = join(folderForTest(), 'baseline.db')
   written(path, 5)
   const baseline = new Baseline(path)
-  expect(baseline.countEdges()).toBe(5)
+  expect(baseline.edges.countEdges()).toBe(5)
   baseline.close()
 })
 
@@ -165,7 +165,7 @@ function killed(batches: number): string {
   for (let batch = 0; batch < batches; batch++) {
     baseline.batch(() => {
       for (let index = 0; index < 10; index++)
-        baseline.learn(
+        baseline.edges.learn(
           { kind: 'exec', from: 'proc::root:/bin/sh', to: `proc::root:/bin/${batch}-${index}` },
           1,
         )
@@ -190,7 +190,7 @@ test.each([
   if (damaged !== undefined) writeFileSync(`${path}-wal`, damaged)
   const baseline = new Baseline(path)
   onTestFinished(() => baseline.close())
-  const count = baseline.countEdges()
+  const count = baseline.edges.countEdges()
   expect(count % 10).toBe(0)
   if (edges === undefined) {
     expect(count).toBeGreaterThan(0)

@@ -13,7 +13,7 @@ if (!isRoot) process.stderr.write('place.test.ts: 2 left out: only root may give
 function baselineForTest(): string {
   const path = join(folderForTest(), 'baseline.db')
   const baseline = new Baseline(path)
-  baseline.batch(() => baseline.learn({ kind: 'exec', from: 'proc::a:/a', to: 'proc::a:/b' }, 1))
+  baseline.batch(() => baseline.edges.learn({ kind: 'exec', from: 'proc::a:/a', to: 'proc::a:/b' }, 1))
   baseline.close()
   return path
 }

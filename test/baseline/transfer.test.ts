@@ -93,12 +93,12 @@ test('what was imported is normal, and its patterns apply', () => {
   importBaseline(other, exported(one), ME)
   const baseline = new Baseline(other)
   onTestFinished(() => baseline.close())
-  expect(baseline.trainings().at(-1)?.finished).toBe(true)
-  expect(baseline.find(exec('ls'))).toBeDefined()
-  const patterns = new PathPatterns(baseline.patterns())
+  expect(baseline.trainings.all().at(-1)?.finished).toBe(true)
+  expect(baseline.edges.find(exec('ls'))).toBeDefined()
+  const patterns = new PathPatterns(baseline.patterns.ofNames())
   const cp = 'proc::root:/usr/bin/cp'
   const to = patterns.nameOf(cp, 'create', '/srv/shop/cache/2026-12-24.csv')
-  expect(baseline.find({ kind: 'create', from: cp, to })).toBeDefined()
+  expect(baseline.edges.find({ kind: 'create', from: cp, to })).toBeDefined()
 })
 
 test('the order in which a baseline learned does not show in its export', () => {
@@ -223,7 +223,7 @@ test('half a training that is imported does not untrain a trained baseline', () 
   importBaseline(path, [HEADER, half], ME)
   const baseline = new Baseline(path)
   onTestFinished(() => baseline.close())
-  expect(baseline.trainings().at(-1)?.finished).toBe(true)
+  expect(baseline.trainings.all().at(-1)?.finished).toBe(true)
 })
 
 test('an export is one moment, although an agent writes while it is read', () => {
@@ -236,10 +236,10 @@ test('an export is one moment, although an agent writes while it is read', () =>
   /** As often as every edge was seen, so many milliseconds the training has lasted. */
   const seeAll = (): void =>
     agent.batch(() => {
-      edges.forEach((edge) => agent.learn(edge, NOON_MS))
-      agent.extendTraining(NOON_MS + ++seen, false)
+      edges.forEach((edge) => agent.edges.learn(edge, NOON_MS))
+      agent.trainings.extend(NOON_MS + ++seen, false)
     })
-  agent.beginTraining(NOON_MS, undefined)
+  agent.trainings.begin(NOON_MS, undefined)
   seeAll()
   const moments: number[] = []
   for (const line of exportBaseline(path)) {
@@ -257,7 +257,7 @@ const WRITER = `
   const { Baseline } = await import('${ROOT}/agent/baseline/baseline.ts')
   const baseline = new Baseline(process.argv[2])
   const edges = JSON.parse(process.argv[3])
-  const seeAll = () => baseline.batch(() => edges.forEach((edge) => baseline.learn(edge, ${NOON_MS})))
+  const seeAll = () => baseline.batch(() => edges.forEach((edge) => baseline.edges.learn(edge, ${NOON_MS})))
   seeAll()
   console.log('writing')
   for (;;) seeAll()`

@@ -51,17 +51,17 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
           { source: 'f', author: 'me' },
         )
       }
-      baseline.batch(() => baseline.beginTraining(1, undefined))
+      baseline.batch(() => baseline.trainings.begin(1, undefined))
       for (const each of steps) {
         timeMs++
         switch (each.do) {
           case 'learn':
-            batch(() => baseline.learn(each.edge, timeMs))
+            batch(() => baseline.edges.learn(each.edge, timeMs))
             break
           case 'see':
             batch(() => {
-              if (baseline.find(each.edge) === undefined)
-                baseline.sawUnseen({
+              if (baseline.edges.find(each.edge) === undefined)
+                baseline.unseen.saw({
                   edge: each.edge,
                   chain: [each.edge.from, each.edge.to],
                   firstMs: timeMs,
@@ -88,7 +88,7 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
             break
           case 'keep':
           case 'unlearn':
-            batch(() => baseline.settle(each.do === 'keep', timeMs))
+            batch(() => baseline.trainings.settle(each.do === 'keep', timeMs))
             break
           case 'pattern':
             batch(() => {
@@ -98,20 +98,20 @@ test('law: whatever is learned, unlearned, covered, merged and imported, the jou
                 printed: printedPattern(PATTERN),
                 learnedMs: timeMs,
               }
-              baseline.addPattern(stored, (name) => /^\/tmp\/\d+$/.test(name), '/tmp')
+              baseline.patterns.add(stored, (name) => /^\/tmp\/\d+$/.test(name), '/tmp')
             })
             break
           case 'merge':
             batch(() => {
               reportAll(baseline, timeMs)
-              baseline.mergeReported(timeMs, 0)
+              baseline.rebase.mergeReported(timeMs, 0)
             })
             break
           case 'fail':
             expect(() =>
               batch(() => {
-                baseline.learn(file(9), timeMs)
-                baseline.settle(true, timeMs)
+                baseline.edges.learn(file(9), timeMs)
+                baseline.trainings.settle(true, timeMs)
                 throw new Error('no room')
               }),
             ).toThrow('no room')
@@ -147,8 +147,8 @@ test('what is stamped before the end of the training and comes behind it is lear
     .after(60_001)
   log.connect(nginx, '192.0.2.2', 443).after(-2).connect(nginx, '192.0.2.3', 443)
   engine.ingest({ bytes: log.bytes, at: undefined })
-  expect(baseline.trainings()).toMatchObject([{ finished: true }])
-  expect(baseline.countEdges()).toBe(2)
+  expect(baseline.trainings.all()).toMatchObject([{ finished: true }])
+  expect(baseline.edges.countEdges()).toBe(2)
   expect(baseline.verify().problem).toBeUndefined()
   baseline.close()
 })

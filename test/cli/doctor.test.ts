@@ -210,8 +210,8 @@ const CONF =
 function healthy(): Facts {
   const db = join(folderForTest(), 'baseline.db')
   const baseline = new Baseline(db)
-  baseline.beginTraining(0, 1000)
-  baseline.extendTraining(1000, true)
+  baseline.trainings.begin(0, 1000)
+  baseline.trainings.extend(1000, true)
   baseline.close()
   const rules = parseRules(RULES)
   return {
@@ -370,7 +370,7 @@ describe('diagnosis', () => {
     const found = (): Check[] =>
       troubled({ ...healthy(), db, baseline: { state: 'readable', mode: 0o600, status: statusOf(db) } })
     expect(found()).toMatchObject([{ name: 'baseline', state: 'bad', detail: `${db} is not trained` }])
-    baseline.beginTraining(0, 1000)
+    baseline.trainings.begin(0, 1000)
     expect(found()).toEqual([])
     baseline.close()
   })
@@ -516,8 +516,8 @@ describe('fullmon doctor', () => {
   test('the mode and the training of a real baseline are seen', () => {
     const db = join(folderForTest(), 'baseline.db')
     const baseline = new Baseline(db)
-    baseline.beginTraining(0, 1000)
-    baseline.extendTraining(1000, true)
+    baseline.trainings.begin(0, 1000)
+    baseline.trainings.extend(1000, true)
     baseline.close()
     const look = (): Check[] => checksOf(fullmon('doctor', '--json', '--db', db).stdout)
     expect(stateOf(look(), 'baseline')).toBe('ok')

@@ -98,7 +98,7 @@ describe('fullmon patterns', () => {
     more.after(2 * WINDOW_MS).create(CRON, '/run/cron.pid')
     const found = findingsOf(replay(more, { plan: { kind: 'none' } }, baseline))
     expect(found.map(({ edge }) => edge.to)).toEqual(['file:create:/srv/q/7.msg', 'file:create:/srv/q/8.msg'])
-    expect(baseline.patterns()).toMatchObject([{ state: 'denied' }])
+    expect(baseline.patterns.ofNames()).toMatchObject([{ state: 'denied' }])
     expect(run('forget', '1', '--db', db)).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('before') as string,

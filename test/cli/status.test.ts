@@ -63,13 +63,13 @@ test('an empty baseline is not trained', () => {
 
 test('training adds up over restarts of the agent, and what was learned before counts no more', () => {
   const db = baselineWith((baseline) => {
-    baseline.beginTraining(NOON_MS - DAY_MS, 5000)
-    baseline.extendTraining(NOON_MS - DAY_MS + 5000, true)
-    baseline.beginTraining(NOON_MS, 3_600_000)
-    baseline.extendTraining(NOON_MS + 1_000_000, false)
+    baseline.trainings.begin(NOON_MS - DAY_MS, 5000)
+    baseline.trainings.extend(NOON_MS - DAY_MS + 5000, true)
+    baseline.trainings.begin(NOON_MS, 3_600_000)
+    baseline.trainings.extend(NOON_MS + 1_000_000, false)
     // Started again an hour later, for what was left.
-    baseline.beginTraining(NOON_MS + 4_600_000, 2_600_000)
-    baseline.extendTraining(NOON_MS + 4_800_000, false)
+    baseline.trainings.begin(NOON_MS + 4_600_000, 2_600_000)
+    baseline.trainings.extend(NOON_MS + 4_800_000, false)
   })
   expect(statusOf(db)).toMatchObject({
     phase: 'training',
@@ -84,14 +84,14 @@ test('edges, nodes, patterns and findings are counted', () => {
   const pattern = { process: 'proc::root:/usr/bin/dash', action: 'write', path: '/tmp/\\d+' } as const
   const evidence = { node: '', serial: 1, syscall: 'openat', pid: 1, ppid: 0, auid: 0, comm: 'sh', argv: [] }
   const db = baselineWith((baseline) => {
-    baseline.beginTraining(NOON_MS, 60_000)
-    baseline.extendTraining(NOON_MS + 60_000, true)
-    baseline.learn(edge('exec', 'proc::root:/usr/bin/ls'), NOON_MS)
-    baseline.learn(edge('exec', 'proc::root:/usr/bin/cat'), NOON_MS)
-    baseline.learn(edge('connect', 'host:192.0.2.1:53'), NOON_MS)
-    baseline.addPattern({ ...pattern, printed: 'p', examples: [], learnedMs: NOON_MS }, () => false)
+    baseline.trainings.begin(NOON_MS, 60_000)
+    baseline.trainings.extend(NOON_MS + 60_000, true)
+    baseline.edges.learn(edge('exec', 'proc::root:/usr/bin/ls'), NOON_MS)
+    baseline.edges.learn(edge('exec', 'proc::root:/usr/bin/cat'), NOON_MS)
+    baseline.edges.learn(edge('connect', 'host:192.0.2.1:53'), NOON_MS)
+    baseline.patterns.add({ ...pattern, printed: 'p', examples: [], learnedMs: NOON_MS }, () => false)
     const see = (to: string): unknown =>
-      baseline.sawUnseen({
+      baseline.unseen.saw({
         edge: edge('connect', to),
         chain: [to],
         firstMs: NOON_MS,
@@ -103,7 +103,7 @@ test('edges, nodes, patterns and findings are counted', () => {
     see('host:203.0.113.1:1')
     see('host:203.0.113.2:2')
     reportNext(baseline, NOON_MS + 120_000)
-    baseline.mergeReported(NOON_MS + 120_000, NOON_MS)
+    baseline.rebase.mergeReported(NOON_MS + 120_000, NOON_MS)
     reportNext(baseline, NOON_MS + 180_000)
     see('host:203.0.113.3:3')
   })
@@ -148,7 +148,7 @@ test('how far the log goes on behind the checkpoint, also after rotations, until
     offset: 11,
   }
   const db = baselineWith((baseline) =>
-    baseline.writeCheckpoint(log, { position, finished: [], clockMs: NOON_MS }),
+    baseline.kept.writeCheckpoint(log, { position, finished: [], clockMs: NOON_MS }),
   )
   const progress = (): unknown => (statusOf(db) as { logs: unknown[] }).logs[0]
   const found = { log, path: log, offset: 11, behindMs: expect.any(Number) as number, clockMs: NOON_MS }
@@ -177,7 +177,7 @@ test('a log that was read to its end is not behind, however old its last event i
     offset: 5,
   }
   const db = baselineWith((baseline) =>
-    baseline.writeCheckpoint(log, { position, finished: [], clockMs: NOON_MS }),
+    baseline.kept.writeCheckpoint(log, { position, finished: [], clockMs: NOON_MS }),
   )
   expect(statusOf(db)).toMatchObject({ logs: [{ behindBytes: 0, behindMs: 0 }] })
 })
@@ -189,8 +189,8 @@ describe('coverage', () => {
   })
   const trained = (coverage?: Omit<Coverage, 'isDegraded'> & Partial<Coverage>, kernel?: object): string => {
     const db = baselineWith((baseline) => {
-      baseline.beginTraining(NOON_MS, 60_000)
-      baseline.extendTraining(NOON_MS + 60_000, true)
+      baseline.trainings.begin(NOON_MS, 60_000)
+      baseline.trainings.extend(NOON_MS + 60_000, true)
     })
     const database = new Database(db)
     const put = database.prepare(`INSERT INTO state (node, kind, key, value) VALUES ('', ?, ?, ?)`)
@@ -270,9 +270,9 @@ test('an agent that writes is no obstacle', () => {
   const db = join(folderForTest(), 'baseline.db')
   const baseline = new Baseline(db)
   try {
-    baseline.batch(() => baseline.learn(edge('exec', 'proc::root:/usr/bin/ls'), NOON_MS))
+    baseline.batch(() => baseline.edges.learn(edge('exec', 'proc::root:/usr/bin/ls'), NOON_MS))
     baseline.batch(() => {
-      baseline.learn(edge('exec', 'proc::root:/usr/bin/cat'), NOON_MS)
+      baseline.edges.learn(edge('exec', 'proc::root:/usr/bin/cat'), NOON_MS)
       expect(statusOf(db)).toMatchObject({ edges: { exec: 1 } })
     })
     expect(statusOf(db)).toMatchObject({ edges: { exec: 2 } })
@@ -335,7 +335,7 @@ test('the budget says what is kept back, of whom, and since when that is counted
     fullmon(
       'status',
       '--db',
-      baselineWith((baseline) => baseline.remember('budget', budget)),
+      baselineWith((baseline) => baseline.kept.remember('budget', budget)),
     ).stdout
   expect(textOf({ ...state, thresholdBits: 2 })).toContain(
     'for 10 a day those up to 2.0 bits are withheld, of app up to 13.5: so many were met since 2026-11-20T12:00:00.000Z',

@@ -83,16 +83,16 @@ test('a live training ends when enough was learned, and what comes behind that i
   const { engine } = start(baseline, { plan, monitorMs: MINUTE_MS, untilStable: true, onTrained })
   engine.ingest({ bytes: host(60, 5).bytes, at: undefined })
   expect({ trained, isTraining: engine.isTraining }).toEqual({ trained: 1, isTraining: false })
-  const [training] = baseline.trainings()
+  const [training] = baseline.trainings.all()
   const minutes = ((training?.toMs ?? 0) - NOON_MS) / MINUTE_MS
   // The last change was in the fifth minute: it must lie before the last quarter, and be a rare thing.
   expect(minutes).toBeGreaterThan(5)
   expect(minutes).toBeLessThan(40)
-  const before = baseline.countEdges()
+  const before = baseline.edges.countEdges()
   engine.ingest({
     bytes: new LogBuilder(NOON_MS + 60 * MINUTE_MS).connect(CRON, '203.0.113.1', 80).bytes,
     at: undefined,
   })
   engine.end()
-  expect(baseline.countEdges()).toBe(before)
+  expect(baseline.edges.countEdges()).toBe(before)
 })

@@ -115,7 +115,7 @@ describe('the work of a package manager', () => {
     for (const to of [middle, whole.length]) {
       const baseline = new Baseline(path)
       const run = start(baseline, { log: '/log', plan: planAt(baseline) })
-      const offset = baseline.checkpoint('/log')?.position.offset ?? 0
+      const offset = baseline.kept.checkpoint('/log')?.position.offset ?? 0
       run.engine.deliverAgain()
       run.engine.ingest({
         bytes: whole.subarray(offset, to),

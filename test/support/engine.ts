@@ -75,6 +75,6 @@ export function ordinaryLife(log = new LogBuilder(NOON_MS)): LogBuilder {
 
 /** Time in which the agent does not run is no time of training, so the end is set by the clock here. */
 export const planAt = (baseline: Baseline): TrainingPlan => {
-  const isTrained = baseline.trainings().at(-1)?.finished === true
+  const isTrained = baseline.trainings.all().at(-1)?.finished === true
   return isTrained ? { kind: 'none' } : { kind: 'until', timeMs: NOON_MS + TRAINING_MS }
 }

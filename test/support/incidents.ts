@@ -1,4 +1,5 @@
-import type { Baseline, Reportable } from '../../agent/baseline/baseline.ts'
+import type { Baseline } from '../../agent/baseline/baseline.ts'
+import type { Reportable } from '../../agent/baseline/findings.ts'
 import type { Normal } from '../../agent/detect/dangers.ts'
 import { type Deeds, incidentOf } from '../../agent/detect/incidents.ts'
 import type { Habits } from '../../agent/detect/reasons.ts'
@@ -39,7 +40,8 @@ export const findingsOf = (reports: readonly Report[]): ReportedFinding[] =>
     .sort((one, other) => one.timeMs - other.timeMs)
 
 /** What waits of the tree that comes next. */
-export const waitingIn = (baseline: Baseline): readonly Finding[] => baseline.reportable()?.findings ?? []
+export const waitingIn = (baseline: Baseline): readonly Finding[] =>
+  baseline.findings.reportable()?.findings ?? []
 
 const deedsOf = (found: Reportable): Deeds => ({
   ...found,
@@ -51,9 +53,9 @@ const deedsOf = (found: Reportable): Deeds => ({
 
 /** Reports the tree that comes next; false when nothing waits. */
 export function reportNext(baseline: Baseline, timeMs: number, isDegraded = false): boolean {
-  const found = baseline.reportable()
+  const found = baseline.findings.reportable()
   if (found !== undefined)
-    baseline.addIncident(found.tree, incidentOf(baseline.nextIncident, deedsOf(found), NOTHING_NORMAL), {
+    baseline.incidents.add(found.tree, incidentOf(baseline.incidents.next, deedsOf(found), NOTHING_NORMAL), {
       timeMs,
       isDegraded,
       isWithheld: false,
