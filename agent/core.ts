@@ -1,5 +1,5 @@
 import { type AssemblyLosses, Assembler, EXPECTS, type LowWater } from './assemble/assembler.ts'
-import type { Activity, Ancestor, ProcessImage, Understood, World } from './domain/activity.ts'
+import type { Activity, Ancestor, Deed, ProcessImage, Understood, World } from './domain/activity.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { AuditRecord, EventId, SyscallRecord } from './domain/record.ts'
 import type { StatesReader, StatesWriter } from './domain/state.ts'
@@ -9,6 +9,7 @@ import { Interpreter } from './interpret/interpreter.ts'
 import { RECORD_TYPES } from './interpret/tables/record-types.ts'
 import type { ProcessTable } from './interpret/processes.ts'
 import { uringCallOf } from './interpret/uring.ts'
+import { readBody } from './parse/body.ts'
 import { ForgedLines } from './parse/forged.ts'
 import { LineCutter } from './parse/lines.ts'
 import { PROCTITLE, RecordReader, STAMP_BYTES } from './parse/record.ts'
@@ -51,6 +52,8 @@ export interface CoreSink {
   /** Called once for each finished event, before its edges. */
   onEvent(event: AuditEvent): void
   onEdge(seen: SeenEdge, event: AuditEvent): void
+  /** Called among the edges of its event, for what makes none. */
+  onDeed?(deed: Deed): void
   /** Called after its edges, for those who show events. */
   onUnderstood?(event: AuditEvent, understood: Understood): void
   /** Called after its edges, for an event with records besides those of a call, or with processes as its targets. */
@@ -103,7 +106,8 @@ export class Core {
     { keepsRecords = false, tracksChanges = false }: CoreOptions = {},
   ) {
     this.reader = new RecordReader(keepsRecords)
-    this.interpreter = new Interpreter(world, textOfBytes, tracksChanges)
+    const reading = { textOf: textOfBytes, bodyOf: readBody }
+    this.interpreter = new Interpreter(world, reading, tracksChanges, (deed) => sink.onDeed?.(deed))
     this.sink = sink
     this.assembler = new Assembler({
       emit: (event) => this.understand(event),
@@ -168,9 +172,14 @@ export class Core {
     return this.interpreter.processes
   }
 
-  /** Who made an event, and whom that process descends from, nearest first; empty when nobody is told. */
-  lineageOf(event: AuditEvent): readonly Ancestor[] {
-    const pid = (event.syscall ?? uringCallOf(event)?.syscall)?.pid ?? -1
+  /**
+   * Who made an event, and whom that process descends from, nearest first; empty when nobody is told. `pid`: of a deed,
+   * whose event may have no system call.
+   */
+  lineageOf(
+    event: AuditEvent,
+    pid = (event.syscall ?? uringCallOf(event)?.syscall)?.pid ?? -1,
+  ): readonly Ancestor[] {
     return pid < 0 ? [] : this.interpreter.lineage(event.id, pid)
   }
 

@@ -363,6 +363,8 @@ export class Assembler {
       // Work that io_uring did later is an event of its own, mostly without an end mark.
       this.waitALittle(open)
     }
+    // Signals are dealt with behind the end of a call (kernel/signal.c): mostly nothing else comes, and no end mark.
+    else if (name === 'ANOM_ABEND' && open.items < 0) this.waitALittle(open)
     if (open.since !== this.records || !this.options.isAlone(name)) return false
     this.finish(open)
     return true
@@ -399,9 +401,12 @@ export class Assembler {
     this.dueOffset = (oldest?.offset ?? this.offset) + MOST_NEWER_BYTES
   }
 
-  /** What has its end mark, or all PATH records that io_uring announced, is finished. The rest has longer, but holds nobody up. */
+  /**
+   * What has its end mark, or all PATH records that io_uring announced, or is no call, is finished. The rest has longer, but
+   * holds nobody up.
+   */
   private stopWaiting(open: OpenEvent): void {
-    if (open.hasEnd || (open.items > 0 && open.event.paths.length >= open.items)) {
+    if (open.hasEnd || open.items < 0 || (open.items > 0 && open.event.paths.length >= open.items)) {
       this.finish(open)
       return
     }

@@ -67,6 +67,44 @@ export type Activity = Acted &
     | { readonly kind: 'trace'; readonly target: ProcessImage }
   )
 
+/**
+ * What an event shows somebody to have done that makes no edge, but that rules may ask for. `auid` is undefined for a
+ * process that no login has led to.
+ */
+export type Deed = Acted & { readonly pid: number; readonly auid: number | undefined } & (
+    | Escalation
+    /** The process ended badly: by itself with a `status` other than 0, or by a `signal` that the kernel dumps core for. */
+    | { readonly kind: 'end'; readonly status: number | undefined; readonly signal: number | undefined }
+    /** The program could not be executed; `error` is the errno. */
+    | { readonly kind: 'exec-failed'; readonly path: string; readonly error: number }
+  )
+
+/**
+ * A process of a user other than root became root, or tried to.
+ *
+ * `call`: by setuid(2) or its family. `setuid-file`: by executing a file that makes root of everybody. `switcher`: by
+ * executing one of the programs that are there for it (sudo, su): whether they then ask for a password is not told.
+ * `authentication`: such a program has refused.
+ */
+export interface Escalation {
+  readonly kind: 'escalation'
+  readonly how: 'call' | 'setuid-file' | 'switcher' | 'authentication'
+  readonly succeeded: boolean
+  /** What it was before; the same as `actor` when it failed, or when that was never seen. */
+  readonly before: ProcessImage
+  /** Of `setuid-file`, `switcher` and `authentication`: the program that makes root. */
+  readonly program: string | undefined
+  /** Of `authentication`: what the program says of it, which nobody has checked. Chosen by whoever is refused. */
+  readonly claims: Claims | undefined
+}
+
+export interface Claims {
+  /** The type of the record: `USER_AUTH`. */
+  readonly record: string
+  readonly account: string | undefined
+  readonly command: string | undefined
+}
+
 /** What a call did to a path; `none` when it only looked, or failed. `parent`: the directory that a name lies in. */
 export type PathAction = FileAction | 'exec' | 'connect' | 'open' | 'parent' | 'none'
 

@@ -2,6 +2,7 @@ import type {
   Activity,
   Ancestor,
   Address,
+  Deed,
   PathAction,
   ProcessImage,
   ResolvedPath,
@@ -14,6 +15,7 @@ import type { AuditEvent } from '../domain/event.ts'
 import type { EventId, SyscallRecord } from '../domain/record.ts'
 import type { StateReader, StatesReader, StatesWriter, StateWriter } from '../domain/state.ts'
 import { archName, type Call, callName, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
+import { type BodyOf, changedUser, ended, executed, notExecuted, recorded, type Subject } from './deeds.ts'
 import { FileReader, executableBy } from './files.ts'
 import type { InodePaths } from './inode-paths.ts'
 import { absolutePath } from './path.ts'
@@ -49,6 +51,13 @@ const MOST_MACHINES = 1024
 
 type Peer = 'connect' | 'listen' | 'accept'
 type Emit = (activity: Activity) => void
+type Tell = (deed: Deed) => void
+
+/** How bytes and bodies of records are read. */
+export interface Reading {
+  readonly textOf: TextOf
+  readonly bodyOf: BodyOf
+}
 
 const NO_PATHS: readonly ResolvedPath[] = []
 const NOTHING: Understood = { actor: undefined, call: '', arch: '', peer: undefined, paths: NO_PATHS }
@@ -128,16 +137,28 @@ export class Interpreter {
   private node: string | undefined
   private machine: Machine
   private readonly sockaddrs: SockaddrReader
+  private readonly bodyOf: BodyOf
+  private readonly tell: Tell
   // What `understand` shows of the last event.
   private actor: ProcessImage | undefined
   private peer: Address | undefined
   private paths: readonly ResolvedPath[] = NO_PATHS
 
-  /** @param tracksChanges for `drain` */
-  constructor(world: World, textOf: TextOf, tracksChanges = false) {
+  /**
+   * @param tracksChanges for `drain`
+   * @param tell takes what makes no edge
+   */
+  constructor(
+    world: World,
+    { textOf, bodyOf }: Reading,
+    tracksChanges = false,
+    tell: Tell = () => undefined,
+  ) {
     this.world = world
     this.tracksChanges = tracksChanges
     this.sockaddrs = new SockaddrReader(textOf)
+    this.bodyOf = bodyOf
+    this.tell = tell
     this.home = new Machine(world, tracksChanges)
     this.others = new Recent(MOST_MACHINES, tracksChanges)
     this.machine = this.home
@@ -191,6 +212,8 @@ export class Interpreter {
     if (uring !== undefined) this.interpretUring(event, uring, emit)
     else if (syscall !== undefined && syscall.pid >= 0)
       this.interpretCall(event, syscall, callOf(syscall.arch, syscall.syscall), emit)
+    for (const record of others)
+      this.told(recorded(event, record, this.bodyOf, (who) => this.subject(event, who)))
   }
 
   /** What was forgotten before its time, because long names took too much room: processes, and files known by inode. */
@@ -260,9 +283,15 @@ export class Interpreter {
       return
     }
     // A failed call changes nothing, but it shows which program runs under its pid.
-    const actor = processes.actor(syscall, event.id.timeMs)
+    const { timeMs } = event.id
+    const before = call.does === 'set-id' ? processes.before(syscall, timeMs) : undefined
+    const actor = processes.actor(syscall, timeMs)
     this.actor = actor
-    if (call.does === 'exit') processes.exit(syscall.pid)
+    if (call.does === 'exit') {
+      processes.exit(syscall.pid)
+      this.told(ended(event, syscall, actor))
+    } else if (call.does === 'set-id') this.told(changedUser(event, syscall, actor, before))
+    else if (call.does === 'exec') this.interpretFailedExec(event, syscall, call, actor)
     this.interpretDeeds(event, syscall, call, actor, emit)
     if (!succeeded) return
     if (call.does === 'set-id' && becameRoot(syscall))
@@ -308,11 +337,31 @@ export class Interpreter {
 
   private interpretExec(event: AuditEvent, syscall: SyscallRecord, emit: Emit): void {
     const { processes } = this.machine
-    const { before, after } = processes.exec(event, syscall)
+    const change = processes.exec(event, syscall)
+    const { before, after } = change
     this.actor = after
     emit({ kind: 'exec', actor: after, event, before, isFromMemory: MEMORY_FILE.test(after.exe) })
     if (becameRoot(syscall))
       emit({ kind: 'privilege', actor: after, event, became: processes.asRoot(after, syscall) })
+    this.told(executed(event, syscall, change))
+  }
+
+  private interpretFailedExec(
+    event: AuditEvent,
+    syscall: SyscallRecord,
+    call: Call,
+    actor: ProcessImage,
+  ): void {
+    const [first] = this.machine.files.resolve(event, syscall, call)
+    this.told(notExecuted(event, syscall, actor, first?.path))
+  }
+
+  private subject(event: AuditEvent, { pid, uid, comm, exe }: Subject): ProcessImage {
+    return this.machine.processes.target(pid, uid, comm, event.id.timeMs, exe)
+  }
+
+  private told(deed: Deed | undefined): void {
+    if (deed !== undefined) this.tell(deed)
   }
 
   private interpretPeer(

@@ -37,6 +37,10 @@ interface Task {
   isParent: boolean
   /** Had effective uid 0 when last seen, so that its children may run as anybody. */
   isPrivileged: boolean
+  /** Had it at some time since its last exec, so that it may have kept the right to take it back. */
+  hadRoot: boolean
+  /** Is a parent to whoever it leaves behind, and no more than that. */
+  hasEnded: boolean
 }
 
 /** What the state keeps of a task: `image` by its number, `generation` as in `Recent`. */
@@ -50,6 +54,9 @@ type TaskState = readonly [
   isPrivileged: 0 | 1,
   generation: number,
   bornMs: number,
+  // Absent in what was written before there were these.
+  hadRoot?: 0 | 1,
+  hasEnded?: 0 | 1,
 ]
 type ProcessesState = readonly [
   generation: number,
@@ -123,7 +130,8 @@ export class ProcessTable {
     this.pids.resume(pids)
     this.tasks.resume(generation)
     for (const { key, value } of tasks) {
-      const [number, ppid, sinceMs, isFound, seen, isParent, isPrivileged, half, bornMs] = value as TaskState
+      const [number, ppid, sinceMs, isFound, seen, isParent, isPrivileged, half, bornMs, hadRoot, hasEnded] =
+        value as TaskState
       const task: Task = {
         image: imageOf(number),
         ppid,
@@ -133,11 +141,25 @@ export class ProcessTable {
         seen,
         isParent: isParent === 1,
         isPrivileged: isPrivileged === 1,
+        hadRoot: (hadRoot ?? isPrivileged) === 1,
+        hasEnded: hasEnded === 1,
       }
       this.tasks.place({ key: Number(key), value: task, generation: half })
     }
     // Behind the tasks, whose images are made here and were counted before.
     this.images.charactersMade = charactersMade
+  }
+
+  /** Whoever is about to make a call, as far as that was seen: of a fork, what its parent is. */
+  before(
+    call: SyscallRecord,
+    timeMs: number,
+  ): { readonly image: ProcessImage; readonly hadRoot: boolean } | undefined {
+    const tasks = [this.current(call.pid, timeMs), this.current(call.ppid, timeMs)]
+    const task = tasks.find(
+      (each) => each !== undefined && isSameExe(each.image.exe, call.exe ?? UNKNOWN_EXE),
+    )
+    return task === undefined ? undefined : { image: task.image, hadRoot: task.hadRoot }
   }
 
   /** The process that made a call which was not a successful exec. */
@@ -162,11 +184,15 @@ export class ProcessTable {
   }
 
   /** A process that was replaced by another program: what it was, and what it is now. */
-  exec(event: AuditEvent, call: SyscallRecord): { before: ProcessImage; after: ProcessImage } {
+  exec(
+    event: AuditEvent,
+    call: SyscallRecord,
+  ): { before: ProcessImage; after: ProcessImage; hadRoot: boolean } {
     this.pids.tick(call.pid)
     const { timeMs } = event.id
     const user = this.userOf(call)
-    const own = this.current(call.pid, timeMs, false)
+    const own = this.running(call.pid, timeMs)
+    const hadRoot = (own ?? this.current(call.ppid, timeMs))?.isPrivileged ?? false
     const before = this.imageBeforeExec(call, user, timeMs)
     const exe = call.exe ?? UNKNOWN_EXE
     const after = this.images.of(
@@ -179,7 +205,7 @@ export class ProcessTable {
     const bornMs = own?.image === before ? own.bornMs : timeMs
     this.put(call, after, { sinceMs: timeMs, bornMs, isParent: false, seen: this.pids.pointOf(call.pid) })
     if (this.images.charactersMade > MOST_CHARACTERS) this.shedTasks()
-    return { before, after }
+    return { before, after, hadRoot }
   }
 
   /** What a process is with effective uid 0; an ENRICHED log has names for ids, so the user is called root there. */
@@ -190,18 +216,28 @@ export class ProcessTable {
     )
   }
 
-  /** The process ended; its pid is free. */
+  /**
+   * The process ends. It is not forgotten: a child that acts in the same moment still bears its pid as that of its parent.
+   */
   exit(pid: number): void {
-    this.tasks.delete(pid)
+    const task = this.tasks.get(pid)
+    if (task === undefined) return
+    task.hasEnded = true
+    this.tasks.touch(pid)
   }
 
-  /** The process with this pid; when nobody knows it, it is named `[comm]`, as ps(1) does for those without an exe. */
-  target(pid: number, uid: number, comm: string, timeMs: number): ProcessImage {
+  /**
+   * The process with this pid, and when it is told, this exe; when nobody knows it, it is named `[comm]`, as ps(1) does for
+   * those without an exe.
+   */
+  target(pid: number, uid: number, comm: string, timeMs: number, exe?: string): ProcessImage {
     const task = this.current(pid, timeMs)
-    if (task !== undefined) return task.image
+    if (task !== undefined && (exe === undefined || isSameExe(task.image.exe, exe))) return task.image
     const found = this.find(pid, timeMs)
-    if (found !== undefined) return this.imageOf(found, undefined)
-    return this.images.of('', this.world.userName(uid) ?? String(uid), `[${comm}]`, undefined, undefined)
+    if (found !== undefined && (exe === undefined || isSameExe(found.exe, exe)))
+      return this.imageOf(found, undefined)
+    const user = this.world.userName(uid) ?? String(uid)
+    return this.images.of('', user, exe ?? `[${comm}]`, undefined, undefined)
   }
 
   /** The process with this pid and those that it descends from, as far as they are known, nearest first. */
@@ -244,7 +280,7 @@ export class ProcessTable {
 
   private imageBeforeExec(call: SyscallRecord, user: string, timeMs: number): ProcessImage {
     // Who execs has mostly just been forked: an old pid that was passed since is rather a new process than that old one.
-    const own = this.current(call.pid, timeMs, false)
+    const own = this.running(call.pid, timeMs)
     const isItself = own !== undefined && canBecome(own, user)
     if (isItself && (own.ppid === call.ppid || call.ppid === INIT)) return own.image
     const parent = this.current(call.ppid, timeMs)
@@ -265,9 +301,18 @@ export class ProcessTable {
     const image = this.images.of('', user, UNKNOWN_EXE, undefined, undefined)
     if (ppid <= INIT || this.current(ppid, timeMs) !== undefined) return image
     const times = { sinceMs: timeMs, bornMs: timeMs, seen: this.pids.now }
-    const rest = { isFound: false, isParent: true, isPrivileged: false }
+    const rest = {
+      ...{ isFound: false, isParent: true, isPrivileged: false },
+      ...{ hadRoot: false, hasEnded: false },
+    }
     this.tasks.set(ppid, { image, ppid: NOBODY, ...times, ...rest })
     return image
+  }
+
+  /** Of whoever execs, and so has not ended. */
+  private running(pid: number, timeMs: number): Task | undefined {
+    const task = this.current(pid, timeMs, false)
+    return task?.hasEnded === true ? undefined : task
   }
 
   private becameParent(pid: number, task: Task): void {
@@ -285,7 +330,7 @@ export class ProcessTable {
     if (task === undefined || (task.isFound && task.sinceMs > timeMs + CLOCK_TOLERANCE_MS)) return undefined
     if (!this.pids.hasPassed(pid, task.seen)) return task
     const found = this.world.findProcess(pid)
-    if (found === undefined) return trustsParents && task.isParent ? task : undefined
+    if (found === undefined) return trustsParents && task.isParent && !task.hasEnded ? task : undefined
     if (found.startMs > task.sinceMs + CLOCK_TOLERANCE_MS) return undefined
     if (task.seen !== this.pids.now) {
       task.seen = this.pids.now
@@ -310,6 +355,8 @@ export class ProcessTable {
       seen: this.pids.now,
       isParent: false,
       isPrivileged: found.uid === ROOT,
+      hadRoot: found.uid === ROOT,
+      hasEnded: false,
     }
     this.tasks.set(found.pid, task)
     return task
@@ -339,12 +386,18 @@ export class ProcessTable {
       if (task.seen >= this.pids.now && task.isPrivileged === isPrivileged) return
       task.seen = Math.max(task.seen, this.pids.now)
       task.isPrivileged = isPrivileged
+      task.hadRoot ||= isPrivileged
       this.tasks.touch(call.pid)
       return
     }
     const { now } = this.pids
     const since = { sinceMs: timeMs, bornMs: timeMs, isParent: false, seen: now }
-    this.put(call, acting, task === undefined ? since : { ...task, seen: Math.max(task.seen, now) })
+    this.put(
+      call,
+      acting,
+      task === undefined ? since : { ...task, seen: Math.max(task.seen, now) },
+      task?.hadRoot,
+    )
   }
 
   /**
@@ -359,7 +412,7 @@ export class ProcessTable {
   }
 
   private stateOf(task: Task, generation: number, writer: StateWriter): TaskState {
-    const { image, ppid, sinceMs, bornMs, isFound, seen, isParent, isPrivileged } = task
+    const { image, ppid, sinceMs, bornMs, isFound, seen, isParent, isPrivileged, hadRoot, hasEnded } = task
     return [
       this.images.numberOf(image, writer),
       ppid,
@@ -370,6 +423,8 @@ export class ProcessTable {
       isPrivileged ? 1 : 0,
       generation,
       bornMs,
+      hadRoot ? 1 : 0,
+      hasEnded ? 1 : 0,
     ]
   }
 
@@ -377,6 +432,7 @@ export class ProcessTable {
     call: SyscallRecord,
     image: ProcessImage,
     { sinceMs, bornMs, isParent, seen }: Pick<Task, 'sinceMs' | 'bornMs' | 'isParent' | 'seen'>,
+    hadRoot = false,
   ): void {
     this.tasks.set(call.pid, {
       image,
@@ -387,6 +443,8 @@ export class ProcessTable {
       seen,
       isParent,
       isPrivileged: call.euid === ROOT,
+      hadRoot: hadRoot || call.euid === ROOT,
+      hasEnded: false,
     })
   }
 }

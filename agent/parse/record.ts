@@ -66,7 +66,7 @@ const LONGEST_NODE = 'node='.length + 255
 const TYPE_NAME = /^(?:[A-Z0-9_]+|UNKNOWN\[\d+\])$/
 /** Other records whose bodies mean something: to the graph, or as signs of tampering. */
 const BODIES: ReadonlySet<string> = new Set([
-  'URINGOP',
+  ...['URINGOP', 'ANOM_ABEND', 'USER_AUTH', 'USER_ACCT', 'USER_CMD', 'USER_ERR'],
   ...['CONFIG_CHANGE', 'FEATURE_CHANGE', 'EVENT_LISTENER', 'SERVICE_STOP', 'SYSTEM_SHUTDOWN'],
   ...['DAEMON_START', 'DAEMON_END', 'DAEMON_ABORT', 'DAEMON_CONFIG', 'DAEMON_RESUME', 'DAEMON_ERR'],
 ])

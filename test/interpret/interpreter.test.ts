@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Activity, NO_WORLD, type Understood } from '../../agent/domain/activity.ts'
 import { Interpreter } from '../../agent/interpret/interpreter.ts'
+import { readBody } from '../../agent/parse/body.ts'
 import { textOfBytes } from '../../agent/parse/text.ts'
 import { edgeTexts, printed, runCore } from '../support/edges.ts'
 import { event, execve, line, path, syscall, CALL } from '../support/log.ts'
@@ -346,7 +347,9 @@ describe('what there is to show of an event', () => {
   /** The same events understood and interpreted, by two interpreters. */
   const understood = (...events: (readonly (readonly [string, string])[])[]): Understood[] => {
     const told: Understood[] = []
-    const [shown, plain] = [0, 1].map(() => new Interpreter(NO_WORLD, textOfBytes))
+    const [shown, plain] = [0, 1].map(
+      () => new Interpreter(NO_WORLD, { textOf: textOfBytes, bodyOf: readBody }),
+    )
     const log = events.map((records, index) => event(index + 1, records)).join('')
     for (const each of runCore(log).events) {
       const seen: Activity[][] = [[], []]
@@ -473,7 +476,7 @@ describe('what there is to show of an event', () => {
     const nobody = [['SYSCALL', syscall('connect', { pid: '', success: 'no', exit: -13 })] as const]
     const [, second] = understood(connect, nobody)
     expect(second).toEqual({ actor: undefined, call: 'connect', arch: 'x86_64', peer: undefined, paths: [] })
-    const interpreter = new Interpreter(NO_WORLD, textOfBytes)
+    const interpreter = new Interpreter(NO_WORLD, { textOf: textOfBytes, bodyOf: readBody })
     const actors = runCore(event(1, connect) + event(2, [['SOCKADDR', HTTPS]])).events.map((each) => {
       interpreter.interpret(each, () => undefined)
       return interpreter.lastActor?.exe
