@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { globExpression } from '../support/glob.ts'
 
 const Words = z.array(z.string().min(1)).default([])
+const Globs = z.array(z.string().min(1).refine(isGlob, 'expected a glob such as /opt/*/bin/**')).default([])
 const Weight = z.number().min(0).max(100)
 
 /** Section `scan`. */
@@ -44,7 +46,7 @@ export const AllowlistConfig = z
       .array(z.union([z.string().min(1), z.int().min(0)]))
       .default([])
       .describe('users, by name or id'),
-    patterns: Words.describe('globs over the path of the program, or of its script'),
+    patterns: Globs.describe('globs over the path of the program, or of its script'),
     paths: Words.describe('paths of programs'),
     sha256: z
       .array(z.string().regex(/^[0-9a-f]{64}$/i, 'expected 64 hex digits'))
@@ -65,7 +67,7 @@ export const ProcessesConfig = z
 export const ContainersConfig = z
   .strictObject({
     layers: z.boolean().default(true).describe('whether writable layers of containers are watched'),
-    allowlist: Words.describe('globs over paths in a container that may change'),
+    allowlist: Globs.describe('globs over paths in a container that may change'),
   })
   .prefault({})
 
@@ -80,3 +82,12 @@ export const PortsConfig = z
       .describe('ports that ordinary programs do not use'),
   })
   .prefault({})
+
+function isGlob(text: string): boolean {
+  try {
+    globExpression(text)
+    return true
+  } catch {
+    return false
+  }
+}

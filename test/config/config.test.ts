@@ -112,6 +112,8 @@ test.each([
   ['networks: {office: []}', /^f:1:12: networks\.office: /],
   ['networks: {office: 10.0.0.0/8}', /^f:1:12: networks\.office: .*expected array/],
   ['networks: [10.0.0.0/8]', /^f:1:1: networks: .*expected record/],
+  ['allowlist:\n  patterns: [/opt/**, "/x[z-a]"]', /^f:2:23: allowlist\.patterns\.1: expected a glob/],
+  ['containers: {allowlist: ["/{a"]}', /^f:1:26: containers\.allowlist\.0: expected a glob/],
   ['auditd: !!js/function "x"\ndb: 1', /^f:2:1: db: /],
 ])('%j is refused with its place', (text, expected) => {
   const said = complaint(() => parseConfig(text, 'f'))
