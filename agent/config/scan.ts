@@ -22,6 +22,8 @@ export const ScanConfig = z
         deleted_exe: Weight.default(4),
         memfd_exe: Weight.default(5),
         tmp_exe: Weight.default(4),
+        disguised: Weight.default(4),
+        shell_socket: Weight.default(5),
         wx_mem: Weight.default(2),
         ptraced: Weight.default(3),
         unusual_parent: Weight.default(3),

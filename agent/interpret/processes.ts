@@ -363,14 +363,12 @@ export class ProcessTable {
   }
 
   private imageOf(found: FoundProcess, origin: ProcessImage | undefined): ProcessImage {
-    const script = scriptOf(found.exe, found.argv, [])
+    const { exe, script } = programFound(found)
     return this.images.of(
       found.container,
       this.world.userName(found.uid) ?? String(found.uid),
-      found.exe.endsWith(DELETED) && !found.exe.startsWith('/memfd:')
-        ? found.exe.slice(0, -DELETED.length)
-        : found.exe,
-      placed(script, found.cwd),
+      exe,
+      script,
       origin,
     )
   }
@@ -448,6 +446,16 @@ export class ProcessTable {
     })
   }
 }
+
+/** What runs in a process that /proc shows, as it is named in the graph. */
+export const programFound = ({
+  exe,
+  argv,
+  cwd,
+}: Pick<FoundProcess, 'exe' | 'argv' | 'cwd'>): Pick<ProcessImage, 'exe' | 'script'> => ({
+  exe: exe.endsWith(DELETED) && !exe.startsWith('/memfd:') ? exe.slice(0, -DELETED.length) : exe,
+  script: placed(scriptOf(exe, argv, []), cwd),
+})
 
 /** A script as a path, seen from the current directory; a module has none. */
 const placed = (script: string | undefined, cwd: string | undefined): string | undefined =>

@@ -71,7 +71,7 @@ export function parseStat(stat: string): { ppid: number; startTicks: number } {
 }
 
 /** Unix time of so many ticks after the boot, by the clock as it is now. 0, always, when that cannot be. */
-function startedMs(ticks: number): number {
+export function startedMs(ticks: number): number {
   const nowMs = Date.now()
   const upMs = Number.parseFloat(readFileSync(`${PROC}/uptime`, 'latin1')) * 1000
   const startMs = Math.round(nowMs - upMs + ticks * MS_PER_TICK)

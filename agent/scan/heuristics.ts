@@ -1,0 +1,211 @@
+import type { Heuristic, ScanMark } from '../domain/scan.ts'
+import { baseName } from '../detect/nodes.ts'
+import { hasNoScript, isKind, temporaryPlaceOf } from '../detect/programs.ts'
+import { printable } from '../graph/names.ts'
+import { obfuscationIn } from './command-lines.ts'
+import { isJit } from './jit.ts'
+import { isDisguised } from './kernel-threads.ts'
+import { strangeParentOf } from './parents.ts'
+import { programPathOf, type SeenProcess } from './processes.ts'
+import type { SeenSocket } from './sockets.ts'
+
+/** A process, and how much it works. */
+export interface Subject {
+  readonly process: SeenProcess
+  readonly cpuPercent: number
+  /** Over how long that was measured. */
+  readonly cpuOverMs: number
+}
+
+/** What is known besides a process itself. */
+export interface Surroundings {
+  readonly byPid: ReadonlyMap<number, SeenProcess>
+  /** What kernel threads of this host are called. */
+  readonly kernelThreads: ReadonlySet<string>
+  readonly watchedPorts: ReadonlySet<number>
+  /** Ports that are handed out to whoever asks for none: net.ipv4.ip_local_port_range. */
+  readonly handedOut: { readonly from: number; readonly to: number }
+  readonly cpuHigh: number
+  /** When the package that owns a file of this host changed last; undefined when none does. */
+  readonly packagedMs: (path: string) => number | undefined
+  /** Whether it is normal that one process, by its name, executes the other. */
+  readonly isUsualParent: (parent: string, child: string) => boolean
+}
+
+/** A sign, as far as it counts: 1 for all of its weight. */
+interface Sign {
+  readonly heuristic: Heuristic
+  readonly share: number
+  readonly reason: string
+}
+
+const MANY_CONNECTIONS = 100
+const SHORT_CHARACTERS = 3
+/** A program that begins needs all of a processor for a moment. */
+const SHORTEST_MEASURE_MS = 500
+/** Stamps of files and of the start of a process are taken by different clocks. */
+const CLOCK_TOLERANCE_MS = 1000
+
+/** What is suspicious of a process, the heaviest first. A weight of 0 switches a heuristic off. */
+export function marksOf(
+  subject: Subject,
+  around: Surroundings,
+  weights: Readonly<Record<Heuristic, number>>,
+): readonly ScanMark[] {
+  // Of what has ended nothing is left that could be judged.
+  if (subject.process.isZombie) return []
+  return SIGNS.flatMap((signOf) => signOf(subject, around) ?? [])
+    .map(({ heuristic, share, reason }) => ({
+      heuristic,
+      points: share * weights[heuristic],
+      reason: printable(reason),
+    }))
+    .filter(({ points }) => points > 0)
+    .sort((one, other) => other.points - one.points)
+}
+
+const SIGNS: readonly ((subject: Subject, around: Surroundings) => Sign | undefined)[] = [
+  ({ process }, { byPid }) => memoryProgram(process, byPid),
+  ({ process }, { packagedMs }) => deletedProgram(process, packagedMs),
+  ({ process }) => temporaryProgram(process),
+  ({ process }, { kernelThreads }) =>
+    isDisguised(process, kernelThreads)
+      ? sign('disguised', 'it calls itself like a thread of the kernel, and is none')
+      : undefined,
+  ({ process }) => shellSocket(process),
+  ({ process }) => writableCode(process),
+  ({ process }, { byPid }) => traced(process, byPid),
+  ({ process }, around) => {
+    const reason = strangeParentOf(process, around.byPid)
+    const parent = around.byPid.get(process.ppid)
+    if (reason === undefined) return undefined
+    const isUsual = parent !== undefined && around.isUsualParent(parent.name, process.name)
+    return isUsual
+      ? sign('unusual_parent', `${reason}, as it did in the training`, 0.5)
+      : sign('unusual_parent', reason)
+  },
+  ({ process }, around) => watchedPort(process, around),
+  ({ cpuPercent, cpuOverMs }, { cpuHigh }) =>
+    cpuPercent >= cpuHigh && cpuOverMs >= SHORTEST_MEASURE_MS
+      ? sign('high_cpu', `it uses ${cpuPercent.toFixed(0)} % of a processor`)
+      : undefined,
+  ({ process: { argv } }) =>
+    argv.every((word) => word === '') ? sign('empty_cmdline', 'its command line is empty') : undefined,
+  ({ process: { outgoing } }) =>
+    outgoing.length >= MANY_CONNECTIONS
+      ? sign('many_conns', `it has ${outgoing.length} connections to others`)
+      : undefined,
+  ({ process }) =>
+    process.tty === undefined && isAtPrompt(process)
+      ? sign('no_tty', 'it takes commands as at a prompt, and has no terminal')
+      : undefined,
+  ({ process: { argv } }) => {
+    const text = argv.join(' ').trim()
+    return text !== '' && text.length <= SHORT_CHARACTERS
+      ? sign('short_cmdline', `its command line is only '${text}'`)
+      : undefined
+  },
+  ({ process }) => {
+    const reason = obfuscationIn(process)
+    return reason === undefined ? undefined : sign('obfuscated_cmdline', reason)
+  },
+]
+
+const sign = (heuristic: Heuristic, reason: string, share = 1): Sign => ({ heuristic, reason, share })
+
+/** runc and crun copy themselves into memory before they enter a container, so that nothing in it can change them. */
+const CLONED_RUNTIME = /^\/memfd:(?:runc_cloned:|crun)/
+
+function memoryProgram(process: SeenProcess, byPid: Surroundings['byPid']): Sign | undefined {
+  if (!process.exe.startsWith('/memfd:')) return undefined
+  const parent = byPid.get(process.ppid)
+  const isRuntime =
+    CLONED_RUNTIME.test(process.exe) && parent !== undefined && isKind(parent, 'init') && process.uid === 0
+  return isRuntime && process.container === ''
+    ? sign('memfd_exe', 'its program is a copy in memory, as container runtimes make of themselves', 0.2)
+    : sign('memfd_exe', 'its program has never been a file: it was executed from memory')
+}
+
+function deletedProgram(process: SeenProcess, packagedMs: Surroundings['packagedMs']): Sign | undefined {
+  const { successor, startMs } = process
+  const path = programPathOf(process.exe)
+  if (successor === undefined || path.startsWith('/memfd:')) return undefined
+  if (successor === 'none' || temporaryPlaceOf(path) !== undefined)
+    return sign('deleted_exe', `the file of its program, ${path}, was removed while it runs`)
+  if (successor === 'of another root')
+    return sign(
+      'deleted_exe',
+      `its program was replaced by another ${path} in its container: restart it`,
+      0.5,
+    )
+  const changedMs = packagedMs(path)
+  if (changedMs === undefined)
+    return sign('deleted_exe', `its program was replaced by another ${path}, which no package owns`, 0.5)
+  return startMs === 0 || changedMs >= startMs - CLOCK_TOLERANCE_MS
+    ? sign('deleted_exe', `its program was replaced when its package was upgraded: restart it`, 0.25)
+    : sign('deleted_exe', `its program was replaced by another ${path}, and not by the package that owns it`)
+}
+
+function temporaryProgram({ exe, script }: SeenProcess): Sign | undefined {
+  const path = programPathOf(exe)
+  if (temporaryPlaceOf(path) !== undefined)
+    return sign('tmp_exe', `its program ${path} is in a place for temporary files`)
+  if (temporaryPlaceOf(script) === undefined) return undefined
+  return sign('tmp_exe', `its script ${script} is in a place for temporary files`, 0.5)
+}
+
+/** What is left of `sh -i <&3 >&3`, whatever made the connection. */
+function shellSocket(process: SeenProcess): Sign | undefined {
+  const { standardSocket } = process
+  const isShell = isKind(process, 'shell') || isKind(process, 'interpreter')
+  if (standardSocket === undefined || !isShell || !hasNoScript(process)) return undefined
+  return sign(
+    'shell_socket',
+    `a shell whose input or output is a connection: ${peerText(standardSocket)} commands it`,
+  )
+}
+
+function writableCode({ writableCode: code, exe }: SeenProcess): Sign | undefined {
+  if (code === undefined || isJit(exe, code)) return undefined
+  const countKib = code.regionBytes.reduce((sum, bytes) => sum + bytes, 0) / 1024
+  return sign(
+    'wx_mem',
+    `it may write and execute ${countKib.toFixed(0)} KiB of its memory, and compiles nothing at run time`,
+  )
+}
+
+function traced({ tracerPid }: SeenProcess, byPid: Surroundings['byPid']): Sign | undefined {
+  if (tracerPid === 0) return undefined
+  const tracer = byPid.get(tracerPid)
+  return sign(
+    'ptraced',
+    `${tracer === undefined ? 'a process' : baseName(tracer.exe)} (pid ${tracerPid}) traces it, and can read and change all it has`,
+  )
+}
+
+function watchedPort(
+  { listening, outgoing }: SeenProcess,
+  { watchedPorts, handedOut }: Surroundings,
+): Sign | undefined {
+  const isWatched = (port: number): boolean => watchedPorts.has(port)
+  const served = listening.find(
+    ({ protocol, localPort }) =>
+      isWatched(localPort) &&
+      // A question that was sent by UDP has a port that it did not choose, and waits there for the answer.
+      (protocol === 'tcp' || localPort < handedOut.from || localPort > handedOut.to),
+  )
+  if (served !== undefined) return sign('watched_port', `it listens on the watched port ${served.localPort}`)
+  const asked = outgoing.find(({ remotePort }) => isWatched(remotePort))
+  return asked === undefined
+    ? undefined
+    : sign('watched_port', `it is connected to the watched port ${peerText(asked)}`)
+}
+
+/** A shell or an interpreter that was given nothing to run: it runs what it is told. */
+const isAtPrompt = (process: SeenProcess): boolean =>
+  isKind(process, 'shell') &&
+  hasNoScript(process) &&
+  !process.argv.slice(1).some((word) => /^-[a-z]*c/.test(word))
+
+const peerText = ({ remoteAddress, remotePort }: SeenSocket): string =>
+  `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`
