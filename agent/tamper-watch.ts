@@ -1,0 +1,178 @@
+import type { Kept } from './baseline/kept.ts'
+import type { Claimant } from './core.ts'
+import { AgentRuns, type RunsState } from './detect/runs.ts'
+import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
+import { Tampering, type TamperingState } from './detect/tampering.ts'
+import type { ProcessImage } from './domain/activity.ts'
+import type { AuditEvent } from './domain/event.ts'
+import type { Tamper, TamperReason } from './domain/report.ts'
+import { evidenceOf } from './findings.ts'
+import type { SeenEdge } from './graph/edges.ts'
+import { chainOf } from './graph/names.ts'
+import { attackOn } from './interpret/signals.ts'
+import type { Boot } from './support/procfs.ts'
+
+/** What is loaded in this time behind a boot, by nobody who has logged in, is how the host is set up. */
+const BOOTING_MS = 120_000
+const NOBODY = 0xffffffff
+
+/** What the agent asks the kernel with, and listens to DNS with, wherever a host has it: see support/command.ts. */
+const OWN_TOOLS = /^(?:\/usr)?\/s?bin\/(?:auditctl|tcpdump)$/
+
+const NONE: ReadonlySet<number> = new Set()
+
+/** The agent itself, in a live agent. */
+export interface OwnProcess {
+  readonly pid: number
+  readonly boot: Boot
+  /** What would otherwise report itself, when this process changes it; when another one does, that is tampering. */
+  readonly places: GuardedPlaces
+  /** Told of each exec by its pid: whether the agent itself started that program to ask the kernel. */
+  readonly sawExec: (pid: number) => boolean
+}
+
+/** Tells what is done against the agent from what it does itself, now or before a restart. */
+export class TamperWatch {
+  private readonly own: OwnProcess | undefined
+  private readonly kept: Kept
+  private readonly post: (tamper: Tamper) => void
+  private readonly runs: AgentRuns | undefined
+  private readonly signs = new TamperSigns()
+  private readonly tampering = new Tampering()
+  private isOwnChild = false
+
+  constructor(own: OwnProcess | undefined, kept: Kept, post: (tamper: Tamper) => void) {
+    this.own = own
+    this.kept = kept
+    this.post = post
+    this.runs = own && new AgentRuns(own.pid, own.boot.id)
+  }
+
+  /** The agent begins its work. */
+  beginRun(nowMs: number): void {
+    if (this.runs === undefined) return
+    const news = this.runs.begin((this.kept.memory('agents') ?? []) as RunsState, nowMs)
+    this.kept.remember('agents', this.runs.memory)
+    if (news !== undefined) this.post(tamperOf('agent-stopped', nowMs, news))
+  }
+
+  endRun(nowMs: number): void {
+    if (this.runs !== undefined) this.kept.remember('agents', this.runs.endedAt(nowMs))
+  }
+
+  /** Whether just this was noted last. */
+  isAsBefore(tamper: Tamper): boolean {
+    return this.tampering.isAsBefore(tamper)
+  }
+
+  /** Reported at once, and again in each window in which it goes on. */
+  note(tamper: Tamper): void {
+    if (this.tampering.isFirst(tamper)) this.post(tamper)
+  }
+
+  /** What came in a window on top of what was reported at once. */
+  endWindow(endMs: number): readonly Tamper[] {
+    return this.tampering.end(endMs)
+  }
+
+  /** An event begins: whose doing its edges are. */
+  beginEvent(event: AuditEvent): void {
+    this.isOwnChild = this.isByOwnChild(event)
+    if (this.isOwnChild && event.argv.length > 0) this.own?.sawExec(event.syscall?.pid ?? -1)
+  }
+
+  /** Signs in an event, besides its edges. */
+  noteSigns(event: AuditEvent, actor: ProcessImage | undefined): void {
+    if (this.isOwnChild) return
+    const attack = event.targets.length === 0 ? undefined : attackOn(event, this.pidsAt(event.id.timeMs))
+    if (attack !== undefined) this.noteDeed('agent-signalled', attack, event, actor)
+    for (const { reason, detail, by } of this.signs.of(event)) {
+      const evidence = evidenceOf(event)
+      if (this.isRoutine(reason, event.id.timeMs, evidence.auid)) continue
+      this.noteDeed(reason, detail, event, actor, by === undefined ? evidence : { ...evidence, ...by })
+    }
+  }
+
+  noteForgery(event: AuditEvent, actor: ProcessImage | undefined, claimant?: Claimant): void {
+    const evidence = evidenceOf(event)
+    this.noteDeed(
+      'forged-lines',
+      'an address of a socket holds newlines, to put lines into the audit log',
+      event,
+      actor,
+      claimant === undefined ? evidence : { ...evidence, pid: claimant.pid, auid: claimant.auid },
+    )
+  }
+
+  /** Somebody else has changed a file of the log or of the agent, and has not always done so. */
+  noteFile({ edge, filePath, source }: SeenEdge, event: AuditEvent): void {
+    const { own } = this
+    if (own === undefined || filePath === undefined) return
+    const sign = tamperOfFile(edge, filePath, own.places)
+    if (sign !== undefined) this.noteDeed(sign.reason, sign.detail, event, source)
+  }
+
+  /** Whether an edge of this event is the doing of the agent, or of what it started. */
+  isOwn({ edge, filePath }: SeenEdge, event: AuditEvent): boolean {
+    if (this.isOwnChild) return true
+    const { own } = this
+    const pid = event.syscall?.pid
+    if (own === undefined || filePath === undefined || pid === undefined) return false
+    const isAgents = this.pidsAt(event.id.timeMs).has(pid)
+    return isAgents && tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
+  }
+
+  /** What `resume` takes. */
+  get memory(): TamperingState {
+    return this.tampering.memory
+  }
+
+  resume(state: TamperingState): void {
+    this.tampering.resume(state)
+  }
+
+  private noteDeed(
+    reason: TamperReason,
+    detail: string,
+    event: AuditEvent,
+    actor: ProcessImage | undefined,
+    evidence = evidenceOf(event),
+  ): void {
+    const chain = actor === undefined ? [] : chainOf(actor)
+    const { timeMs } = event.id
+    const process = chain.at(-1) ?? ''
+    this.note({ kind: 'tamper', reason, timeMs, process, chain, detail, evidence })
+  }
+
+  /** What happens at each boot: rules and settings are loaded, of which the watch over the kernel tells whether they are right. */
+  private isRoutine(reason: TamperReason, timeMs: number, auid: number): boolean {
+    const { own } = this
+    if (own === undefined) return false
+    // Reported by the agent itself when it stopped.
+    if (reason === 'agent-stopped') return this.runs?.hasStoppedAt(timeMs) === true
+    if (reason !== 'rules-changed' && reason !== 'audit-changed') return false
+    const sinceMs = timeMs - own.boot.startMs
+    return auid === NOBODY && sinceMs >= 0 && sinceMs < BOOTING_MS
+  }
+
+  /** Of the agent, now or before a restart. */
+  private pidsAt(timeMs: number): ReadonlySet<number> {
+    return this.runs?.pidsAt(timeMs) ?? NONE
+  }
+
+  /** Whether this is the doing of a program that the agent started to ask the kernel, to load its rules, or to capture DNS. */
+  private isByOwnChild({ id, syscall }: AuditEvent): boolean {
+    if (syscall === undefined || !OWN_TOOLS.test(syscall.exe ?? '')) return false
+    return this.pidsAt(id.timeMs).has(syscall.ppid)
+  }
+}
+
+/** Of nobody in particular. */
+export const tamperOf = (reason: TamperReason, timeMs: number, detail: string): Tamper => ({
+  kind: 'tamper',
+  reason,
+  timeMs,
+  process: '',
+  chain: [],
+  detail,
+})
