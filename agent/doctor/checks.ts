@@ -137,9 +137,11 @@ function enabled({ kernel }: Facts): Check {
 
 function rules({ kernel, loaded, wanted, rulesFile }: Facts): Check {
   if (!loaded.ok) return unknown('rules', loaded.error)
-  const missing = missingRules(wanted, loaded.value)
+  const needed = wanted.filter(({ isOptional }) => !isOptional)
+  const absent = missingRules(wanted, loaded.value)
+  const missing = absent.filter(({ isOptional }) => !isOptional)
   const [first] = missing
-  if (first === undefined) return ok('rules', `all ${wanted.length} are loaded`)
+  if (first === undefined) return ok('rules', loadedText(wanted, absent))
   const isLocked = kernel.ok && kernel.value.enabled === 2
   // A rule about a directory loads only when it exists.
   const directory = missing.flatMap(({ fields }) => [...fields]).find((field) => field.startsWith('dir='))
@@ -150,9 +152,18 @@ function rules({ kernel, loaded, wanted, rulesFile }: Facts): Check {
   ]
   return bad(
     'rules',
-    `${missing.length} of ${wanted.length} are not loaded, the first: ${beginning(first.text)}`,
+    `${missing.length} of ${needed.length} are not loaded, the first: ${beginning(first.text)}`,
     install.join(' && '),
   )
+}
+
+/** `absent`: what is optional and not loaded. */
+function loadedText(wanted: readonly AuditRule[], absent: readonly AuditRule[]): string {
+  const [first] = absent
+  return first === undefined
+    ? `all ${wanted.length} are loaded`
+    : `all that edges need are loaded; of the ${wanted.filter(({ isOptional }) => isOptional).length} optional ones ` +
+        `${absent.length} are not, the first: ${beginning(first.text)}`
 }
 
 const beginning = (text: string): string =>

@@ -63,7 +63,10 @@ export function executed(
   }
 }
 
-/** A program could not be executed. PATH is searched by trying, so only what is there and may not be says something. */
+/**
+ * A program could not be executed. PATH is searched by trying, so only what is there and may not be says something; where
+ * a directory may not be searched, nothing was found.
+ */
 export function notExecuted(
   event: AuditEvent,
   syscall: SyscallRecord,
@@ -71,7 +74,9 @@ export function notExecuted(
   path: string | undefined,
 ): Deed | undefined {
   const error = -syscall.exit
-  if (path === undefined || (error !== EACCES && error !== EPERM)) return undefined
+  const [file] = event.paths
+  if (path === undefined || file === undefined || file.inode === 0) return undefined
+  if (error !== EACCES && error !== EPERM) return undefined
   return { kind: 'exec-failed', ...who(event, syscall, actor), path, error }
 }
 

@@ -10,6 +10,8 @@ export interface AuditRule {
   readonly fields: ReadonlySet<string>
   /** Whether the comment above says that it is for x86: the rule cannot be loaded elsewhere. */
   readonly isForX86: boolean
+  /** Whether the comment above says so: no edge needs it, and who leaves it out is blind to none. */
+  readonly isOptional: boolean
 }
 
 /** Rules of a rules file, or of `auditctl -l`. Watches (-w) and control lines are left out. */
@@ -18,13 +20,13 @@ export function parseRules(text: string): AuditRule[] {
   let comment = ''
   for (const line of text.split('\n')) {
     if (line.startsWith('#')) comment += line
-    else if (/^-[aA] /.test(line)) rules.push(parseRule(line.trim(), /\bx86\b/.test(comment)))
+    else if (/^-[aA] /.test(line)) rules.push(parseRule(line.trim(), comment))
     else if (line.trim() === '') comment = ''
   }
   return rules
 }
 
-function parseRule(text: string, isForX86: boolean): AuditRule {
+function parseRule(text: string, comment: string): AuditRule {
   const words = text.split(/\s+/)
   const valuesOf = (option: string): string[] =>
     words.flatMap((word, index) => (words[index - 1] === option ? [word] : []))
@@ -41,7 +43,8 @@ function parseRule(text: string, isForX86: boolean): AuditRule {
       ...valuesOf('-C'),
       ...valuesOf('-k').map((key) => `key=${key}`),
     ]),
-    isForX86,
+    isForX86: /\bx86\b/.test(comment),
+    isOptional: /\bOptional\b/.test(comment),
   }
 }
 

@@ -158,10 +158,14 @@ export class KernelJudge {
       known?.accepted ?? rules.filter((rule) => this.isAcceptable(rule)).map(({ text }) => text)
     const isThere = (rule: AuditRule): boolean =>
       rules.some((other) => isSame(rule, other) || (accepted.includes(other.text) && isNarrower(rule, other)))
-    const missing = this.wanted.filter((rule) => !isThere(rule)).map(({ text }) => text)
+    const absent = this.wanted.filter((rule) => !isThere(rule))
+    const standing = absent.map(({ text }) => text).filter((text) => known?.standing.includes(text) ?? true)
+    // What was left out is no loss; what was there is one when it is gone.
+    const missing = absent
+      .filter(({ isOptional, text }) => !isOptional || !standing.includes(text))
+      .map(({ text }) => text)
     const hiding = rules.filter((rule) => this.isForeign(rule) && !accepted.includes(rule.text))
-    const standing = missing.filter((text) => known?.standing.includes(text) ?? true)
-    const isStanding = standing.length === missing.length && hiding.length === 0
+    const isStanding = missing.every((text) => standing.includes(text)) && hiding.length === 0
     const count = missing.length + hiding.length
     const all = this.wanted.length
     const verdict =

@@ -438,6 +438,18 @@ describe('diagnosis', () => {
     expect(mended).toContain('# kept\n')
   })
 
+  test('rules that no edge needs may be left out, and are named', () => {
+    const facts = healthy()
+    const needed = facts.wanted.filter(({ isOptional }) => !isOptional)
+    const [rules] = diagnose({ ...facts, loaded: ok(needed) }).filter(({ name }) => name === 'rules')
+    expect(rules).toMatchObject({ state: 'ok' })
+    const left = facts.wanted.length - needed.length
+    expect(rules?.detail).toContain(`of the ${left} optional ones ${left} are not, the first: -a always,exit`)
+    const [bad] = diagnose({ ...facts, loaded: ok(needed.slice(1)) }).filter(({ name }) => name === 'rules')
+    expect(bad).toMatchObject({ state: 'bad' })
+    expect(bad?.detail).toMatch(new RegExp(`^1 of ${needed.length} `))
+  })
+
   test('the command for never-task takes these rules and no others out of a file', () => {
     const file = join(folderForTest(), 'x.rules')
     const ours = '-a always,exit -F arch=b64 -S execve -F key=never,task\n'

@@ -1,17 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Deed } from '../../agent/domain/activity.ts'
 import { type Edge, EDGE_KINDS } from '../../agent/domain/edge.ts'
 import type { Report } from '../../agent/domain/report.ts'
 import {
@@ -35,6 +27,8 @@ import { findingsOf } from '../support/incidents.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const TEXT = readFileSync(join(ROOT, 'audit.rules'), 'utf8')
 const STATE = '/var/lib/fullmon'
+
+const DEEDS: readonly Deed['kind'][] = ['escalation', 'exec-failed', 'end']
 
 interface Rule {
   /** Line number in audit.rules, from 1. */
@@ -67,10 +61,17 @@ describe('the text of audit.rules', () => {
     for (const { text } of rules) expect(text).not.toMatch(/ -[wpk] |perm=/)
   })
 
-  test.each(rules)('line $line says which edge it feeds, or why it is there', ({ comment }) => {
+  test.each(rules)('line $line says which edge or deed it feeds, or why it is there', ({ comment }) => {
     const feeds = /^((?:[a-z-]+, )*[a-z-]+): \S/.exec(comment)?.[1]?.split(', ') ?? []
     expect(feeds).not.toEqual([])
-    for (const kind of feeds) expect([...EDGE_KINDS, 'nothing']).toContain(kind)
+    for (const kind of feeds) expect([...EDGE_KINDS, ...DEEDS, 'nothing']).toContain(kind)
+  })
+
+  test('calls optional what feeds no edge but a deed, and nothing else', () => {
+    for (const { comment } of rules) {
+      const isDeed = DEEDS.some((kind) => comment.startsWith(`${kind}: `))
+      expect(/\bOptional\b/.test(comment), comment).toBe(isDeed)
+    }
   })
 
   test('feeds every kind of edge', () => {
@@ -96,7 +97,9 @@ describe('the text of audit.rules', () => {
 })
 
 describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'fullmon-rules-'))
+  // Nothing in it may look like chance: files in such a directory share a name.
+  const letters = String(process.pid).replace(/\d/g, (digit) => 'abcdefghij'.charAt(Number(digit)))
+  const directory = join(tmpdir(), `fullmon-rules-${letters}`)
   const log = join(directory, 'audit.log')
   const stateExisted = existsSync(STATE)
   const stateFile = join(STATE, `test-${process.pid}`)
@@ -106,7 +109,8 @@ describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
   let events: readonly LoggedEvent[] = []
 
   beforeAll(async () => {
-    // Others run programs from here too.
+    mkdirSync(directory)
+    // Others run programs from here too, whatever the umask.
     chmodSync(directory, 0o755)
     mkdirSync(STATE, { recursive: true })
     writeProgram(at('target'), 'b64', [[syscallNumber('b64', 'pause')]])
@@ -137,10 +141,15 @@ describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
 
   function sceneOf(rule: Rule, syscall: string): Scene {
     const value = (field: string): string => new RegExp(` -F ${field}=(\\S+)`).exec(rule.text)?.[1] ?? ''
-    const name = [rule.bits, syscall, value('a0'), value('saddr_fam')].filter((part) => part !== '').join('-')
+    const isRefused = / -F exit=-/.test(rule.text)
+    const refused = isRefused ? 'refused' : ''
+    const name = [rule.bits, syscall, refused, value('a0'), value('saddr_fam')]
+      .filter((part) => part !== '')
+      .join('-')
     return {
       bits: rule.bits ?? 'b64',
       syscall,
+      isRefused,
       a0: Number(value('a0')),
       family: value('saddr_fam') === '10' ? 10 : 2,
       port: 10_000 + 10 * rule.line + rule.syscalls.indexOf(syscall),
@@ -216,7 +225,7 @@ describe.skipIf(unavailable !== undefined)('audit.rules in the kernel', () => {
       const scene = sceneOf(rule, syscall)
       const call = `${scene.bits} ${syscallNumber(scene.bits, syscall)}`
       // After an exec the event shows the new program.
-      const exe = syscall.startsWith('exec') ? scene.quick : scene.exe
+      const exe = syscall.startsWith('exec') && !scene.isRefused ? scene.quick : scene.exe
       const found = events.filter((event) => event.exe === exe && event.call === call)
       expect(
         found.map(({ keys }) => keys),

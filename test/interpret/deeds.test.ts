@@ -29,12 +29,12 @@ class Story {
     return this.write([['SYSCALL', syscall(name, { ...USER, exe: '"/bin/bash"', ...given })]])
   }
 
-  failedExec(name: string, exit: number): this {
+  failedExec(name: string, exit: number, inode = 11): this {
     const call = { ...USER, exe: '"/bin/bash"', items: 1, success: 'no', exit }
     return this.write([
       ['SYSCALL', syscall('execve', call)],
       ['CWD', 'cwd="/srv"'],
-      ['PATH', path(0, name, 11, 'NORMAL')],
+      ['PATH', path(0, name, inode, inode === 0 ? 'UNKNOWN' : 'NORMAL')],
     ])
   }
 
@@ -253,7 +253,8 @@ describe('a program that was not executed', () => {
     ])
   })
 
-  test('because it is not there, or is no program, is not', () => {
+  test('because it is not there, or is no program, or nobody looked there, is not', () => {
     for (const exit of [-2, -8]) expect(new Story().failedExec('/bin/x', exit).deeds).toEqual([])
+    expect(new Story().failedExec('/root/bin/ls', -13, 0).deeds).toEqual([])
   })
 })

@@ -27,7 +27,13 @@ interface Seen {
 /** A host whose judge looks every second; a restart goes through JSON. */
 class Host {
   timeMs = 0
-  judge = new KernelJudge(parseRules(RULES), 'rules 1')
+  judge: KernelJudge
+  private readonly rules: string
+
+  constructor(rules = RULES) {
+    this.rules = rules
+    this.judge = new KernelJudge(parseRules(rules), 'rules 1')
+  }
 
   look({ status, rules = LINES, bootId = 'a', diverted, silence = 'none', error }: Seen = {}): string[] {
     this.timeMs += SECOND
@@ -45,7 +51,7 @@ class Host {
 
   restart(rulesId = 'rules 1'): void {
     const memory = JSON.stringify(this.judge.memory)
-    this.judge = new KernelJudge(parseRules(RULES), rulesId)
+    this.judge = new KernelJudge(parseRules(this.rules), rulesId)
     this.judge.restore(JSON.parse(memory))
   }
 }
@@ -121,6 +127,32 @@ describe('what lasts', () => {
 
   test('without a limit no backlog is near it', () => {
     expect(new Host().look({ status: { backlog: 5000, backlogLimit: 0 } })).toEqual([])
+  })
+})
+
+describe('an optional rule', () => {
+  const END = '-a always,exit -F arch=b64 -S exit_group -F a0!=0 -F key=end'
+  const withEnd = `${RULES}\n# Optional.\n${END}\n`
+
+  test('that was never loaded is missed by nobody, after a restart neither', () => {
+    const host = new Host(withEnd)
+    expect([host.look(), host.look()]).toEqual([[], []])
+    host.restart()
+    expect(host.look()).toEqual([])
+    expect(host.judge.isRecording).toBe(true)
+  })
+
+  test('is not counted among those that are missing', () => {
+    expect(new Host(withEnd).look({ rules: without(1) })).toEqual([
+      'goes on: rules-missing 1000-1000 (1) standing',
+    ])
+  })
+
+  test('that was loaded and is gone is missed', () => {
+    const host = new Host(withEnd)
+    expect(host.look({ rules: [...LINES, END] })).toEqual([])
+    expect(host.look()).toEqual(['goes on: rules-missing 1000-2000 (1)'])
+    expect(host.look({ rules: [...LINES, END] })).toEqual(['over: rules-missing 1000-3000 (1)'])
   })
 })
 

@@ -7,6 +7,8 @@ export interface Scene {
   readonly bits: Bits
   /** The system call to be made, as ausyscall(8) names it, or its number where that is too young for a name. */
   readonly syscall: string
+  /** Whether the kernel shall refuse it. */
+  readonly isRefused: boolean
   /** First argument, where a rule asks for it: the request of ptrace, the call within socketcall. */
   readonly a0: number
   readonly family: 2 | 10
@@ -62,7 +64,7 @@ const TARGET_ADDRESS = 0x400000
  * @throws Error on a call that nobody has written a workload for
  */
 export function workload(scene: Scene): Workload {
-  const make = MAKERS[scene.syscall]
+  const make = (scene.isRefused ? REFUSED : MAKERS)[scene.syscall]
   if (make === undefined) throw new Error(`no workload for ${scene.syscall}`)
   return make(scene)
 }
@@ -188,6 +190,20 @@ const becomesRoot = (...args: readonly Argument[]): Maker =>
     (scene) => [{ kind: 'privilege', from: `proc::www-data:${scene.exe}`, to: `proc::root:${scene.exe}` }],
   )
 
+/** From user id www-data back to root, of which nothing is left. */
+const staysUser = (...args: readonly Argument[]): Maker =>
+  nothing(
+    (scene) => [
+      sys(scene, scene.bits === 'b64' ? 'setresuid' : 'setresuid32', WWW_DATA, WWW_DATA, WWW_DATA),
+      sys(scene, scene.syscall, ...args),
+    ],
+    () => [],
+  )
+
+/** A file that is there, and that nobody may execute. */
+const failsToExec = (args: (file: string) => readonly Argument[]): Maker =>
+  onFile('file', [], (scene, file) => [sys(scene, scene.syscall, ...args(file))])
+
 const traces = (calls: (scene: Scene) => readonly Call[]): Maker =>
   nothing(calls, (scene) => [{ kind: 'trace', from: self(scene), to: `proc::root:${scene.target}` }])
 
@@ -252,6 +268,17 @@ const openHow = (flags: number, mode: number): Buffer =>
 /** struct xattr_args of setxattrat(2): a pointer in 64 bits, size and flags in 32 bits each. */
 const xattrArgs = (bits: Bits): readonly Argument[] => (bits === 'b64' ? ['x', 1] : ['x', 0, 1, 0])
 
+const REFUSED: Readonly<Record<string, Maker>> = {
+  setuid: staysUser(0),
+  setuid32: staysUser(0),
+  setreuid: staysUser(-1, 0),
+  setreuid32: staysUser(-1, 0),
+  setresuid: staysUser(-1, 0, -1),
+  setresuid32: staysUser(-1, 0, -1),
+  execve: failsToExec((file) => [file, [file, 0], 0]),
+  execveat: failsToExec((file) => [AT_FDCWD, file, [file, 0], 0, 0]),
+}
+
 const MAKERS: Readonly<Record<string, Maker>> = {
   execve: execs((program) => [program, [program, 0], 0]),
   execveat: execs((program) => [AT_FDCWD, program, [program, 0], 0, 0]),
@@ -262,6 +289,8 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   setreuid32: becomesRoot(-1, 0),
   setresuid: becomesRoot(-1, 0, -1),
   setresuid32: becomesRoot(-1, 0, -1),
+
+  exit_group: noEdge(3),
 
   ptrace,
   process_vm_writev: traces((scene) => [
