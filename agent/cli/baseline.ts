@@ -14,7 +14,7 @@ import { EDGE_KINDS } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import { onOneLine, timeText } from '../report/text.ts'
 import { commandAuthor } from './author.ts'
-import { DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
+import { CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
 const STATES = [...EDGE_STATES, 'denied'] as const
 const ACTIONS = ['show', 'stats', 'export', 'import'] as const
@@ -32,6 +32,7 @@ export const baselineCommand = command({
           describe: 'show: only edges in this state; denied ones are shown only so',
         },
         match: { type: 'string', requiresArg: true, describe: 'show: only edges whose text contains this' },
+        ...CONFIG_OPTIONS,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 baseline show --match nginx', 'edges that name nginx')
@@ -44,7 +45,7 @@ export const baselineCommand = command({
       throw new UsageError(
         `baseline ${words.action} takes no file${words.action === 'export' ? ': it prints, so write > FILE' : ''}`,
       )
-    const { db } = loadConfig(undefined, words.db === undefined ? {} : { db: words.db })
+    const { db } = loadConfig(words, { db: words.db })
     switch (words.action) {
       case 'show':
         show(db, words)

@@ -158,7 +158,7 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
 /** yargs makes a list of an option that is given twice. */
 function refuseRepeated(parsed: Readonly<Record<string, unknown>>, lists: readonly string[]): void {
   for (const [name, value] of Object.entries(parsed)) {
-    if (name !== '_' && Array.isArray(value) && !lists.includes(name))
+    if (name !== '_' && name !== 'set' && Array.isArray(value) && !lists.includes(name))
       throw new UsageError(`--${name} was given twice`)
   }
 }

@@ -32,11 +32,26 @@ export const DB_OPTION = {
   defaultDescription: DEFAULT_DB,
 } as const
 
-export const CONFIG_OPTION = {
-  type: 'string',
-  requiresArg: true,
-  describe: 'YAML file with these options',
-  defaultDescription: CONFIG_FILE,
+/** What every command takes that reads the configuration. */
+export const CONFIG_OPTIONS = {
+  config: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'YAML file with the configuration',
+    defaultDescription: CONFIG_FILE,
+  },
+  profile: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'what counts where it says nothing: a shipped profile, or a path',
+  },
+  set: {
+    type: 'string',
+    requiresArg: true,
+    array: true,
+    nargs: 1,
+    describe: 'KEY=VALUE that wins over the file, such as scan.interval=30',
+  },
 } as const
 
 export const LEARN_DEGRADED_OPTION = {

@@ -7,7 +7,7 @@ import { type Generalisation, generalisationOf, generalise } from '../generalise
 import { jsonOf } from '../report/printer.ts'
 import { onOneLine, timeText } from '../report/text.ts'
 import { commandAuthor } from './author.ts'
-import { command, type Command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
+import { command, type Command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION } from './command.ts'
 
 /** Options of each command that changes what is normal. */
 export const DECISION_OPTIONS = {
@@ -19,7 +19,7 @@ export const DECISION_OPTIONS = {
     defaultDescription: 'who runs the command',
   },
   db: DB_OPTION,
-  config: CONFIG_OPTION,
+  ...CONFIG_OPTIONS,
   json: JSON_OPTION,
 } as const
 
@@ -147,12 +147,16 @@ interface DecisionWords {
   readonly author: string | undefined
   readonly db: string | undefined
   readonly config: string | undefined
+  readonly profile: string | undefined
+  readonly set: readonly string[] | undefined
   readonly json: boolean
 }
 
 /** Where the words say that the baseline is. */
-export const baselineOf = ({ db, config }: Pick<DecisionWords, 'db' | 'config'>): string =>
-  loadConfig(config, db === undefined ? {} : { db }).db
+export const baselineOf = ({
+  db,
+  ...words
+}: Pick<DecisionWords, 'db' | 'config' | 'profile' | 'set'>): string => loadConfig(words, { db }).db
 
 /** Who decides, now, as the words say. */
 export const decisionOf = ({ reason, author }: Pick<DecisionWords, 'reason' | 'author'>): Decision => ({

@@ -1,8 +1,8 @@
-import { loadConfig, type Config } from '../config/config.ts'
+import { loadConfig } from '../config/config.ts'
 import { type Check, diagnose } from '../doctor/checks.ts'
 import { findFacts } from '../doctor/facts.ts'
 import { ANSI, type Look, PLAIN } from '../report/text.ts'
-import { AUDITD_OPTION, CONFIG_OPTION, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
+import { AUDITD_OPTION, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
 const SOMETHING_BAD = 1
 
@@ -12,16 +12,16 @@ export const doctorCommand = command({
       .options({
         auditd: AUDITD_OPTION,
         db: DB_OPTION,
-        config: CONFIG_OPTION,
+        ...CONFIG_OPTIONS,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 doctor', 'every check, one a line')
       .example('sudo $0 doctor --json', 'exit code 1: something is bad'),
   run: async (words) => {
-    const { auditd, db } = loadConfig(words.config, {
+    const { auditd, db } = loadConfig(words, {
       auditd: words.auditd === undefined ? undefined : fileFromYargs(words.auditd),
       db: words.db,
-    } as Partial<Config>)
+    })
     const checks = diagnose(await findFacts(auditd, db))
     const colours = process.stdout.isTTY ? ANSI : PLAIN
     for (const check of checks) {

@@ -14,7 +14,7 @@ import type { EdgeMark } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
 import { jsonOf } from '../report/printer.ts'
 import { onOneLine, timeText } from '../report/text.ts'
-import { command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
+import { command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION } from './command.ts'
 
 export const explainCommand = command({
   options: (yargs) =>
@@ -24,7 +24,7 @@ export const explainCommand = command({
         demandOption: true,
         describe: 'number of an incident, or an edge as it is printed: [KIND ]FROM->TO',
       })
-      .options({ db: DB_OPTION, config: CONFIG_OPTION, json: JSON_OPTION } as const)
+      .options({ db: DB_OPTION, ...CONFIG_OPTIONS, json: JSON_OPTION } as const)
       .example('sudo $0 explain 12', 'what the score of an incident is made of')
       .example(
         "sudo $0 explain 'proc::root:/usr/sbin/cron->file:create:/run/cron.pid'",
@@ -32,7 +32,7 @@ export const explainCommand = command({
       ),
   run: (words) => {
     const { what, json } = words
-    const config = loadConfig(words.config, words.db === undefined ? {} : { db: words.db })
+    const config = loadConfig(words, { db: words.db })
     process.stdout.write(
       /^\d+$/.test(what) ? incidentText(config, Number(what), json) : edgeText(config, what, json),
     )

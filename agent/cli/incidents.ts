@@ -5,7 +5,7 @@ import { UsageError } from '../domain/result.ts'
 import { jsonOf } from '../report/printer.ts'
 import { type Look, lookFor, onOneLine, textOf, timeText } from '../report/text.ts'
 import { standardOutput } from '../support/standard-output.ts'
-import { command, CONFIG_OPTION, DB_OPTION, JSON_OPTION } from './command.ts'
+import { command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION } from './command.ts'
 import { sinceText } from './decisions.ts'
 import { timeOf } from './values.ts'
 
@@ -35,14 +35,14 @@ export const incidentsCommand = command({
           requiresArg: true,
           describe: 'only those that were reported or seen since: epoch seconds or ISO 8601',
         },
-        config: CONFIG_OPTION,
+        ...CONFIG_OPTIONS,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 incidents', 'a line for each, also while the agent runs')
       .example('sudo $0 incidents 12', 'all that is known of one, as often as it was seen by now')
       .example('sudo $0 incidents --all --since 2026-11-20 --json', 'an object for each'),
   run: (words) => {
-    const { db } = loadConfig(words.config, words.db === undefined ? {} : { db: words.db })
+    const { db } = loadConfig(words, { db: words.db })
     const ids = words.id?.map(idOf)
     const found = incidentsIn(db, {
       ...(ids === undefined || ids.length === 0 ? {} : { ids }),

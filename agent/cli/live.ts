@@ -1,8 +1,10 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { runLive } from '../agent.ts'
 import { acquireLock, type Lock } from '../baseline/lock.ts'
-import { Config } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { changesOf } from '../config/changes.ts'
+import { decisiveFiles } from '../config/find.ts'
 import { DEFAULT_LOG } from '../config/places.ts'
 import type { BlindReason, BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
@@ -28,8 +30,8 @@ interface LiveWords {
   readonly onlyTrain: boolean
   /** Whether to train only as long as it takes to learn enough. */
   readonly untilStable?: boolean
-  /** Whether it is there or not: who makes it changes what the agent will do. */
-  readonly configFile: string
+  /** What --config says. */
+  readonly configFile: string | undefined
   /** Reads the configuration again; undefined for a command that SIGHUP ends. @throws UsageError when it is wrong */
   readonly reread?: () => Config
 }
@@ -168,7 +170,7 @@ class Session {
       ...{ auditd, db, log, networks, rebase },
       dnsInterface: this.#config['dns-interface'],
       isBaselineGone: this.#isBaselineGone,
-      guarded: guarded(this.#words.configFile),
+      guarded: guarded(decisiveFiles(this.#words.configFile, this.#config.profile)),
       learnDegraded: this.#config['learn-degraded'],
       alertsPerDay: this.#config['alerts-per-day'],
       alertsFrom: this.#config.alerts.min_severity,
@@ -234,29 +236,15 @@ class Status {
   }
 }
 
-function guarded(configFile: string): readonly string[] {
+/** @param configFiles whether they are there or not: who makes one changes what the agent will do */
+function guarded(configFiles: readonly string[]): readonly string[] {
   const rules = rulesFile()
   const around = STARTED_WITH.map((name) => `${dirname(rules)}/${name}`)
-  return [resolve(configFile), PROGRAM, rules, process.execPath, ...around, ...UNITS]
+  return [...configFiles, PROGRAM, rules, process.execPath, ...around, ...UNITS]
 }
 
 const kept = ({ message }: Error): string =>
   `${message.replaceAll('\n', '; ')}; the configuration stays as it was`
-
-/** What differs, in the words of the configuration file. */
-function changesOf(config: Config, next: Config): string {
-  const keys = Object.keys(Config.shape) as (keyof Config)[]
-  return keys
-    .map((key) => ({ key, was: valueText(config[key]), is: valueText(next[key]) }))
-    .filter(({ was, is }) => was !== is)
-    .map(({ key, was, is }) => `${key} is ${is} (was ${was})`)
-    .join(', ')
-}
-
-function valueText(value: Config[keyof Config]): string {
-  if (value === undefined) return 'not given'
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
-}
 
 function phaseText(phase: Phase): string {
   switch (phase.name) {

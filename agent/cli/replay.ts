@@ -8,10 +8,11 @@ import { Engine } from '../engine.ts'
 import { printer } from '../report/printer.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
-import { loadConfig } from '../config/config.ts'
+import { loadSaid } from '../config/config.ts'
 import type { NetworkNames } from '../peers/networks.ts'
 import {
   ALERTS_OPTION,
+  CONFIG_OPTIONS,
   command,
   DNS_OPTION,
   fileFromYargs,
@@ -52,7 +53,8 @@ export const replayCommand = command({
         dns: DNS_OPTION,
         'learn-degraded': { ...LEARN_DEGRADED_OPTION, default: false },
         'alerts-per-day': { ...ALERTS_OPTION, default: 10 },
-        config: { type: 'string', requiresArg: true, describe: 'configuration of run, for its networks' },
+        ...CONFIG_OPTIONS,
+        config: { ...CONFIG_OPTIONS.config, describe: 'configuration of run', defaultDescription: 'none' },
         json: JSON_OPTION,
       } as const)
       .conflicts('train', 'train-until')
@@ -71,7 +73,7 @@ export const replayCommand = command({
         learnDegraded: words['learn-degraded'],
         dns: words.dns ?? [],
         alertsPerDay: alertsPerDay(words['alerts-per-day']),
-        networks: words.config === undefined ? {} : loadConfig(words.config, {}).networks,
+        networks: loadSaid(words).networks,
         json: words.json,
       },
       words.log.map(fileFromYargs),

@@ -1,9 +1,8 @@
 import { type Config, loadConfig } from '../config/config.ts'
-import { CONFIG_FILE } from '../config/places.ts'
 import {
   ALERTS_OPTION,
   AUDITD_OPTION,
-  CONFIG_OPTION,
+  CONFIG_OPTIONS,
   DB_OPTION,
   JSON_OPTION,
   LEARN_DEGRADED_OPTION,
@@ -61,7 +60,7 @@ export const runCommand = command({
           requiresArg: true,
           describe: 'also write reports to this file, rotated by size',
         },
-        config: CONFIG_OPTION,
+        ...CONFIG_OPTIONS,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 run', 'train for an hour, then report each minute')
@@ -78,8 +77,8 @@ export const runCommand = command({
       'dns-interface': words['dns-interface'],
     }
     const given = { auditd, db, log, baseline, monitor, rebase, wait, ...dashed } as Partial<Config>
-    const reread = (): Config => loadConfig(words.config, given)
-    const { json, config: configFile = CONFIG_FILE } = words
+    const reread = (): Config => loadConfig(words, given)
+    const { json, config: configFile } = words
     await live(reread(), { json, onlyTrain: false, configFile, reread }, signal)
     return 0
   },

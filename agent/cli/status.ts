@@ -9,7 +9,7 @@ import { textOf, timeText } from '../report/text.ts'
 import { openAt, savedLogsOf } from '../tail/rotation.ts'
 import { isAbsent, unreadable } from '../tail/unreadable.ts'
 import { learningIn, learningText } from './learning.ts'
-import { CONFIG_OPTION, DB_OPTION, JSON_OPTION, command } from './command.ts'
+import { CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
 const UNTRAINED_OR_DEGRADED = 1
 /** An agent that watches the kernel looks at it once a minute at least. */
@@ -24,7 +24,7 @@ export const statusCommand = command({
     yargs
       .options({
         db: DB_OPTION,
-        config: CONFIG_OPTION,
+        ...CONFIG_OPTIONS,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 status', 'also while the agent runs')
@@ -33,7 +33,7 @@ export const statusCommand = command({
         'exit code 1: no trained baseline, or the agent does not see everything',
       ),
   run: (words) => {
-    const { db } = loadConfig(words.config, words.db === undefined ? {} : { db: words.db })
+    const { db } = loadConfig(words, { db: words.db })
     const status = isThere(db) ? statusOf(db) : undefined
     const coverage = coverageOf(status, holderOf(db)?.pid)
     const text = words.json ? JSON.stringify(jsonOf(db, status, coverage)) : statusText(db, status, coverage)

@@ -1,10 +1,10 @@
 import { statusOf } from '../baseline/status.ts'
-import { loadConfig, type Config } from '../config/config.ts'
-import { CONFIG_FILE } from '../config/places.ts'
+import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
 import {
   ALERTS_OPTION,
+  CONFIG_OPTIONS,
   DB_OPTION,
   DNS_OPTION,
   JSON_OPTION,
@@ -62,6 +62,7 @@ export const trainCommand = command({
         dns: { ...DNS_OPTION, describe: `${DNS_OPTION.describe}; with --no-follow` },
         'learn-degraded': LEARN_DEGRADED_OPTION,
         'alerts-per-day': ALERTS_OPTION,
+        ...CONFIG_OPTIONS,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 train --duration 86400', 'learn for a day, then stop')
@@ -81,16 +82,16 @@ export const trainCommand = command({
     if (words.follow && words.dns !== undefined) {
       throw new UsageError('--dns reads saved answers, and takes --no-follow')
     }
-    const config = loadConfig(undefined, {
+    const config = loadConfig(words, {
       db: words.db,
       auditd: words.auditd?.map(fileFromYargs)[0],
       baseline: untilStable ? (atMost ?? WEEK_S) : words.duration,
       'learn-degraded': words['learn-degraded'],
       'alerts-per-day': words['alerts-per-day'],
       'dns-interface': words['dns-interface'],
-    } as Partial<Config>)
+    })
     if (words.follow) {
-      await live(config, { json: words.json, onlyTrain: true, untilStable, configFile: CONFIG_FILE }, signal)
+      await live(config, { json: words.json, onlyTrain: true, untilStable, configFile: words.config }, signal)
       return untilStable ? judged(config.db) : 0
     }
     const logs = words.auditd?.map(fileFromYargs) ?? savedLogsOf(config.auditd)

@@ -1,7 +1,7 @@
 import { verifyBaseline } from '../baseline/verify.ts'
 import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
-import { CONFIG_OPTION, DB_OPTION, JSON_OPTION, command } from './command.ts'
+import { CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
 const DOES_NOT_FIT = 1
 
@@ -17,13 +17,13 @@ export const verifyCommand = command({
           array: true,
           describe: 'a head that a report carried: some row must have it',
         },
-        config: CONFIG_OPTION,
+        ...CONFIG_OPTIONS,
         json: JSON_OPTION,
       } as const)
       .example('sudo $0 verify', 'also while the agent runs; exit code 1: it does not fit')
       .example('sudo $0 verify --head 29d79bd7bd43', 'nobody has replaced the baseline since that report'),
   run: (words) => {
-    const { db } = loadConfig(words.config, words.db === undefined ? {} : { db: words.db })
+    const { db } = loadConfig(words, { db: words.db })
     const heads = (words.head ?? []).map(headOf)
     const { rows, head, problem, unknownHeads } = verifyBaseline(db, heads)
     const problems = [

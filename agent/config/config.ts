@@ -1,119 +1,102 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { z } from 'zod'
+/** The configuration: defaults, then a profile, then the file, then the command line. */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { UsageError } from '../domain/result.ts'
-import { Network } from '../peers/addresses.ts'
-import { AlertsConfig } from './alerts.ts'
-import { HttpConfig } from './http.ts'
-import { OutputsConfig } from './outputs.ts'
-import { RulesConfig } from './rules.ts'
-import { AllowlistConfig, ContainersConfig, PortsConfig, ProcessesConfig, ScanConfig } from './scan.ts'
-import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
-import { readYaml } from './yaml.ts'
+import { fit } from './fit.ts'
+import { readTrusted } from '../support/trusted-file.ts'
+import { childOf, isNothing, type Located, placeText, locate } from './located.ts'
+import { foundConfig, isShipped, profileFile, PROFILES } from './find.ts'
+import { inWordsOf, locatedOf, merged, NOTHING, withoutNulls } from './layers.ts'
+import { Config } from './schema.ts'
+import { ofOptions, ofSettings } from './words.ts'
 
-const YEAR_S = 365 * 86_400
-const Path = z.string().min(1)
-const Days = z.int().min(0).max(3650)
+export { Config } from './schema.ts'
 
-/** Distinct from addresses, and from other kinds of nodes: see architecture.md. */
-const NetworkName = z
-  .string()
-  .regex(
-    /^(?!(?:unix|vsock|packet|netlink|loopback|private|public|family-.*)$)[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*$/,
-    'expected a name of lower-case letters, digits and dashes that is none of another kind',
-  )
-const Cidr = z
-  .string()
-  .refine((text) => Network.of(text) !== undefined, 'expected a network such as 10.0.0.0/8')
+/** What the command line says of where the configuration comes from. */
+export interface ConfigWords {
+  readonly config?: string | undefined
+  readonly profile?: string | undefined
+  /** `KEY=VALUE`, the later wins. */
+  readonly set?: readonly string[] | undefined
+}
 
-/** The whole configuration. Each key is also an option of `fullmon run`, which wins over the file. */
-export const Config = z.strictObject({
-  auditd: Path.default(DEFAULT_LOG).describe('log of auditd to follow; - reads standard input'),
-  db: Path.default(DEFAULT_DB).describe('the baseline; created when it is missing'),
-  log: Path.optional().describe('log file for people; rotated by size'),
-  baseline: z
-    .number()
-    .min(0)
-    .max(YEAR_S)
-    .default(3600)
-    .describe('seconds to learn before anything is reported'),
-  monitor: z
-    .number()
-    .min(0.1)
-    .max(YEAR_S)
-    .default(60)
-    .describe('seconds after which unseen edges are reported'),
-  rebase: z.boolean().default(false).describe('merge what was reported into the baseline'),
-  'learn-degraded': z
-    .boolean()
-    .default(false)
-    .describe('learn also from windows in which something was not seen'),
-  'alerts-per-day': z
-    .number()
-    .min(0)
-    .max(1_000_000)
-    .default(10)
-    .describe('incidents to expect on a day besides those that are surely bad'),
-  'dormant-days': Days.default(30).describe(
-    'days without a sighting after which the return of an edge is told; 0 for never',
-  ),
-  'expire-days': Days.default(180).describe(
-    'days without a sighting after which an edge is forgotten; 0 for never',
-  ),
-  'dns-interface': z
-    .string()
-    // As the kernel takes it: dev_valid_name in net/core/dev.c.
-    .regex(/^(?![-.]+$)[^-\s\/:][^\s\/:]{0,14}$/, 'expected the name of an interface, or any')
-    .optional()
-    .describe('interface on which DNS answers are captured, to name hosts; any for all'),
-  networks: z
-    .record(NetworkName, z.array(Cidr).min(1))
-    .default({})
-    .describe('names of networks, each with a list of them: hosts in a network are called by its name'),
-  wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
-  rules: RulesConfig.describe('what is told of at once, whatever is normal'),
-  scan: ScanConfig.describe('how processes are judged'),
-  allowlist: AllowlistConfig.describe('processes that are not suspicious'),
-  processes: ProcessesConfig.describe('processes that may, and that must, run'),
-  containers: ContainersConfig.describe('what containers write'),
-  ports: PortsConfig.describe('ports by what they are used for'),
-  alerts: AlertsConfig.describe('what stays open until somebody has seen to it'),
-  http: HttpConfig.describe('where health, metrics and the API are served'),
-  outputs: OutputsConfig.describe('where reports go'),
-})
-export type Config = Readonly<z.infer<typeof Config>>
+/** A configuration, and where each value of it stands. */
+export interface Loaded {
+  readonly config: Config
+  /** All that is said anywhere; what is not in it has its default. */
+  readonly said: Located
+  readonly file: string | undefined
+}
 
 /**
- * Defaults, then the file, then the command line.
+ * The configuration that counts.
  *
- * @param file from --config; without it CONFIG_FILE when it exists
- * @param words options that were given on the command line
+ * @param words of the command line; a text is what --config says
+ * @param given options that have keys of their own; undefined ones were not given
  * @throws UsageError with file:line:column of every mistake
  */
-export function loadConfig(file: string | undefined, words: Partial<Config>): Config {
-  const found = file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
-  const given = Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined))
-  const config = Config.safeParse({ ...(found === undefined ? {} : readConfig(found)), ...given })
-  if (config.success) return config.data
-  // The file has been checked: what is wrong now was given on the command line.
-  throw new UsageError(
-    config.error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('\n'),
+export const loadConfig = (words: ConfigWords | string | undefined, given: PartialConfig = {}): Config =>
+  loadWithPlaces(typeof words === 'string' ? { config: words } : (words ?? {}), given).config
+
+type PartialConfig = { readonly [Key in keyof Config]?: Partial<Config[Key]> | undefined }
+
+/** The same with the places. @throws UsageError with file:line:column of every mistake */
+export const loadWithPlaces = (words: ConfigWords, given: PartialConfig = {}): Loaded =>
+  load(words.config ?? foundConfig(), words, given)
+
+/** Only what the words say, for saved logs: they may be of another host. @throws UsageError as above */
+export const loadSaid = (words: ConfigWords): Config => load(words.config, words, {}).config
+
+function load(file: string | undefined, words: ConfigWords, given: PartialConfig): Loaded {
+  const inFile =
+    file === undefined
+      ? NOTHING
+      : withProfilePath(readLayer(readTrusted(file, 'the configuration'), file), dirname(file))
+  const onCommandLine = withProfilePath(
+    [ofSettings(words.set ?? []), ofOptions({ ...given, profile: words.profile })]
+      .map((each) => inWordsOf(Config, each))
+      .reduce(merged),
+    '.',
   )
+  const profile = childOf(onCommandLine, 'profile') ?? childOf(inFile, 'profile')
+  const files = merged(profile === undefined ? NOTHING : profileLayer(profile), inFile)
+  // The files must be right without the command line, whatever it takes back of them.
+  fit(Config, withoutNulls(Config, files))
+  const said = withoutNulls(Config, merged(files, onCommandLine))
+  return { config: fit(Config, said), said, file }
 }
 
-function readConfig(file: string): Partial<Config> {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
+/** What a configuration file says. `source` is its name in complaints. */
+function readLayer(text: string, source: string): Located {
+  const located = locate(text, source)
+  return isNothing(located) ? NOTHING : inWordsOf(Config, located)
+}
+
+/** With the place of a profile that is no shipped one, wherever the program runs. */
+function withProfilePath(layer: Located, folder: string): Located {
+  const named = childOf(layer, 'profile')
+  const name = named && textOf(named)
+  if (named === undefined || name?.includes('/') !== true) return layer
+  return merged(layer, locatedOf({ profile: resolve(folder, name) }, named.place))
+}
+
+/** @param named the value of `profile`: anything else than a text is complained of with all other mistakes */
+function profileLayer(named: Located): Located {
+  const name = textOf(named)
+  if (name === undefined) return NOTHING
+  const file = profileFile(name)
+  if (file === undefined)
     throw new UsageError(
-      `cannot read the configuration ${file}: ${error instanceof Error ? error.message : String(error)}`,
+      `${placeText(named.place)}: profile: there is no ${name}; there are ${PROFILES.join(', ')}, or say a path (./${name})`,
     )
-  }
-  return parseConfig(text, file)
+  const layer = readLayer(
+    isShipped(file) ? readFileSync(file, 'utf8') : readTrusted(file, 'the profile'),
+    file,
+  )
+  const nested = childOf(layer, 'profile')
+  if (nested === undefined) return layer
+  throw new UsageError(`${placeText(nested.place)}: profile: a profile does not name another one`)
 }
 
-/** What a configuration file says, and no defaults. `file` is its name in complaints. */
-export function parseConfig(text: string, file: string): Partial<Config> {
-  const { value, has } = readYaml(text, file, Config.partial())
-  return Object.fromEntries(Object.entries(value).filter(([key]) => has(key)))
-}
+const textOf = ({ content }: Located): string | undefined =>
+  content.kind === 'scalar' && typeof content.value === 'string' ? content.value : undefined

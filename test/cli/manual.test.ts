@@ -9,13 +9,22 @@ const MAIN = join(import.meta.dirname, '../../agent/main.ts')
 const MANUAL = join(import.meta.dirname, '../../docs/fullmon.8')
 const source = readFileSync(MANUAL, 'utf8').replaceAll('\\-', '-')
 
-const help = (...words: string[]): string =>
-  spawnSync(process.execPath, [MAIN, ...words, '--help'], { encoding: 'utf8' }).stdout
+const helps = new Map<string, string>()
+function help(...words: string[]): string {
+  const known = helps.get(words.join(' '))
+  if (known !== undefined) return known
+  const { stdout } = spawnSync(process.execPath, [MAIN, ...words, '--help'], { encoding: 'utf8' })
+  helps.set(words.join(' '), stdout)
+  return stdout
+}
 const commands = [...help().matchAll(/^ {2}fullmon (\w+)/gm)].map(([, name = '']) => name)
 const optionsOf = (text: string): string[] =>
   [...text.replace(/^Examples:[^]*/m, '').matchAll(/^ *(?:-\w, )?(--[a-z-]+)/gm)].map(
     ([, option = '']) => option,
   )
+
+/** Options that the manual explains once for all commands. */
+const COMMON = ['--help', '--version', '--config', '--profile', '--set']
 
 /** What the manual says of a command, or between two headings. */
 const section = (heading: string): string =>
@@ -33,27 +42,25 @@ describe('the manual', () => {
     const said = [...section(name).matchAll(/^\.TP\n\.B[IR]? (?:-\w ", " )?(--[a-z-]+)/gm)].map(
       ([, option]) => option,
     )
-    const there = optionsOf(help(name)).filter((option) => option !== '--help' && option !== '--version')
-    expect(said).toEqual(there)
+    const isOwn = (option = ''): boolean => !COMMON.includes(option)
+    expect(said.filter(isOwn)).toEqual(optionsOf(help(name)).filter(isOwn))
   })
 
+  test.each(COMMON)('explains %s', (option) => {
+    expect(section('OPTIONS')).toMatch(new RegExp(`^\\.BI?R?.* ${option}\\b|^\\.BI? ${option}\\b`, 'm'))
+  })
+
+  test.each(commands.filter((name) => optionsOf(help(name)).includes('--config')))(
+    '%s takes all of them',
+    (name) => {
+      expect(optionsOf(help(name))).toEqual(expect.arrayContaining(COMMON))
+    },
+  )
+
   test('says all that the configuration takes', () => {
-    const sections = [
-      'rules',
-      'scan',
-      'allowlist',
-      'processes',
-      'containers',
-      'ports',
-      'alerts',
-      'http',
-      'outputs',
-    ]
-    for (const key of sections) expect(section('CONFIGURATION')).toMatch(new RegExp(`^\\.B ${key}$`, 'm'))
-    const inFile = ['networks', ...sections]
-    expect(section('CONFIGURATION')).toMatch(/^networks: *$/m)
-    for (const key of Object.keys(Config.shape).filter((each) => !inFile.includes(each)))
-      expect(section('run')).toMatch(new RegExp(`--${key}\\b`))
+    const isSaid = (key: string): boolean =>
+      section('run').includes(` --${key}`) || new RegExp(`^\\.B ${key}$`, 'm').test(section('CONFIGURATION'))
+    expect(Object.keys(Config.shape).filter((key) => !isSaid(key))).toEqual([])
   })
 
   test('is of this version', () => {

@@ -11,14 +11,13 @@ const Schema = z.strictObject({
 })
 
 test('a text has what it says, and its places', () => {
-  const { value, has, placeOf } = readYaml('section:\n  inner:\n    deep: 3\nlist:\n- name: x\n', 'f', Schema)
+  const { value, placeOf } = readYaml('section:\n  inner:\n    deep: 3\nlist:\n- name: x\n', 'f', Schema)
   expect(value).toEqual({
     plain: 'said by nobody',
     section: { inner: { deep: 3 } },
     list: [{ name: 'x' }],
     named: {},
   })
-  expect([has('section'), has('plain')]).toEqual([true, false])
   expect(placeOf(['section', 'inner', 'deep'])).toBe('f:3:5')
   expect(placeOf(['list', 0, 'name'])).toBe('f:5:3')
 })
@@ -26,9 +25,9 @@ test('a text has what it says, and its places', () => {
 describe('an unknown key is named with its place, and those that there are', () => {
   test.each([
     ['wrong: 1\n', 'f:1:1: wrong: no such key; there are plain, section, list, named'],
-    ['section:\n  inner:\n    deeper: 1\n', 'f:3:5: section.inner.deeper: no such key; there are deep'],
+    ['section:\n  inner:\n    deeper: 1\n', 'f:3:5: section.inner.deeper: no such key; did you mean deep?'],
     ['list:\n- {name: x, other: 2}\n', 'f:2:13: list.0.other: no such key; there are name'],
-    ['named:\n  a: {size: 1, seize: 2}\n', 'f:2:16: named.a.seize: no such key; there are size'],
+    ['named:\n  a: {size: 1, seize: 2}\n', 'f:2:16: named.a.seize: no such key; did you mean size?'],
   ])('%j', (text, said) => {
     expect(complaint(() => readYaml(text, 'f', Schema))).toBe(said)
   })

@@ -1,0 +1,102 @@
+/** YAML of people, with the place of each value for whoever has to complain of it. */
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
+import { UsageError } from '../domain/result.ts'
+
+/** Where something stands. Options of the command line have neither line nor column. */
+export interface Place {
+  readonly source: string
+  readonly line: number
+  readonly column: number
+}
+
+/** A value with its place: in a map that of its key. */
+export interface Located {
+  readonly place: Place
+  readonly content:
+    | { readonly kind: 'map'; readonly entries: ReadonlyMap<string, Located> }
+    | { readonly kind: 'list'; readonly items: readonly Located[] }
+    | { readonly kind: 'scalar'; readonly value: unknown }
+}
+
+export const placeText = ({ source, line, column }: Place): string =>
+  line === 0 ? source : `${source}:${line}:${column}`
+
+/**
+ * What a YAML text says; nothing at all is null.
+ *
+ * @param source its name in complaints
+ * @throws UsageError with the place of the first thing that is not YAML, or not understood here
+ */
+export function locate(text: string, source: string): Located {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
+  const placeOf = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset)
+    return { source, line, column: col }
+  }
+  const refuse = (offset: number, complaint: string): never => {
+    throw new UsageError(`${placeText(placeOf(offset))}: ${complaint}`)
+  }
+  const [broken] = document.errors
+  if (broken !== undefined) refuse(broken.pos[0], broken.message)
+  visit(document, {
+    // A few lines of them stand for more than fits into memory.
+    Alias: (_, alias) => refuse(alias.range?.[0] ?? 0, `*${alias.source}: aliases are not understood here`),
+  })
+
+  function located(node: unknown, offset: number): Located {
+    const place = placeOf(offset)
+    if (isMap(node)) {
+      const entries = new Map<string, Located>()
+      for (const { key, value } of node.items) {
+        if (!isScalar(key)) return refuse(offset, 'a key has to be a word')
+        const [name, keyOffset] = [String(key.value), key.range?.[0] ?? offset]
+        // An object would take it for its prototype.
+        if (name === '__proto__') refuse(keyOffset, '__proto__: no such key')
+        if (entries.has(name)) refuse(keyOffset, `${name}: it stands here twice`)
+        entries.set(name, located(value, keyOffset))
+      }
+      return { place, content: { kind: 'map', entries } }
+    }
+    if (isSeq(node)) {
+      const items = node.items.map((item) => located(item, offsetOf(item) ?? offset))
+      return { place, content: { kind: 'list', items } }
+    }
+    return { place, content: { kind: 'scalar', value: isScalar(node) ? node.value : null } }
+  }
+  return located(document.contents, offsetOf(document.contents) ?? 0)
+}
+
+const offsetOf = (node: unknown): number | undefined =>
+  isMap(node) || isSeq(node) || isScalar(node) ? node.range?.[0] : undefined
+
+/** The value without its places. */
+export function plain({ content }: Located): unknown {
+  switch (content.kind) {
+    case 'map':
+      return Object.fromEntries([...content.entries].map(([key, value]) => [key, plain(value)]))
+    case 'list':
+      return content.items.map(plain)
+    case 'scalar':
+      return content.value
+  }
+}
+
+export const isNothing = ({ content }: Located): boolean =>
+  content.kind === 'scalar' && content.value === null
+
+/** What stands at the end of a path, or as far along it as there is anything. */
+export function nearestTo(root: Located, path: readonly PropertyKey[]): Located {
+  let here = root
+  for (const step of path) {
+    const next = childOf(here, step)
+    if (next === undefined) return here
+    here = next
+  }
+  return here
+}
+
+export function childOf({ content }: Located, step: PropertyKey): Located | undefined {
+  if (content.kind === 'map') return content.entries.get(String(step))
+  return content.kind === 'list' ? content.items[Number(step)] : undefined
+}

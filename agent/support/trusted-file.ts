@@ -1,0 +1,48 @@
+/** Files that decide what root does: only root may have written them. */
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { UsageError } from '../domain/result.ts'
+
+const MOST_BYTES = 1 << 20
+const WRITABLE_BY_OTHERS = 0o022
+const STICKY = 0o1000
+
+/**
+ * The text of a file. For root it must belong to root, and nobody else may write or replace it.
+ *
+ * @param what the file is, in complaints: `the configuration`
+ * @throws UsageError when it cannot be read, is no file of UTF-8 of a sane size, or others may write it
+ */
+export function readTrusted(file: string, what: string): string {
+  let descriptor: number | undefined
+  try {
+    // A pipe would wait for a writer.
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const found = fstatSync(descriptor)
+    if (!found.isFile()) throw new UsageError('it is no file')
+    if (found.size > MOST_BYTES) throw new UsageError(`it has ${found.size} bytes, more than ${MOST_BYTES}`)
+    if (process.geteuid?.() === 0) refuseForeign(file, found)
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(descriptor))
+  } catch (error) {
+    throw new UsageError(`cannot read ${what} ${file}: ${reasonOf(error)}`, { cause: error })
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
+}
+
+function refuseForeign(file: string, { uid, mode }: { readonly uid: number; readonly mode: number }): void {
+  if (uid !== 0)
+    throw new UsageError(`it belongs to uid ${uid}, who may change what root does: chown root ${file}`)
+  if ((mode & WRITABLE_BY_OTHERS) !== 0)
+    throw new UsageError(`others than root may write it: chmod go-w ${file}`)
+  const folder = dirname(realpathSync(file))
+  const around = statSync(folder)
+  if ((around.mode & WRITABLE_BY_OTHERS) !== 0 && (around.mode & STICKY) === 0)
+    throw new UsageError(`others may write into ${folder}, and so replace it: chmod go-w ${folder}`)
+  if (around.uid !== 0) throw new UsageError(`${folder} belongs to uid ${around.uid}, who may replace it`)
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof TypeError) return 'it is no UTF-8'
+  return error instanceof Error ? error.message : String(error)
+}
