@@ -1,4 +1,4 @@
-import type { Address, PathAction, ResolvedPath, Understood } from '../domain/activity.ts'
+import type { Address, Deed, Escalation, PathAction, ResolvedPath, Understood } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import type { AuditRecord, EventId, ObjPidRecord, SyscallRecord } from '../domain/record.ts'
 import { SockaddrReader } from '../interpret/sockaddr.ts'
@@ -35,6 +35,8 @@ export interface ShownEvent {
   /** Processes that the call took hold of or sent a signal to. */
   readonly targets: readonly ShownTarget[] | undefined
   readonly keys: readonly string[]
+  /** Root taken or refused, a bad end, a program that may not be executed. */
+  readonly deeds: readonly ShownDeed[] | undefined
   /** False when announced records never came, or when another record stands in the middle of one. */
   readonly complete: boolean
   /** What the sender of a user-space record says and nobody has checked; the words between its fields are `words`. */
@@ -42,6 +44,11 @@ export interface ShownEvent {
   /** What the kernel or auditd says in records of other types. */
   readonly details: readonly Detail[] | undefined
 }
+
+export type ShownDeed =
+  | ({ readonly kind: 'escalation' } & Pick<Escalation, 'how' | 'succeeded'>)
+  | { readonly kind: 'end'; readonly status: number | undefined; readonly signal: number | undefined }
+  | { readonly kind: 'exec-failed' }
 
 /** `path` begins with `?` where its directory is not known; see `ResolvedPath`. */
 export interface ShownPath {
@@ -87,7 +94,11 @@ interface Other extends Body {
 }
 
 /** @param event with all its records and their bodies */
-export function shownEvent(event: AuditEvent, understood: Understood): ShownEvent {
+export function shownEvent(
+  event: AuditEvent,
+  understood: Understood,
+  deeds: readonly Deed[] = [],
+): ShownEvent {
   const others = event.others.map(({ name, body = '' }) => ({ type: nameOf(name), ...readBody(body) }))
   const { syscall } = event
   const hasArgv = event.records.some((record) => record.type === 'EXECVE')
@@ -103,6 +114,7 @@ export function shownEvent(event: AuditEvent, understood: Understood): ShownEven
     peer: shownPeer(event, understood),
     targets: event.targets.length === 0 ? undefined : event.targets.map(shownTarget),
     keys: keysOf(syscall, others),
+    deeds: deeds.length === 0 ? undefined : deeds.map(shownDeed),
     complete: event.complete && !others.some((other) => other.isTorn),
     claims: claimsOf(others),
     details: detailsOf(others),
@@ -233,6 +245,17 @@ function peerOf(address: Address): ShownPeer {
 }
 
 const shownTarget = ({ pid, uid, comm }: ObjPidRecord): ShownTarget => ({ pid, uid, comm })
+
+function shownDeed(deed: Deed): ShownDeed {
+  switch (deed.kind) {
+    case 'escalation':
+      return { kind: deed.kind, how: deed.how, succeeded: deed.succeeded }
+    case 'end':
+      return { kind: deed.kind, status: deed.status, signal: deed.signal }
+    case 'exec-failed':
+      return { kind: deed.kind }
+  }
+}
 
 const KEY_SEPARATOR = '\u0001'
 

@@ -1,5 +1,5 @@
-import { Core } from '../core.ts'
-import { NO_WORLD, type Understood } from '../domain/activity.ts'
+import { Core, type CoreSink } from '../core.ts'
+import { type Deed, NO_WORLD, type Understood } from '../domain/activity.ts'
 import type { AuditEvent } from '../domain/event.ts'
 import { type ShownEvent, type ShownSummary, shownEvent } from './event.ts'
 
@@ -8,10 +8,17 @@ export class EventReader {
   private readonly core: Core
 
   constructor(emit: (event: ShownEvent) => void) {
-    const ignore = (): void => undefined
-    const onUnderstood = (event: AuditEvent, understood: Understood): void =>
-      emit(shownEvent(event, understood))
-    this.core = new Core(NO_WORLD, { onEvent: ignore, onEdge: ignore, onUnderstood }, { keepsRecords: true })
+    let deeds: Deed[] = []
+    const sink: CoreSink = {
+      onEvent: () => undefined,
+      onEdge: () => undefined,
+      onDeed: (deed) => void deeds.push(deed),
+      onUnderstood(event: AuditEvent, understood: Understood): void {
+        emit(shownEvent(event, understood, deeds))
+        if (deeds.length > 0) deeds = []
+      },
+    }
+    this.core = new Core(NO_WORLD, sink, { keepsRecords: true })
   }
 
   /** Takes the next bytes of the log. */

@@ -1,7 +1,7 @@
 import { printable } from '../graph/names.ts'
 import { ERRNO } from '../interpret/tables/errno.ts'
 import { timeText } from '../report/text.ts'
-import type { Detail, ShownEvent, ShownPath, ShownPeer, ShownSummary } from './event.ts'
+import type { Detail, ShownDeed, ShownEvent, ShownPath, ShownPeer, ShownSummary } from './event.ts'
 
 /** An event as one line for a person, safe to look at on a terminal whatever the log says. */
 export function eventText(event: ShownEvent): string {
@@ -22,6 +22,7 @@ export function eventText(event: ShownEvent): string {
     ...(event.targets ?? []).map(({ pid, uid, comm }) => `→ pid ${pid} uid ${uid} ${word(comm)}`),
     ...details.map((detail) => detailText(detail, event)),
     claims && `claims {${fieldsText(Object.entries(claims))}}`,
+    ...(event.deeds ?? []).map(deedText),
     event.keys.length === 0 ? undefined : `[${event.keys.map(word).join(' ')}]`,
     event.complete ? undefined : 'incomplete',
   ]
@@ -44,6 +45,17 @@ function word(text: string): string {
 function resultText({ success, exit }: ShownEvent): string | undefined {
   if (success === undefined) return undefined
   return success ? 'yes' : `no(${ERRNO[-(exit ?? 0)] ?? exit ?? '?'})`
+}
+
+function deedText(deed: ShownDeed): string {
+  switch (deed.kind) {
+    case 'escalation':
+      return `escalation(${deed.how} ${deed.succeeded ? 'done' : 'refused'})`
+    case 'end':
+      return deed.signal === undefined ? `end(status ${deed.status ?? '?'})` : `end(signal ${deed.signal})`
+    case 'exec-failed':
+      return deed.kind
+  }
 }
 
 const UNSET = 0xffffffff

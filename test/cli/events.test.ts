@@ -161,6 +161,18 @@ describe('fields', () => {
     ])
   })
 
+  test('deeds are told, in the line of their event', () => {
+    const exit = event(1, [['SYSCALL', syscall('exit_group', { success: '', exit: '', a0: '7f' })]])
+    const refused = event(2, [['SYSCALL', syscall('setuid', { success: 'no', exit: -1 })]])
+    expect(eventsOf(exit + refused)).toMatchObject([
+      { deeds: [{ kind: 'end', status: 127 }] },
+      { deeds: [{ kind: 'escalation', how: 'call', succeeded: false }] },
+    ])
+    const lines = fullmon(['-'], exit + refused).stdout.split('\n')
+    expect(lines[0]).toContain(' end(status 127)')
+    expect(lines[1]).toContain(' escalation(call refused)')
+  })
+
   test('calls and architectures that nobody knows keep their numbers', () => {
     expect(only(line('SYSCALL', 1, syscall('open', { arch: 'deadbeef', syscall: 7 })))).toMatchObject({
       arch: 'deadbeef',

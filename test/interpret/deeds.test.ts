@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { deedsOf, deedText } from '../support/deeds.ts'
+import { expectedDeeds } from '../support/workload/deeds.ts'
 import { type CALL, event, execve, line, path, syscall } from '../support/log.ts'
 
 type Given = Parameters<typeof syscall>[1]
@@ -53,6 +56,11 @@ class Story {
     return this
   }
 }
+
+test.each(['ENRICHED', 'RAW'] as const)('what a real auditd recorded of them, %s', (logFormat) => {
+  const log = readFileSync(join(import.meta.dirname, `../fixtures/deeds/${logFormat.toLowerCase()}.log`))
+  expect(deedsOf(log).map(deedText)).toEqual(expectedDeeds(logFormat))
+})
 
 describe('root by a call', () => {
   const shell = (): Story => new Story().exec('/bin/bash')

@@ -2,7 +2,7 @@
  * Records test/fixtures/recorded anew: `node test/support/record-fixtures.ts`, as root on Debian for x86_64.
  *
  * NAME.log is what auditd wrote with the rules of audit.rules; NAME.json is what was done, as its author knows it.
- * test/fixtures/forged has logs of a process that forges records.
+ * test/fixtures/forged has logs of a process that forges records, test/fixtures/deeds of root taken and refused.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import {
   startAuditd,
   TEST_LOGINUID,
 } from './auditd.ts'
+import { deedsUnavailable, logOfDeeds, YARD } from './workload/deeds.ts'
 import { logOfForgery } from './workload/forgery.ts'
 import { RECORDED_ADDRESSES, type Recording, RECORDINGS, SHOP } from './workload/recordings.ts'
 import type { ExpectedEdge } from './workload/syscalls.ts'
@@ -22,6 +23,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const RECORDED = join(ROOT, 'test/fixtures/recorded')
 /** Beside the others, as no law about lines holds for lines that are none. */
 const FORGED = join(ROOT, 'test/fixtures/forged')
+const DEEDS = join(ROOT, 'test/fixtures/deeds')
 const STATE = '/var/lib/fullmon'
 const NODE = 'web-01'
 
@@ -75,9 +77,11 @@ const byNumber = (edge: ExpectedEdge): ExpectedEdge =>
   ) as ExpectedEdge
 
 ensureAuditd()
-const unavailable = auditdUnavailable() ?? (existsSync(SHOP) ? `${SHOP} exists` : undefined)
+const taken = [SHOP, YARD].find((folder) => existsSync(folder))
+const unavailable =
+  auditdUnavailable() ?? deedsUnavailable() ?? (taken === undefined ? undefined : `${taken} exists`)
 if (unavailable !== undefined) throw new Error(`nothing can be recorded here: ${unavailable}`)
-for (const folder of [RECORDED, FORGED]) mkdirSync(folder, { recursive: true })
+for (const folder of [RECORDED, FORGED, DEEDS]) mkdirSync(folder, { recursive: true })
 const stateExisted = existsSync(STATE)
 mkdirSync(STATE, { recursive: true })
 try {
@@ -92,6 +96,7 @@ try {
     const log = (await logOfForgery(logFormat)).toString('latin1')
     const kept = log.replace(/^type=(?:DAEMON_START|CONFIG_CHANGE) .*\n/gm, '')
     writeFileSync(join(FORGED, `${logFormat.toLowerCase()}.log`), kept, 'latin1')
+    writeFileSync(join(DEEDS, `${logFormat.toLowerCase()}.log`), ofLoginuid(await logOfDeeds(logFormat)))
   }
 } finally {
   if (!stateExisted) rmSync(STATE, { recursive: true })
