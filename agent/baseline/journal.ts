@@ -7,6 +7,8 @@ import { type Content, type Item, readContent, writeContent } from './content.ts
 export type JournalAction =
   /** Training took it. */
   | 'learn'
+  /** Training took what processes are like; `digest` in the detail is that of all habits afterwards. */
+  | 'habits'
   /** Somebody called it normal, or not; part of maintenance; or wants to see it later. */
   | 'accept'
   | 'deny'

@@ -250,6 +250,12 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE UNIQUE INDEX alerts_unreset ON alerts (source, key) WHERE state <> 'reset';
   CREATE INDEX alerts_of_incident ON alerts (incident_id) WHERE incident_id IS NOT NULL;
+
+  -- What processes were like that a training looked at: see ProcessHabits, as JSON. name: of their node, without the container.
+  CREATE TABLE habits (
+    name   TEXT PRIMARY KEY,
+    habits TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ]
 

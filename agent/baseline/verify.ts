@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
 import { UsageError } from '../domain/result.ts'
 import { Content, readContent, sumUp, type Tally } from './content.ts'
+import { habitsProblem } from './habits.ts'
 import { CHAIN_START, chainHash, type JournalRow } from './journal.ts'
 import { openForReading } from './open.ts'
 
@@ -119,7 +120,7 @@ function contentProblem(
     return { row, reason: `${differences.join(' and ')} than ${voucher} vouches for` }
   return hasForgottenFresh(database)
     ? { row, reason: `edges wait for the end of a training that is over, unvouched by ${voucher}` }
-    : undefined
+    : habitsProblem(database)
 }
 
 function differenceOf(found: Tally, vouched: Tally, word: string): string | undefined {

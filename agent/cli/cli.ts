@@ -90,6 +90,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./verify.ts')).verifyCommand,
   },
   {
+    name: 'scan',
+    describe: 'Look at all processes, and say which are suspicious',
+    load: async () => (await import('./scan.ts')).scanCommand,
+  },
+  {
     name: 'status',
     describe: 'Say how far training and reading have come',
     load: async () => (await import('./status.ts')).statusCommand,

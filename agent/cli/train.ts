@@ -15,6 +15,7 @@ import {
 import { learningIn, obstaclesOf, verdictOf } from './learning.ts'
 import { live } from './live.ts'
 import { readInto } from './replay.ts'
+import { trainProcesses } from './train-processes.ts'
 import { inMs, milliseconds } from './values.ts'
 
 const WEEK_S = 7 * 86_400
@@ -54,6 +55,11 @@ export const trainCommand = command({
           default: true,
           describe: 'follow the live log; --no-follow reads saved logs',
         },
+        processes: {
+          type: 'boolean',
+          default: false,
+          describe: 'learn only what processes are like, by looking at them; needs no auditd',
+        },
         'dns-interface': {
           type: 'string',
           requiresArg: true,
@@ -69,6 +75,7 @@ export const trainCommand = command({
       .conflicts('duration', ['until-stable', 'at-most'])
       .implies('at-most', 'until-stable')
       .example('sudo $0 train --until-stable', 'learn as long as it takes, at most a week')
+      .example('sudo $0 train --processes --duration 3600', 'learn what fullmon scan compares with')
       .example('sudo $0 train --no-follow', 'learn from audit.log and what was rotated away')
       .example('$0 train --no-follow --auditd a.log.gz --db ./b.db', 'learn from a saved log'),
   run: async (words, signal) => {
@@ -90,6 +97,7 @@ export const trainCommand = command({
       'alerts-per-day': words['alerts-per-day'],
       'dns-interface': words['dns-interface'],
     })
+    if (words.processes) return trainProcesses(words, config, signal)
     if (words.follow) {
       await live(config, { json: words.json, onlyTrain: true, untilStable, configFile: words.config }, signal)
       return untilStable ? judged(config.db) : 0

@@ -31,6 +31,8 @@ export interface ScanMark {
 export interface ScannedProcess {
   readonly pid: number
   readonly ppid: number
+  /** As the graph calls it, printed: `proc:[container]:user:exe[<script]`. */
+  readonly name: string
   readonly uid: number
   readonly user: string
   /** Empty on the host itself. */
@@ -91,8 +93,25 @@ export interface ProcessScan {
   readonly processes: readonly ScannedProcess[]
   readonly suspicious: number
   readonly unread: UnreadCounts
-  /** Empty: surprise was not known, and scores say nothing of it. */
   readonly surpriseFrom: readonly SurpriseSource[]
+  /** Why surprise was not known; null when it was. */
+  readonly unlearned: string | null
   /** Time in which nothing else could be done. */
   readonly busyMs: number
+}
+
+/** What processes of one name were like whenever a training looked at them. */
+export interface ProcessHabits {
+  /** How often one was seen. */
+  readonly looks: number
+  readonly firstMs: number
+  readonly lastMs: number
+  /** Names of the processes that they were children of. */
+  readonly parents: readonly string[]
+  /** As in `ScannedProcess`; ports that are handed out to whoever asks for none are 0. */
+  readonly listens: readonly string[]
+  readonly hasConnected: boolean
+  readonly hasTty: boolean
+  readonly mostCpuPercent: number
+  readonly mostRssBytes: number
 }

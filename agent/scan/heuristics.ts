@@ -3,6 +3,7 @@ import { baseName } from '../detect/nodes.ts'
 import { hasNoScript, isKind, temporaryPlaceOf } from '../detect/programs.ts'
 import { printable } from '../graph/names.ts'
 import { obfuscationIn } from './command-lines.ts'
+import type { PortRange } from './habits.ts'
 import { isJit } from './jit.ts'
 import { isDisguised } from './kernel-threads.ts'
 import { strangeParentOf } from './parents.ts'
@@ -24,7 +25,7 @@ export interface Surroundings {
   readonly kernelThreads: ReadonlySet<string>
   readonly watchedPorts: ReadonlySet<number>
   /** Ports that are handed out to whoever asks for none: net.ipv4.ip_local_port_range. */
-  readonly handedOut: { readonly from: number; readonly to: number }
+  readonly handedOut: PortRange
   readonly cpuHigh: number
   /** When the package that owns a file of this host changed last; undefined when none does. */
   readonly packagedMs: (path: string) => number | undefined

@@ -1,11 +1,12 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { Heuristic, ProcessScan, ScannedProcess, UnreadCounts } from '../domain/scan.ts'
 import { thisHost } from '../support/procfs.ts'
 import { Allowlist, type AllowlistSettings } from './allowlist.ts'
 import { Digests } from './digests.ts'
 import { marksOf, type Subject, type Surroundings } from './heuristics.ts'
-import { type Model, NO_MODEL } from './model.ts'
+import { likenessOf, portsHandedOut } from './habits.ts'
+import { Model } from './model.ts'
 import { NetworkSockets } from './network-sockets.ts'
 import { kernelThreadAt, seeProcess, type SeenProcess } from './processes.ts'
 import { placeOf } from './sockets.ts'
@@ -13,7 +14,6 @@ import { scoreOf, type ScoreSettings } from './score.ts'
 
 /** How long the agent may do nothing else. */
 const SLICE_MS = 10
-const PORT_RANGE = '/proc/sys/net/ipv4/ip_local_port_range'
 const MANY_PLACES = 64
 
 /** What a scan needs of the configuration. */
@@ -42,9 +42,9 @@ export class ProcessScanner {
 
   /**
    * Never fails for what a process does; work is done in short slices, so that others have their turn.
-   * @param model what was learned of processes
+   * @param model what was learned of processes: see `withModel`
    */
-  async look(model: Model = NO_MODEL): Promise<ProcessScan> {
+  async look(model = new Model()): Promise<ProcessScan> {
     const timeMs = Date.now()
     const slices = new Slices()
     const { seen, kernelThreads } = await this.seeAll(slices)
@@ -66,6 +66,7 @@ export class ProcessScanner {
       suspicious: processes.filter(({ isSuspicious }) => isSuspicious).length,
       unread: unreadIn(seen),
       surpriseFrom: model.sources,
+      unlearned: model.missing ?? null,
       busyMs: slices.done(),
     }
   }
@@ -101,7 +102,7 @@ export class ProcessScanner {
   private around(
     seen: readonly SeenProcess[],
     kernelThreads: ReadonlySet<string>,
-    { isUsualParent }: Model,
+    model: Model,
   ): Surroundings {
     return {
       byPid: new Map(seen.map((process) => [process.pid, process])),
@@ -110,7 +111,7 @@ export class ProcessScanner {
       handedOut: portsHandedOut(),
       cpuHigh: this.settings.scan.cpu_high,
       packagedMs: this.host.packagedMs,
-      isUsualParent,
+      isUsualParent: (parent, child) => model.isUsualParent(parent, child),
     }
   }
 
@@ -120,28 +121,49 @@ export class ProcessScanner {
     model: Model,
     sha256: string | undefined,
   ): ScannedProcess {
-    const { process: seen, cpuPercent } = subject
+    const { process: seen } = subject
     const { scan } = this.settings
+    const facts = factsOf(subject, sha256)
     // What looks for others would find itself at work.
-    const isSelf = seen.pid === process.pid
-    const marks = isSelf ? [] : marksOf(subject, around, scan.weights)
-    const surprise =
-      isSelf || seen.isZombie ? undefined : model.surpriseOf(seen, around.byPid.get(seen.ppid), cpuPercent)
-    const allowlistedBy = this.allowlist.entryFor(seen, sha256)
-    const { pid, ppid, uid, user, container, exe, script, comm, argv, startMs, rssBytes, tty } = seen
+    if (seen.pid === process.pid) return { ...facts, ...UNJUDGED }
+    const parent = around.byPid.get(seen.ppid)
+    const marks = marksOf(subject, around, scan.weights)
+    const likeness = likenessOf(facts, parent, around.handedOut)
+    const surprise = seen.isZombie ? undefined : model.surpriseOf(seen, parent, likeness)
+    const allowlistedBy = this.allowlist.entryFor(seen, sha256) ?? null
     return {
-      ...{ pid, ppid, uid, user, container, exe, comm, argv, startMs, rssBytes, cpuPercent },
-      script: script === '' ? null : script,
-      tty: tty ?? null,
-      listens: [...new Set(seen.listening.map(placeOf))].sort().slice(0, MANY_PLACES),
-      connections: seen.outgoing.length,
-      sha256: sha256 ?? null,
+      ...facts,
       marks,
       surprise: surprise?.surprise ?? null,
       surpriseReasons: surprise?.reasons ?? [],
-      ...scoreOf(marks, surprise?.surprise ?? 0, allowlistedBy !== undefined, scan),
-      allowlistedBy: allowlistedBy ?? null,
+      ...scoreOf(marks, surprise?.surprise ?? 0, allowlistedBy !== null, scan),
+      allowlistedBy,
     }
+  }
+}
+
+type Judgement = Pick<
+  ScannedProcess,
+  'marks' | 'surprise' | 'surpriseReasons' | 'score' | 'isSuspicious' | 'allowlistedBy'
+>
+
+const UNJUDGED: Judgement = {
+  ...{ marks: [], surprise: null, surpriseReasons: [] },
+  ...{ score: 0, isSuspicious: false, allowlistedBy: null },
+}
+
+function factsOf(
+  { process: seen, cpuPercent }: Subject,
+  sha256: string | undefined,
+): Omit<ScannedProcess, keyof Judgement> {
+  const { pid, ppid, name, uid, user, container, exe, script, comm, argv, startMs, rssBytes, tty } = seen
+  return {
+    ...{ pid, ppid, name, uid, user, container, exe, comm, argv, startMs, rssBytes, cpuPercent },
+    script: script === '' ? null : script,
+    tty: tty ?? null,
+    listens: [...new Set(seen.listening.map(placeOf))].sort().slice(0, MANY_PLACES),
+    connections: seen.outgoing.length,
+    sha256: sha256 ?? null,
   }
 }
 
@@ -177,9 +199,4 @@ function unreadIn(seen: readonly SeenProcess[]): UnreadCounts {
     cut: count('cut'),
     isHidden: statSync('/proc/1', { throwIfNoEntry: false }) === undefined,
   }
-}
-
-function portsHandedOut(): Surroundings['handedOut'] {
-  const [from = 0, to = 0] = readFileSync(PORT_RANGE, 'latin1').trim().split(/\s+/).map(Number)
-  return { from, to }
 }

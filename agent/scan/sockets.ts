@@ -64,9 +64,7 @@ function shortened(groups: readonly string[]): string {
   const text = groups.join(':')
   const runs = text.match(/\b0(?::0)+\b/g) ?? []
   const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '')
-  if (longest === '') return text
-  const at = text.indexOf(longest)
-  return `${text.slice(0, at).replace(/:$/, '')}::${text.slice(at + longest.length).replace(/^:/, '')}`
+  return longest === '' ? text : text.replace(new RegExp(`(?:^|:)${longest}(?:$|:)`), '::')
 }
 
 /** `tcp 0.0.0.0:22`, `udp [::]:53`. */
