@@ -55,7 +55,7 @@ module.exports = {
     stage('peers', 'domain'),
     stage('dns', 'domain', 'peers', 'support'),
     stage('baseline', 'domain', 'support'),
-    stage('report', 'domain', 'support'),
+    stage('report', 'domain', 'detect', 'support'),
     stage('tail', 'domain', 'support'),
     stage('config', 'domain', 'peers', 'support'),
     onlyOwner('sqlite-has-one-owner', 'better-sqlite3', 'baseline/'),

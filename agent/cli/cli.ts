@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import yargs from 'yargs'
 import { UsageError } from '../domain/result.ts'
 import { type Command, wordsForYargs } from './command.ts'
+import { version } from './origin.ts'
 
 /** Each command is loaded when it is asked for: a replay needs neither the configuration nor the log file. */
 const COMMANDS: readonly {
@@ -166,11 +166,4 @@ function refuseRepeated(parsed: Readonly<Record<string, unknown>>, lists: readon
     if (name !== '_' && name !== 'set' && Array.isArray(value) && !lists.includes(name))
       throw new UsageError(`--${name} was given twice`)
   }
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
-  return manifest.version
 }

@@ -1,5 +1,7 @@
 import type { Arguments, Argv } from 'yargs'
 import { CONFIG_FILE, DEFAULT_DB, DEFAULT_LOG } from '../config/places.ts'
+import { UsageError } from '../domain/result.ts'
+import { type Format, FORMATS } from '../report/printer.ts'
 
 /** A command of the program: its options and examples for yargs, and what to do. `run` returns the exit code. */
 export interface Command {
@@ -72,6 +74,30 @@ export const ALERTS_OPTION = {
   describe: 'incidents a day; 0: only high and critical ones',
   defaultDescription: '10',
 } as const
+
+/** Of commands that print reports; `--json` is short for one of them. */
+export const FORMAT_OPTIONS = {
+  format: {
+    choices: FORMATS,
+    requiresArg: true,
+    describe: 'text, JSON, or JSON with names of the Elastic Common Schema',
+    defaultDescription: 'text',
+  },
+  json: { type: 'boolean', default: false, describe: 'short for --format json' },
+} as const
+
+/** How reports are to be printed. @throws UsageError when two ways are asked for */
+export function formatOf({
+  format,
+  json,
+}: {
+  readonly format?: Format | undefined
+  readonly json: boolean
+}): Format {
+  if (json && format !== undefined && format !== 'json')
+    throw new UsageError(`--json is --format json: it cannot be ${format}, too`)
+  return format ?? (json ? 'json' : 'text')
+}
 
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
 

@@ -2,6 +2,7 @@ import { loadConfig } from '../config/config.ts'
 import { type Check, diagnose } from '../doctor/checks.ts'
 import { findFacts } from '../doctor/facts.ts'
 import { ANSI, type Look, PLAIN } from '../report/text.ts'
+import { hasColours } from '../support/standard-output.ts'
 import { AUDITD_OPTION, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
 
 const SOMETHING_BAD = 1
@@ -23,7 +24,7 @@ export const doctorCommand = command({
       db: words.db,
     })
     const checks = diagnose(await findFacts(auditd, db))
-    const colours = process.stdout.isTTY ? ANSI : PLAIN
+    const colours = hasColours(process.stdout.isTTY, process.env) ? ANSI : PLAIN
     for (const check of checks) {
       process.stdout.write(`${words.json ? JSON.stringify(check) : textOf(check, colours)}\n`)
     }

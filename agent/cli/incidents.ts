@@ -2,11 +2,13 @@ import { incidentsIn, type StoredIncident } from '../baseline/incidents.ts'
 import { loadConfig } from '../config/config.ts'
 import { INCIDENT_STATES } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
+import { ecsOf } from '../report/ecs.ts'
 import { jsonOf } from '../report/printer.ts'
 import { type Look, lookFor, onOneLine, textOf, timeText } from '../report/text.ts'
 import { standardOutput } from '../support/standard-output.ts'
-import { command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION } from './command.ts'
+import { command, CONFIG_OPTIONS, DB_OPTION, FORMAT_OPTIONS, formatOf } from './command.ts'
 import { sinceText } from './decisions.ts'
+import { thisOrigin } from './origin.ts'
 import { timeOf } from './values.ts'
 
 export const incidentsCommand = command({
@@ -36,7 +38,7 @@ export const incidentsCommand = command({
           describe: 'only those that were reported or seen since: epoch seconds or ISO 8601',
         },
         ...CONFIG_OPTIONS,
-        json: JSON_OPTION,
+        ...FORMAT_OPTIONS,
       } as const)
       .example('sudo $0 incidents', 'a line for each, also while the agent runs')
       .example('sudo $0 incidents 12', 'all that is known of one, as often as it was seen by now')
@@ -50,13 +52,15 @@ export const incidentsCommand = command({
       ...(words.state === undefined ? {} : { state: words.state }),
       ...(words.since === undefined ? {} : { sinceMs: timeOf(words.since, 'since') }),
     })
+    const format = formatOf(words)
     const output = standardOutput()
     const look = lookFor(output)
     const left = new Set(ids)
     let shown = 0
     for (const stored of found) {
       left.delete(stored.incident.id)
-      if (words.json) output.write(`${jsonOf(objectOf(stored))}\n`)
+      if (format === 'json') output.write(`${jsonOf(objectOf(stored))}\n`)
+      else if (format === 'ecs') output.write(`${jsonOf(ecsOf(stored.incident, thisOrigin()) ?? {})}\n`)
       else if (ids !== undefined && ids.length > 0)
         output.write(`${textOf(stored.incident, look)}\n${sinceText(stored.since)}${fateOf(stored)}`)
       else output.write(`${shown === 0 ? HEADINGS : ''}${lineOf(stored, look)}\n`)
@@ -65,7 +69,7 @@ export const incidentsCommand = command({
     const [absent] = left
     if (absent !== undefined && words.state === undefined && words.since === undefined)
       throw new UsageError(`there is no incident ${absent} in ${db}`)
-    if (shown === 0 && !words.json) output.write('no incidents\n')
+    if (shown === 0 && format === 'text') output.write('no incidents\n')
     return Promise.resolve(0)
   },
 })

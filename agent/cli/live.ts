@@ -1,14 +1,16 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { runLive } from '../agent.ts'
 import { acquireLock, type Lock } from '../baseline/lock.ts'
 import type { Config } from '../config/config.ts'
 import { changesOf } from '../config/changes.ts'
-import { decisiveFiles } from '../config/find.ts'
+import { decisiveFiles, foundConfig } from '../config/find.ts'
 import { DEFAULT_LOG } from '../config/places.ts'
 import type { BlindReason, BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
-import { printer } from '../report/printer.ts'
+import { openOutputs } from '../outputs/outputs.ts'
+import type { Sink } from '../outputs/sink.ts'
+import { type Format, printer } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
 import { type LiveOptions, type Phase, RELOAD } from '../session.ts'
 import { findCommand } from '../support/command.ts'
@@ -16,6 +18,7 @@ import { loadRulesWhereNone, rulesFile } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { type ServiceManager, serviceManager } from '../support/notify.ts'
 import { standardOutput } from '../support/standard-output.ts'
+import { thisOrigin } from './origin.ts'
 import { inMs } from './values.ts'
 
 const STDIN = '-'
@@ -26,7 +29,7 @@ const STARTED_WITH = ['scripts/', 'node_modules/']
 const UNITS = ['/etc/systemd/system/fullmon.service', '/lib/systemd/system/fullmon.service']
 
 interface LiveWords {
-  readonly json: boolean
+  readonly format: Format
   readonly onlyTrain: boolean
   /** Whether to train only as long as it takes to learn enough. */
   readonly untilStable?: boolean
@@ -90,6 +93,7 @@ class Session {
   #isBaselineGone = false
   #next: Config | undefined
   #log: Log | undefined
+  #outputs: Sink | undefined
 
   constructor(config: Config, words: LiveWords, service: ServiceManager, former?: Config, news?: string) {
     this.#config = config
@@ -113,6 +117,7 @@ class Session {
       this.#isBaselineGone = existsSync(`${db}-lock`) && !existsSync(db)
       lock = acquireLock(db)
       this.#log = log === undefined ? undefined : openLog(log)
+      this.#outputs = this.#opened()
       if (this.#news !== undefined) this.#say(this.#news)
       if (this.#former?.auditd !== auditd && auditd === DEFAULT_LOG) {
         const rules = await loadRulesWhereNone()
@@ -124,6 +129,7 @@ class Session {
       if (!canGoBack) throw error
       return this.#successor(this.#former, undefined, kept(error))
     } finally {
+      await this.#outputs?.close()
       await this.#log?.close()
       lock?.release()
     }
@@ -161,8 +167,11 @@ class Session {
 
   #options(): LiveOptions {
     const { auditd, db, log, baseline, monitor, networks, rebase, wait } = this.#config
+    const { terminal, log: logged } = this.#config.outputs
     const { print, again } = printer({
-      json: this.#words.json,
+      format: this.#words.format,
+      origin: thisOrigin(),
+      least: { output: terminal.min_severity, log: logged.min_severity },
       output: standardOutput(),
       ...(this.#log === undefined ? {} : { log: this.#log }),
     })
@@ -183,9 +192,13 @@ class Session {
       untilStable: this.#words.untilStable === true,
       emit: (report) => {
         print(report)
+        this.#outputs?.offer(report)
         if (report.kind === 'blind-spot') this.#status.see(report)
       },
-      emitAgain: again,
+      emitAgain: (report) => {
+        again(report)
+        this.#outputs?.offer(report)
+      },
       isEmitted: () => process.stdout.writableLength === 0,
       onPhase: (phase) => {
         this.#say(phaseText(phase))
@@ -195,6 +208,19 @@ class Session {
         if (!this.#status.isReady) this.#status.ready()
       },
     }
+  }
+
+  /** @throws UsageError when an output cannot begin */
+  #opened(): Sink {
+    const { db, outputs } = this.#config
+    return openOutputs({
+      config: outputs,
+      folder: outputsFolder(db),
+      configFile: this.#words.configFile ?? foundConfig(),
+      origin: thisOrigin(),
+      pid: process.pid,
+      say: (text) => this.#say(text),
+    })
   }
 
   #say(text: string): void {
@@ -245,6 +271,9 @@ function guarded(configFiles: readonly string[]): readonly string[] {
 
 const kept = ({ message }: Error): string =>
   `${message.replaceAll('\n', '; ')}; the configuration stays as it was`
+
+/** What waits for the outputs, beside the baseline, whose name guards it. */
+const outputsFolder = (db: string): string => resolve(`${db}-outputs`)
 
 function phaseText(phase: Phase): string {
   switch (phase.name) {

@@ -5,7 +5,7 @@ import { NO_WORLD } from '../domain/activity.ts'
 import { UsageError } from '../domain/result.ts'
 import { SavedNames } from '../dns/saved.ts'
 import { Engine } from '../engine.ts'
-import { printer } from '../report/printer.ts'
+import { type Format, printer } from '../report/printer.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
 import { loadSaid } from '../config/config.ts'
@@ -16,11 +16,13 @@ import {
   command,
   DNS_OPTION,
   fileFromYargs,
+  FORMAT_OPTIONS,
+  formatOf,
   INTERRUPTED,
-  JSON_OPTION,
   LEARN_DEGRADED_OPTION,
   LOGS_POSITIONAL,
 } from './command.ts'
+import { thisOrigin } from './origin.ts'
 import { Progress } from './progress.ts'
 import { alertsPerDay, milliseconds, timeOf } from './values.ts'
 
@@ -55,7 +57,7 @@ export const replayCommand = command({
         'alerts-per-day': { ...ALERTS_OPTION, default: 10 },
         ...CONFIG_OPTIONS,
         config: { ...CONFIG_OPTIONS.config, describe: 'configuration of run', defaultDescription: 'none' },
-        json: JSON_OPTION,
+        ...FORMAT_OPTIONS,
       } as const)
       .conflicts('train', 'train-until')
       .example('$0 replay audit.log.1 audit.log --train 3600', 'what would have been reported')
@@ -74,7 +76,7 @@ export const replayCommand = command({
         dns: words.dns ?? [],
         alertsPerDay: alertsPerDay(words['alerts-per-day']),
         networks: loadSaid(words).networks,
-        json: words.json,
+        format: formatOf(words),
       },
       words.log.map(fileFromYargs),
       signal,
@@ -101,7 +103,7 @@ interface Reading {
   readonly dns: readonly string[]
   readonly alertsPerDay: number
   readonly networks: NetworkNames
-  readonly json: boolean
+  readonly format: Format
 }
 
 /**
@@ -110,7 +112,7 @@ interface Reading {
  */
 export async function readInto(
   db: string,
-  { plan, monitorMs, rebase, learnDegraded, alertsPerDay, dns, networks, json }: Reading,
+  { plan, monitorMs, rebase, learnDegraded, alertsPerDay, dns, networks, format }: Reading,
   logs: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
@@ -133,7 +135,8 @@ export async function readInto(
       learnDegraded,
       alertsPerDay,
       emit: printer({
-        json,
+        format,
+        origin: thisOrigin(),
         output: {
           ...output,
           write: (text) => {

@@ -13,6 +13,7 @@ import {
 } from './decisions.ts'
 import { type Generalisation, generalisationOf, generalise } from '../generalise.ts'
 import { UsageError } from '../domain/result.ts'
+import { hasColours } from '../support/standard-output.ts'
 import { command, type Command } from './command.ts'
 import { Review } from '../review.ts'
 
@@ -30,7 +31,7 @@ export const reviewCommand: Command = command({
       ? rawConversation(process.stdin, process.stdout, signal)
       : lineConversation(process.stdin, words.json ? process.stderr : process.stdout)
     try {
-      const look = isTerminal ? ANSI : PLAIN
+      const look = isTerminal && hasColours(isTerminal, process.env) ? ANSI : PLAIN
       const print = (line: object): void => void process.stdout.write(`${jsonOf(line)}\n`)
       const tell = (outcome: Outcome): void => {
         if (words.json) print({ kind: 'decision', ...outcome })

@@ -4,10 +4,11 @@ import {
   AUDITD_OPTION,
   CONFIG_OPTIONS,
   DB_OPTION,
-  JSON_OPTION,
   LEARN_DEGRADED_OPTION,
   command,
   fileFromYargs,
+  FORMAT_OPTIONS,
+  formatOf,
 } from './command.ts'
 import { live } from './live.ts'
 
@@ -61,7 +62,7 @@ export const runCommand = command({
           describe: 'also write reports to this file, rotated by size',
         },
         ...CONFIG_OPTIONS,
-        json: JSON_OPTION,
+        ...FORMAT_OPTIONS,
       } as const)
       .example('sudo $0 run', 'train for an hour, then report each minute')
       .example('sudo $0 run --baseline 86400 --rebase', 'train for a day; report each new thing once')
@@ -78,8 +79,8 @@ export const runCommand = command({
     }
     const given = { auditd, db, log, baseline, monitor, rebase, wait, ...dashed } as Partial<Config>
     const reread = (): Config => loadConfig(words, given)
-    const { json, config: configFile } = words
-    await live(reread(), { json, onlyTrain: false, configFile, reread }, signal)
+    const { config: configFile } = words
+    await live(reread(), { format: formatOf(words), onlyTrain: false, configFile, reread }, signal)
     return 0
   },
 })

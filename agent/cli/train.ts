@@ -99,7 +99,8 @@ export const trainCommand = command({
     })
     if (words.processes) return trainProcesses(words, config, signal)
     if (words.follow) {
-      await live(config, { json: words.json, onlyTrain: true, untilStable, configFile: words.config }, signal)
+      const format = words.json ? 'json' : 'text'
+      await live(config, { format, onlyTrain: true, untilStable, configFile: words.config }, signal)
       return untilStable ? judged(config.db) : 0
     }
     const logs = words.auditd?.map(fileFromYargs) ?? savedLogsOf(config.auditd)
@@ -111,7 +112,7 @@ export const trainCommand = command({
       dns: words.dns ?? [],
       alertsPerDay: config['alerts-per-day'],
       networks: config.networks,
-      json: words.json,
+      format: words.json ? ('json' as const) : ('text' as const),
     }
     const code = await readInto(config.db, reading, logs, signal)
     return untilStable && code === 0 ? judged(config.db) : code

@@ -1,13 +1,24 @@
 import type { Report } from '../domain/report.ts'
 import type { Log } from '../support/log.ts'
 import type { Output } from '../support/standard-output.ts'
-import { lookFor, textOf } from './text.ts'
+import type { Severity } from '../domain/severity.ts'
+import { ecsOf, type Origin } from './ecs.ts'
+import { gravityOf, isAtLeast } from './gravity.ts'
+import { type Look, lookFor, textOf } from './text.ts'
+
+/** How reports are printed: for people, or as one object a line, which is the report itself or by names of ECS. */
+export const FORMATS = ['text', 'json', 'ecs'] as const
+
+export type Format = (typeof FORMATS)[number]
 
 export interface PrinterOptions {
-  /** One JSON object a line instead of text. */
-  readonly json: boolean
+  readonly format: Format
   readonly output: Output
   readonly log?: Log
+  /** Who reports: names of ECS say it. */
+  readonly origin: Origin
+  /** Gravity from which something is printed; everything without it. */
+  readonly least?: { readonly output: Severity; readonly log: Severity }
 }
 
 export interface Printer {
@@ -20,23 +31,38 @@ export interface Printer {
 }
 
 /** Sends reports where people and programs read them: standard output, and the log file when there is one. */
-export function printer({ json, output, log }: PrinterOptions): Printer {
+export function printer({ format, output, log, origin, least }: PrinterOptions): Printer {
   const look = lookFor(output)
-  const logLook = lookFor({ ...output, isTerminal: false })
-  const logged = (report: Report): string => textOf(report, logLook)
-  const printed = (report: Report): string => (json ? jsonOf(report) : textOf(report, look))
+  const logLook = lookFor({ ...output, isColoured: false })
+  const printed = (report: Report): string | undefined =>
+    isWanted(report, least?.output) ? formatted(report, format, origin, look) : undefined
+  const logged = (report: Report): string | undefined =>
+    isWanted(report, least?.log) ? textOf(report, logLook) : undefined
   return {
     print: (report) => {
-      output.write(`${printed(report)}\n`)
-      log?.line(logged(report))
+      const [text, line] = [printed(report), logged(report)]
+      if (text !== undefined) output.write(`${text}\n`)
+      if (line !== undefined) log?.line(line)
     },
     again: (report) => {
-      const text = printed(report)
-      if (!output.holds(text)) output.write(`${text}\n`)
-      const line = logged(report)
-      if (log?.holds(line) === false) log.line(line)
+      const [text, line] = [printed(report), logged(report)]
+      if (text !== undefined && !output.holds(text)) output.write(`${text}\n`)
+      if (line !== undefined && log?.holds(line) === false) log.line(line)
     },
   }
+}
+
+/** @returns undefined for a report that has no such form */
+export function formatted(report: Report, format: Format, origin: Origin, look: Look): string | undefined {
+  if (format === 'text') return textOf(report, look)
+  const object = format === 'json' ? report : ecsOf(report, origin)
+  return object && jsonOf(object)
+}
+
+/** What was learned is told like what is least grave; how a run ended is always told. */
+function isWanted(report: Report, least: Severity | undefined): boolean {
+  if (least === undefined || report.kind === 'summary') return true
+  return isAtLeast(gravityOf(report) ?? 'low', least)
 }
 
 /** What JSON leaves as it is although it ends a line somewhere, moves a cursor, or hides or turns text. */

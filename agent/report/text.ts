@@ -44,8 +44,8 @@ export const ANSI: Look = {
 export const inAscii = (look: Look): Look => ({ ...look, branches: ASCII })
 
 /** How text looks where it goes to. */
-export function lookFor({ isTerminal, isUnicode }: { isTerminal: boolean; isUnicode: boolean }): Look {
-  const look = isTerminal ? ANSI : PLAIN
+export function lookFor({ isColoured, isUnicode }: { isColoured: boolean; isUnicode: boolean }): Look {
+  const look = isColoured ? ANSI : PLAIN
   return isUnicode ? look : inAscii(look)
 }
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 
 /** A command that is not installed, or ended with an error; the message says which, in one line. */
 export class CommandError extends Error {
@@ -72,4 +72,19 @@ export async function* outputOf(
     kill()
     await ended
   }
+}
+
+/** A command that is talked to for as long as it runs. */
+export type Companion = ChildProcessByStdio<Writable, Readable, null>
+
+/**
+ * Starts a command that reads from its standard input until that ends. No shell, an empty environment, nothing on standard
+ * error. What goes wrong with it later is an event of it.
+ *
+ * @throws CommandError when the command is missing
+ */
+export function startCommand(name: string, args: readonly string[]): Companion {
+  const path = findCommand(name)
+  if (path === undefined) throw new CommandError(`${name} is not installed`)
+  return spawn(path, args, { argv0: name, stdio: ['pipe', 'pipe', 'ignore'], env: { LC_ALL: 'C' } })
 }

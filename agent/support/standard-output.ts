@@ -5,7 +5,7 @@ const FILE = '/proc/self/fd/1'
 
 /** Where reports are printed. */
 export interface Output {
-  readonly isTerminal: boolean
+  readonly isColoured: boolean
   /** Whether the locale has more characters than ASCII. */
   readonly isUnicode: boolean
   readonly write: (text: string) => void
@@ -19,11 +19,19 @@ export function standardOutput(): Output {
   const write = (text: string): void => void process.stdout.write(text)
   if (isFile && lastLines(FILE).isCut) write('\n')
   return {
-    isTerminal: process.stdout.isTTY,
+    isColoured: hasColours(process.stdout.isTTY, process.env),
     isUnicode: isUnicodeIn(process.env),
     write,
     holds: (text) => isFile && holdsText(lastLines(FILE).lines, text),
   }
+}
+
+/** Whether a terminal is there that shows colours, and nobody has asked for none: https://no-color.org */
+export function hasColours(
+  isTerminal: boolean,
+  { NO_COLOR, TERM }: Readonly<Record<string, string | undefined>>,
+): boolean {
+  return isTerminal && (NO_COLOR ?? '') === '' && TERM !== 'dumb'
 }
 
 /** As setlocale(3) looks for the character set. */

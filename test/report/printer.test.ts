@@ -5,9 +5,11 @@ import { expect, test } from 'vitest'
 import type { BlindSpot, Incident, Report } from '../../agent/domain/report.ts'
 import { printer } from '../../agent/report/printer.ts'
 import { textOf } from '../../agent/report/text.ts'
-import { isUnicodeIn } from '../../agent/support/standard-output.ts'
+import { hasColours, isUnicodeIn } from '../../agent/support/standard-output.ts'
+import { ALERT, HOSTILE_INCIDENT } from '../outputs/reports.ts'
 import { folderForTest } from '../support/folder.ts'
 
+const ORIGIN = { host: 'web-1.example.net', version: '0.1.0' }
 const AGENT = join(import.meta.dirname, '../../agent')
 
 const REPORTS: readonly BlindSpot[] = [1, 2, 3].map((count) => ({
@@ -32,7 +34,10 @@ function inProcess(
     import { openLog } from '${AGENT}/support/log.ts'
     import { standardOutput } from '${AGENT}/support/standard-output.ts'
     const log = ${log === '' ? 'undefined' : `openLog('${log}')`}
-    const { ${how} } = printer({ json: ${json}, output: standardOutput(), log })
+    const { ${how} } = printer({
+      ...{ format: '${json ? 'json' : 'text'}', output: standardOutput(), log },
+      origin: { host: 'h', version: '0' },
+    })
     for (const report of ${JSON.stringify(reports)}) ${how}(report)
     await log?.close()`
   const done = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
@@ -57,8 +62,9 @@ test('a line for each report, and text without colours in the log', () => {
     const written: string[] = []
     const logged: string[] = []
     const { print } = printer({
-      json,
-      output: { isTerminal: true, isUnicode: true, write: (text) => written.push(text), holds: () => false },
+      format: json ? 'json' : 'text',
+      origin: ORIGIN,
+      output: { isColoured: true, isUnicode: true, write: (text) => written.push(text), holds: () => false },
       log: { line: (text) => logged.push(text), holds: () => false, close: () => Promise.resolve() },
     })
     for (const report of REPORTS) print(report)
@@ -171,4 +177,52 @@ test('it is looked for in the last mebibyte, and in the log that was rotated awa
 test('nobody knows what a pipe has carried: it is printed there', () => {
   const expected = REPORTS.map((report) => `${textOf(report)}\n`).join('')
   expect(inProcess('again', REPORTS)).toBe(expected)
+})
+
+test('each output has a gravity from which it tells, and how a run ended is told everywhere', () => {
+  const [written, logged]: [string[], string[]] = [[], []]
+  const { print } = printer({
+    ...{ format: 'json', origin: ORIGIN, least: { output: 'high', log: 'medium' } },
+    output: { isColoured: false, isUnicode: true, write: (text) => written.push(text), holds: () => false },
+    log: { line: (text) => logged.push(text), holds: () => false, close: () => Promise.resolve() },
+  })
+  const summary: Report = {
+    ...{ kind: 'summary', records: 0, events: 0, edges: 0, unseen: 0, incidents: 0, withheld: 0 },
+    ...{ unreadable: 0, lost: 0, forged: 0, elapsedMs: 0, coverage: 'complete' },
+  }
+  const [spot] = REPORTS
+  if (spot === undefined) throw new Error('there is no report')
+  for (const report of [INCIDENT, ALERT, { ...INCIDENT, severity: 'medium' as const }, spot]) print(report)
+  for (const report of [{ ...spot, isOngoing: true as const }, summary]) print(report)
+  const kinds = (texts: readonly string[]): string[] =>
+    texts.map((text) => (JSON.parse(text) as { kind: string }).kind)
+  expect(kinds(written)).toEqual(['incident', 'alert', 'summary'])
+  expect(logged).toHaveLength(5)
+})
+
+test('with names of ECS there is an object a line, and none for what is not about the host', () => {
+  const written: string[] = []
+  const { print } = printer({
+    ...{ format: 'ecs', origin: ORIGIN },
+    output: { isColoured: true, isUnicode: true, write: (text) => written.push(text), holds: () => false },
+  })
+  print({ kind: 'pattern', pattern: 'p', process: 'x', action: 'create', examples: [] })
+  print(HOSTILE_INCIDENT)
+  expect(written).toHaveLength(1)
+  expect(written[0]).toMatch(/^\{.*\}\n$/)
+  expect(written[0]).not.toMatch(/[\u007f-\u009f\u2028\u2029\u202a-\u202e]/)
+  expect(JSON.parse(written[0] ?? '')).toMatchObject({
+    host: { name: ORIGIN.host },
+    event: { id: 'incident-8' },
+  })
+})
+
+test.each([
+  [true, {}, true],
+  [false, {}, false],
+  [true, { NO_COLOR: '1' }, false],
+  [true, { NO_COLOR: '' }, true],
+  [true, { TERM: 'dumb' }, false],
+])('a terminal %j with %j has colours: %j', (isTerminal, environment, expected) => {
+  expect(hasColours(isTerminal, environment)).toBe(expected)
 })

@@ -221,12 +221,12 @@ describe('law: whatever the names are', () => {
       fc.property(REPORT, (report) => {
         let written = ''
         const output = {
-          isTerminal: true,
+          isColoured: true,
           isUnicode: true,
           write: (text: string) => (written += text),
           holds: () => false,
         }
-        printer({ json: true, output }).print(report)
+        printer({ format: 'json', output, origin: { host: 'h', version: '0' } }).print(report)
         expect(written.endsWith('\n')).toBe(true)
         const line = written.slice(0, -1)
         expect(line).not.toMatch(LIVELY)
