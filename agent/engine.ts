@@ -191,12 +191,13 @@ export class Engine {
     })
   }
 
-  /** The host was looked at. */
-  heardOfHost(looks: readonly HostLook[], nowMs: number): void {
+  /** The host was looked at. `memory` is kept by its names. */
+  heardOfHost(looks: readonly HostLook[], nowMs: number, memory: ReadonlyMap<string, unknown>): void {
     const { alerting } = this
     if (alerting === undefined) return
     this.batch(() => {
       for (const alert of alerting.look(looks, nowMs)) this.post(alert)
+      for (const [name, value] of memory) this.options.baseline.kept.remember(name, value)
     })
   }
 

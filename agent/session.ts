@@ -4,13 +4,13 @@ import { Baseline } from './baseline/baseline.ts'
 import { storageFault } from './baseline/fault.ts'
 import type { LifeSpan } from './baseline/life.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
-import type { HostLook } from './domain/alert.ts'
 import type { Chunk } from './domain/chunk.ts'
 import type { BlindSpot, Report, Severity, Tamper } from './domain/report.ts'
 import { UsageError } from './domain/result.ts'
 import type { CapturedNames } from './dns/capture.ts'
 import { Engine } from './engine.ts'
 import type { NetworkNames } from './peers/networks.ts'
+import type { HostWatch } from './scan/host-watch.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
 import { ClockWatch } from './watch/clock.ts'
@@ -77,14 +77,6 @@ export type Phase =
   | { readonly name: 'faulty'; readonly fault: string }
   /** The kernel's audit cannot be watched, and why. */
   | { readonly name: 'unwatched'; readonly reason: string }
-
-/** Looks at the host itself, time and again. */
-export interface HostWatch {
-  /** Between two looks. */
-  readonly intervalMs: number
-  /** What is wrong now. What could not be seen is told by `onBlind`. */
-  look(nowMs: number, onBlind: (spot: BlindSpot) => void): Promise<readonly HostLook[]>
-}
 
 export type News = Chunk | BlindSpot | Tamper
 
@@ -183,6 +175,7 @@ export class Session {
     if (options.isBaselineGone && !past.isAgain) engine.wasTampered(baselineGone(options.db))
     if (this.kernel === undefined) baseline.kept.forget('kernel')
     else this.kernel.restore(baseline.kept.memory('kernel'))
+    options.host?.restore((name) => baseline.kept.memory(name))
     const { trainingEndMs } = engine
     if (!engine.isTraining)
       options.onPhase({ name: 'monitoring', edges: baseline.edges.countEdges(), unlearned: 0 })
@@ -314,10 +307,14 @@ export class Session {
     this.isLookingAtHost = true
     const look = async (): Promise<void> => {
       const nowMs = Date.now()
-      const looks = await host.look(nowMs, (spot) => {
-        if (!this.over.signal.aborted) engine.wentBlind(spot)
+      const { signal } = this.over
+      const looks = await host.look(nowMs, {
+        ...{ isTraining: engine.isTraining, signal },
+        onBlind: (spot) => {
+          if (!signal.aborted) engine.wentBlind(spot)
+        },
       })
-      if (!this.over.signal.aborted) engine.heardOfHost(looks, nowMs)
+      if (!signal.aborted && looks !== undefined) engine.heardOfHost(looks, nowMs, host.takeMemory())
     }
     look()
       .catch((error: unknown) => this.fail(error as Error))

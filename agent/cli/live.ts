@@ -12,6 +12,7 @@ import { openOutputs } from '../outputs/outputs.ts'
 import type { Sink } from '../outputs/sink.ts'
 import { type Format, printer } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
+import { HostWatch } from '../scan/host-watch.ts'
 import { type LiveOptions, type Phase, RELOAD } from '../session.ts'
 import { findCommand } from '../support/command.ts'
 import { loadRulesWhereNone, rulesFile } from '../support/kernel-rules.ts'
@@ -183,7 +184,7 @@ class Session {
       learnDegraded: this.#config['learn-degraded'],
       alertsPerDay: this.#config['alerts-per-day'],
       alertsFrom: this.#config.alerts.min_severity,
-      host: undefined,
+      host: this.#config.scan.interval === 0 ? undefined : new HostWatch(this.#config),
       lifeSpan: { dormantDays: this.#config['dormant-days'], expireDays: this.#config['expire-days'] },
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),

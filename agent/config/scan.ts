@@ -57,11 +57,30 @@ export const AllowlistConfig = z
   })
   .prefault({})
 
+const Glob = z.string().min(1).refine(isGlob, 'expected a name, a path or a glob such as /opt/*/bin/**')
+const Process = z.union([
+  Glob,
+  z.strictObject({
+    exe: Glob.optional().describe('name, path or glob of its program or script'),
+    user: z.string().min(1).optional().describe('name or id of its user'),
+    argv: Glob.optional().describe('glob over its words, with blanks between them'),
+    min: z.int().min(1).default(1).describe('how many of them there are at least'),
+  }),
+])
+
 /** Section `processes`. */
 export const ProcessesConfig = z
   .strictObject({
-    expected: Words.describe('processes that a scan does not tell of: names, paths or globs'),
-    required: Words.describe('processes that must run: names, paths or globs'),
+    expected: z
+      .array(Process)
+      .default([])
+      .describe(
+        'processes that a scan does not tell of: names, paths or globs, or maps of exe, user and argv',
+      ),
+    required: z
+      .array(Process)
+      .default([])
+      .describe('processes that must run: names, paths or globs, or maps of exe, user, argv and min'),
   })
   .prefault({})
 

@@ -6,6 +6,7 @@ const MOST_RECENT = 20
 /** Nothing is missing from the log for these, so what is learned is right. */
 const HARMLESS: ReadonlySet<BlindReason> = new Set([
   'behind',
+  'host-unscanned',
   'kernel-backlog',
   'clock-set-back',
   'baseline-unwritable',

@@ -191,6 +191,8 @@ export type BlindReason =
   | 'kernel-unknown'
   /** The answers of DNS are not captured, so hosts have no names. */
   | 'dns-unheard'
+  /** Processes, layers of containers or the root file system could not be looked at. */
+  | 'host-unscanned'
   // The agent itself.
   | 'clock-set-back'
   | 'baseline-unwritable'

@@ -16,6 +16,7 @@ export interface WalkOptions {
   readonly mostEntries: number
   /** By the clock of `performance.now`. */
   readonly untilMs: number
+  readonly signal: AbortSignal | undefined
 }
 
 /**
@@ -111,11 +112,11 @@ class Walk {
   }
 
   private mayGoOn(): boolean {
-    const { mostEntries, untilMs } = this.options
+    const { mostEntries, signal, untilMs } = this.options
     const end =
       ++this.entries > mostEntries
         ? `it holds more than ${mostEntries} entries`
-        : performance.now() > untilMs
+        : performance.now() > untilMs || signal?.aborted === true
           ? 'there was no time to look at all of it'
           : undefined
     if (end !== undefined) {

@@ -34,6 +34,7 @@ export class LayerWatch {
     processes: readonly Pick<FoundProcess, 'pid' | 'container' | 'startMs'>[],
     nowMs: number,
     isLearning: boolean,
+    signal?: AbortSignal,
   ): Promise<LayersSeen> {
     const { layers, unreachable, mountPoints } = await findLayers(processes)
     const untilMs = performance.now() + MOST_MS
@@ -47,6 +48,7 @@ export class LayerWatch {
         onFile: (file) => look.see(named, file),
         mostEntries: MOST_ENTRIES,
         untilMs,
+        signal,
       })
       look.leave(named, trouble === undefined)
       if (trouble !== undefined) unseen.push(`${named.folder}: ${printable(trouble)}`)

@@ -44,11 +44,13 @@ type Group = z.infer<typeof Group>
 const Memory = z.object({
   /** When the last look began; Unix time in milliseconds. */
   lookedMs: z.number(),
-  learned: z.array(z.number()),
   /** What it has seen that the next look might take for new. */
   latest: z.array(z.number()),
   groups: z.array(Group),
 })
+
+const Lessons = z.array(z.number())
+const NOTHING = { lookedMs: undefined, latest: [], groups: [] } as const
 
 /** A layer, and who it belongs to. */
 export interface NamedLayer {
@@ -75,21 +77,26 @@ export class LayerBook {
   private latest = new Set<number>()
   private groups = new Map<string, Group>()
 
-  /** What must be remembered over a restart, as JSON; undefined before the first look. */
+  /** What must be remembered over a restart besides what was learned, as JSON; undefined before the first look. */
   get memory(): unknown {
-    const { lookedMs, learned, latest, groups } = this
-    if (lookedMs === undefined) return undefined
-    return { lookedMs, learned: [...learned], latest: [...latest], groups: [...groups.values()] }
+    const { lookedMs, latest, groups } = this
+    return lookedMs === undefined
+      ? undefined
+      : { lookedMs, latest: [...latest], groups: [...groups.values()] }
   }
 
-  /** Goes on where `memory` was taken. What is not of this kind is no memory. */
-  restore(memory: unknown): void {
-    const read = Memory.safeParse(memory)
-    if (!read.success) return
-    this.lookedMs = read.data.lookedMs
-    this.learned = new Set(read.data.learned)
-    this.latest = new Set(read.data.latest)
-    this.groups = new Map(read.data.groups.map((group) => [group.key, group]))
+  /** What was learned, as hashes. It only grows. */
+  get lessons(): ReadonlySet<number> {
+    return this.learned
+  }
+
+  /** Goes on where `memory` and `lessons` were taken, or anew when that is neither. */
+  restore(memory: unknown, lessons: unknown): void {
+    const { lookedMs, latest, groups } = Memory.safeParse(memory).data ?? NOTHING
+    this.lookedMs = lookedMs
+    this.learned = new Set(Lessons.safeParse(lessons).data)
+    this.latest = new Set(latest)
+    this.groups = new Map(groups.map((group) => [group.key, group]))
   }
 
   /** Begins a look at all layers. @param isLearning whether nothing that is new is wrong */

@@ -9,7 +9,14 @@ const spot = (reason: BlindReason, isOngoing = false, fromMs = 0): BlindSpot => 
 })
 
 /** Nothing is missing from the log for these: domain/report.ts. */
-const HARMLESS = ['behind', 'kernel-backlog', 'clock-set-back', 'baseline-unwritable', 'shed'] as const
+const HARMLESS = [
+  'behind',
+  'host-unscanned',
+  'kernel-backlog',
+  'clock-set-back',
+  'baseline-unwritable',
+  'shed',
+] as const
 const HARMFUL = [
   'unreadable-line',
   'incomplete-event',

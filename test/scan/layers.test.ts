@@ -45,7 +45,7 @@ describe.skipIf(unavailable !== undefined)('the writable layer of a container', 
     expect(await look(watch, container)).toEqual(told)
     // The agent starts anew: it is still there.
     const next = new LayerWatch([])
-    next.book.restore(JSON.parse(JSON.stringify(watch.book.memory)))
+    next.book.restore(JSON.parse(JSON.stringify(watch.book.memory)), [...watch.book.lessons])
     expect(await look(next, container)).toEqual(told)
     await container.run('rm /srv/xmrig')
     expect(await look(next, container)).toEqual([told[1]])
@@ -129,7 +129,7 @@ describe.skipIf(unavailable !== undefined)('the writable layer of a container', 
     const told = `high: the program /home/a/x was made or changed in the container ${ID}`
     expect(await look(watch, container)).toEqual([told])
     const next = new LayerWatch([...settings, '/home/**'])
-    next.book.restore(watch.book.memory)
+    next.book.restore(watch.book.memory, [...watch.book.lessons])
     expect(await look(next, container)).toEqual([])
   })
 
