@@ -103,7 +103,7 @@ export class HostWatch {
   }
 
   private async lookAtAll(nowMs: number, options: LookOptions): Promise<readonly HostLook[] | undefined> {
-    const { signal } = options
+    const isOver = (): boolean => options.signal.aborted
     const complaints: string[] = []
     const attempt = async <T>(what: string, work: () => Promise<T> | T): Promise<T | undefined> => {
       try {
@@ -114,14 +114,14 @@ export class HostWatch {
       }
     }
     const scan = await attempt('processes', () => this.scanner.look(this.model()))
-    if (signal.aborted) return undefined
+    if (isOver()) return undefined
     this.latest = scan
     const looks: HostLook[] = []
     if (scan !== undefined) {
       complaints.push(...unreadIn(scan))
       looks.push(...this.judgeProcesses(scan, nowMs, options.isTraining))
       const layers = await attempt('layers of containers', () => this.lookAtLayers(scan, nowMs, options))
-      if (signal.aborted) return undefined
+      if (isOver()) return undefined
       if (layers !== undefined) {
         complaints.push(...layers.unseen)
         looks.push({ source: 'layer', observations: layers.observations })
