@@ -7,7 +7,7 @@ import { ANSI, PLAIN } from '../report/text.ts'
 import { withModel } from '../scan/learned.ts'
 import { ProcessScanner } from '../scan/scanner.ts'
 import { sortedBy, SORTS, summaryOf, tableOf, unreadText } from '../scan/table.ts'
-import { command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION } from './command.ts'
+import { command, CONFIG_OPTIONS, DB_OPTION, INTERRUPTED, JSON_OPTION } from './command.ts'
 import { milliseconds } from './values.ts'
 
 const SOMETHING_SUSPICIOUS = 1
@@ -54,6 +54,7 @@ export const scanCommand = command({
     const sampleMs = words.sample === undefined ? 0 : milliseconds(words.sample, 'sample', SHORTEST_SAMPLE_S)
     const config = loadConfig(words, { db: words.db })
     const scan = await scanOnce(config, minScore, sampleMs, signal)
+    if (scan === undefined) return INTERRUPTED
     if (words.count) {
       process.stdout.write(`${scan.suspicious}\n`)
       const unread = unreadText(scan.unread)
@@ -74,21 +75,22 @@ export const scanCommand = command({
   },
 })
 
+/** Undefined when somebody has no patience. */
 function scanOnce(
   config: Config,
   minScore: number | undefined,
   sampleMs: number,
   signal: AbortSignal,
-): Promise<ProcessScan> {
+): Promise<ProcessScan | undefined> {
   const { allowlist, ports } = config
   const scan = minScore === undefined ? config.scan : { ...config.scan, min_score: minScore }
   const scanner = new ProcessScanner({ scan, allowlist, ports })
   return withModel(config.db, async (model) => {
     if (sampleMs > 0) {
       await scanner.look(model)
-      await sleep(sampleMs, undefined, { signal })
+      await sleep(sampleMs, undefined, { signal }).catch(() => undefined)
     }
-    return scanner.look(model)
+    return signal.aborted ? undefined : scanner.look(model)
   })
 }
 

@@ -69,10 +69,7 @@ const SIGNS: readonly ((subject: Subject, around: Surroundings) => Sign | undefi
   ({ process }, { byPid }) => memoryProgram(process, byPid),
   ({ process }, { packagedMs }) => deletedProgram(process, packagedMs),
   ({ process }) => temporaryProgram(process),
-  ({ process }, { kernelThreads }) =>
-    isDisguised(process, kernelThreads)
-      ? sign('disguised', 'it calls itself like a thread of the kernel, and is none')
-      : undefined,
+  ({ process }, { kernelThreads }) => disguise(process, kernelThreads),
   ({ process }) => shellSocket(process),
   ({ process }) => writableCode(process),
   ({ process }, { byPid }) => traced(process, byPid),
@@ -153,6 +150,15 @@ function temporaryProgram({ exe, script }: SeenProcess): Sign | undefined {
     return sign('tmp_exe', `its program ${path} is in a place for temporary files`)
   if (temporaryPlaceOf(script) === undefined) return undefined
   return sign('tmp_exe', `its script ${script} is in a place for temporary files`, 0.5)
+}
+
+function disguise(process: SeenProcess, kernelThreads: ReadonlySet<string>): Sign | undefined {
+  if (isDisguised(process, kernelThreads))
+    return sign('disguised', 'it calls itself like a thread of the kernel, and is none')
+  const { claimed, exe } = process
+  return claimed === undefined
+    ? undefined
+    : sign('disguised', `it calls itself ${claimed}, and is ${exe}`, 0.5)
 }
 
 /** What is left of `sh -i <&3 >&3`, whatever made the connection. */

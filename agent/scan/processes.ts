@@ -4,6 +4,7 @@ import { processName } from '../graph/names.ts'
 import { programFound } from '../interpret/processes.ts'
 import { textOfBytes } from '../parse/text.ts'
 import { containerOf, parseArguments, startedMs } from '../support/procfs.ts'
+import { claimedProgram } from './claims.ts'
 import { writableCodeIn, type WritableCode } from './memory.ts'
 import type { NetworkSockets } from './network-sockets.ts'
 import { descriptorsOf, linkTo, readUpTo } from './reading.ts'
@@ -41,6 +42,8 @@ export interface SeenProcess extends FoundProcess {
   readonly tracerPid: number
   /** What is called like the program now, when the file of the program is gone. */
   readonly successor: 'none' | 'of this host' | 'of another root' | undefined
+  /** Path of another program, which it calls itself by. */
+  readonly claimed: string | undefined
   readonly writableCode: WritableCode | undefined
   readonly listening: readonly SeenSocket[]
   /** Connections that it began itself. */
@@ -89,7 +92,10 @@ function see(
   const user = userName(uid) ?? String(uid)
   const container = containerOf(textAt(`/proc/${pid}/cgroup`))
   const thread = stat.isZombie ? liveThreadOf(pid) : `/proc/${pid}`
-  const found = thread === undefined ? NOTHING : lookInto(thread, networks)
+  const found =
+    thread === undefined
+      ? NOTHING
+      : lookInto(thread, stat.isZombie ? textAt(`${thread}/status`) : status, networks)
   const program = programFound(found)
   return {
     ...{ pid, ppid: stat.ppid, uid, user, container, comm: stat.comm, ...found },
@@ -112,6 +118,7 @@ type Found = Pick<
   | 'rssBytes'
   | 'tracerPid'
   | 'successor'
+  | 'claimed'
   | 'writableCode'
   | 'listening'
   | 'outgoing'
@@ -121,7 +128,14 @@ type Found = Pick<
 
 const NOTHING: Found = {
   ...{ exe: UNKNOWN, argv: [], cwd: '', rssBytes: 0, tracerPid: 0, successor: undefined },
-  ...{ writableCode: undefined, listening: [], outgoing: [], standardSocket: undefined, unread: new Set() },
+  ...{
+    claimed: undefined,
+    writableCode: undefined,
+    listening: [],
+    outgoing: [],
+    standardSocket: undefined,
+    unread: new Set(),
+  },
 }
 
 /**
@@ -135,20 +149,21 @@ function liveThreadOf(pid: number): string | undefined {
 }
 
 /** @param directory of a process, or of one of its threads */
-function lookInto(directory: string, networks: NetworkSockets): Found {
+function lookInto(directory: string, status: string, networks: NetworkSockets): Found {
   const unread = new Set<Unread>()
-  const status = textAt(`${directory}/status`)
   const exe = linkTo(`${directory}/exe`)
   if (exe === undefined) unread.add('exe')
+  const argv = argumentsOf(directory)
   return {
     exe: exe ?? UNKNOWN,
-    argv: argumentsOf(directory),
+    argv,
     cwd: linkTo(`${directory}/cwd`) ?? '',
     rssBytes: numberIn(status, /^VmRSS:\s+(\d+) kB/m) * 1024,
     tracerPid: numberIn(status, /^TracerPid:\t(\d+)/m),
     successor: exe?.endsWith(DELETED) === true ? successorOf(directory, exe) : undefined,
+    claimed: exe === undefined ? undefined : claimedProgram(directory, exe, argv),
     writableCode: writableCodeOf(directory, unread),
-    ...socketsOf(directory, networks, unread),
+    ...socketsOf(directory, numberIn(status, /^FDSize:\t(\d+)/m), networks, unread),
     unread,
   }
 }
@@ -225,11 +240,12 @@ function writableCodeOf(directory: string, unread: Set<Unread>): WritableCode | 
 
 function socketsOf(
   directory: string,
+  slots: number,
   networks: NetworkSockets,
   unread: Set<Unread>,
 ): Pick<SeenProcess, 'listening' | 'outgoing' | 'standardSocket'> {
   const known = networks.of(directory)
-  const descriptors = descriptorsOf(directory, MOST_DESCRIPTORS)
+  const descriptors = descriptorsOf(directory, slots, MOST_DESCRIPTORS)
   if (known === undefined || descriptors === undefined) {
     unread.add('sockets')
     return { listening: [], outgoing: [], standardSocket: undefined }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, opendirSync, readlinkSync, readSync } from 'node:fs'
+import { closeSync, openSync, opendirSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import { textOfBytes } from '../parse/text.ts'
 
 const CHUNK_BYTES = 65_536
@@ -19,21 +19,28 @@ export function readUpTo(path: string, mostBytes: number): Reading {
   }
 }
 
+/** Files of /proc are read by the thousand, and nobody else reads meanwhile. */
+const scratch = Buffer.alloc(CHUNK_BYTES)
+
 function readOpened(fd: number, mostBytes: number): Reading {
   const chunks: Buffer[] = []
   let length = 0
   try {
     for (;;) {
-      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes + 1 - length))
-      const count = readSync(fd, chunk, 0, chunk.length, null)
-      chunks.push(chunk.subarray(0, count))
+      const count = readSync(fd, scratch, 0, Math.min(CHUNK_BYTES, mostBytes + 1 - length), null)
+      if (count === 0) return { kind: 'read', bytes: joined(chunks) }
+      chunks.push(Buffer.from(scratch.subarray(0, count)))
       length += count
-      if (count === 0) return { kind: 'read', bytes: Buffer.concat(chunks) }
-      if (length > mostBytes) return { kind: 'cut', bytes: Buffer.concat(chunks).subarray(0, mostBytes) }
+      if (length > mostBytes) return { kind: 'cut', bytes: joined(chunks).subarray(0, mostBytes) }
     }
   } finally {
     closeSync(fd)
   }
+}
+
+const joined = (chunks: readonly Buffer[]): Buffer => {
+  const [only] = chunks
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
 }
 
 /** Where a link of /proc points to; undefined when it may not be known. @throws when the process is gone */
@@ -46,27 +53,37 @@ export function linkTo(path: string): string | undefined {
   }
 }
 
-/** Open descriptors of a process, at most so many; undefined when they may not be known. */
+/**
+ * Open descriptors of a process, at most so many; undefined when they may not be known.
+ * @param slots how many it can have at present
+ */
 export function descriptorsOf(
   directory: string,
+  slots: number,
   most: number,
 ): { readonly fds: readonly string[]; readonly isCut: boolean } | undefined {
-  const fds: string[] = []
   try {
-    const opened = opendirSync(`${directory}/fd`, { bufferSize: 1024 })
-    try {
-      for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) {
-        if (fds.length === most) return { fds, isCut: true }
-        fds.push(entry.name)
-      }
-    } finally {
-      opened.closeSync()
-    }
+    // Quicker, and as good where there cannot be too many.
+    if (slots <= most) return { fds: readdirSync(`${directory}/fd`), isCut: false }
+    return firstOf(`${directory}/fd`, most)
   } catch (error) {
     if (isForbidden(error)) return undefined
     throw error
   }
-  return { fds, isCut: false }
+}
+
+function firstOf(path: string, most: number): { readonly fds: readonly string[]; readonly isCut: boolean } {
+  const fds: string[] = []
+  const opened = opendirSync(path, { bufferSize: 1024 })
+  try {
+    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) {
+      if (fds.length === most) return { fds, isCut: true }
+      fds.push(entry.name)
+    }
+    return { fds, isCut: false }
+  } finally {
+    opened.closeSync()
+  }
 }
 
 const isForbidden = (error: unknown): boolean =>

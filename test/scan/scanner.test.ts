@@ -13,7 +13,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Config } from '../../agent/config/config.ts'
-import type { ScannedProcess, UnreadCounts } from '../../agent/domain/scan.ts'
+import type { ProcessScan, ScannedProcess, UnreadCounts } from '../../agent/domain/scan.ts'
 import { ProcessScanner } from '../../agent/scan/scanner.ts'
 import { FOREVER, noPython, python, running } from '../support/running.ts'
 
@@ -139,6 +139,18 @@ describe.skipIf(noPython !== undefined)('a scan of real processes', () => {
     expect(named(await scanned(pid))).toEqual(marks)
   })
 
+  test.each([
+    ['/usr/bin/env -k start', ['disguised']],
+    ['/usr/bin/python3 -k start', []],
+    ['/nonexistent/apache2 -k start', []],
+    // A script, as many start a program under their name.
+    ['/usr/bin/ldd', []],
+    ['/usr/bin', []],
+  ])('knows who calls itself by the path of another program: %s', async (name, marks) => {
+    const { pid } = await running('/usr/bin/python3', ['-c', FOREVER], { argv0: name })
+    expect(named(await scanned(pid))).toEqual(marks)
+  })
+
   test('knows who has called itself like a thread of the kernel later, and has wiped its command line', async () => {
     // PR_SET_NAME is 15; the command line is what stands between arg_start and arg_end.
     const code = [
@@ -223,6 +235,17 @@ describe.skipIf(noPython !== undefined)('a scan of real processes', () => {
     expect(await scanned(pid, { allowlist: { sha256: [other] } })).toMatchObject({
       ...{ sha256, score: 4, isSuspicious: true, allowlistedBy: null },
     })
+  })
+
+  test.skipIf(!isRoot)('says that /proc hides the processes of others', () => {
+    const words = [process.execPath, 'agent/main.ts', 'scan', '--json', '--db', '/nonexistent/none.db']
+    const script = `mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups -- ${words.join(' ')}`
+    const { stdout } = spawnSync('unshare', ['--mount', 'sh', '-c', script], {
+      ...{ cwd: ROOT, encoding: 'utf8', env: { ...process.env, HOME: '/nonexistent' } },
+    })
+    const { unread, processes } = JSON.parse(stdout) as ProcessScan
+    expect(unread.isHidden).toBe(true)
+    expect(processes.filter(({ uid }) => uid === 0)).toEqual([])
   })
 
   test.skipIf(!isRoot)('says what it was not allowed to see', async () => {
