@@ -104,6 +104,11 @@ const COMMANDS: readonly {
     describe: 'Check that the host lets fullmon see, and say how to mend what does not',
     load: async () => (await import('./doctor.ts')).doctorCommand,
   },
+  {
+    name: 'config <action> [what]',
+    describe: 'Check the configuration, and say what counts and where it comes from',
+    load: async () => (await import('./config.ts')).configCommand,
+  },
 ]
 
 /**

@@ -33,6 +33,12 @@ export function configCandidates(
 export const foundConfig = (candidates = configCandidates()): string | undefined =>
   candidates.find((file) => lstatSync(file, { throwIfNoEntry: false }) !== undefined)
 
+/** Configurations that are there, but come behind the one that was found. */
+export const shadowedBy = (found: string): readonly string[] =>
+  configCandidates().filter(
+    (file, index, all) => index > all.indexOf(found) && foundConfig([file]) !== undefined,
+  )
+
 /** The file of a profile: of a shipped one by its name, else at an absolute path. Undefined when there is none of this name. */
 export function profileFile(name: string): string | undefined {
   if (name.includes('/')) return name

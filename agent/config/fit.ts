@@ -114,14 +114,14 @@ const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
     value,
   )
 
-/** A complaint of a key, with the one that was meant or all that there are. */
-export function noSuchKey(key: string, known: readonly string[]): string {
+/** A complaint of a key, with the one that was meant or those that there are. */
+export function noSuchKey(key: string, known: readonly string[], listed = known): string {
   const meant = known
     .map((each) => ({ each, distance: distanceOf(key.toLowerCase(), each) }))
     .toSorted((one, other) => one.distance - other.distance)[0]
   const isNear = meant !== undefined && meant.distance <= Math.min(FARTHEST, Math.floor(key.length / 2))
   if (isNear) return `no such key; did you mean ${meant.each}?`
-  return known.length === 0 ? 'no such key' : `no such key; there are ${known.join(', ')}`
+  return listed.length === 0 ? 'no such key' : `no such key; there are ${listed.join(', ')}`
 }
 
 /** How many letters have to be put in, taken out, changed or swapped with their neighbour (optimal string alignment). */

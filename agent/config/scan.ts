@@ -19,21 +19,23 @@ export const ScanConfig = z
       .describe('whether the root file system must be mounted read-only'),
     weights: z
       .strictObject({
-        deleted_exe: Weight.default(4),
-        memfd_exe: Weight.default(5),
-        tmp_exe: Weight.default(4),
-        disguised: Weight.default(4),
-        shell_socket: Weight.default(5),
-        wx_mem: Weight.default(2),
-        ptraced: Weight.default(3),
-        unusual_parent: Weight.default(3),
-        watched_port: Weight.default(3),
-        high_cpu: Weight.default(1),
-        empty_cmdline: Weight.default(1),
-        many_conns: Weight.default(1),
-        no_tty: Weight.default(1),
-        short_cmdline: Weight.default(1),
-        obfuscated_cmdline: Weight.default(1),
+        deleted_exe: Weight.default(4).describe(
+          'the file of its program was removed or replaced while it runs',
+        ),
+        memfd_exe: Weight.default(5).describe('its program is only in memory'),
+        tmp_exe: Weight.default(4).describe('its program lies where anybody may put programs'),
+        disguised: Weight.default(4).describe('it calls itself like a thread of the kernel'),
+        shell_socket: Weight.default(5).describe('a shell that talks to a socket'),
+        wx_mem: Weight.default(2).describe('memory that is written and executed'),
+        ptraced: Weight.default(3).describe('another process traces it'),
+        unusual_parent: Weight.default(3).describe('a service or interpreter that started a shell'),
+        watched_port: Weight.default(3).describe('it uses one of ports.watched'),
+        high_cpu: Weight.default(1).describe('it uses more than cpu_high'),
+        empty_cmdline: Weight.default(1).describe('it has no command line'),
+        many_conns: Weight.default(1).describe('it has many connections to others'),
+        no_tty: Weight.default(1).describe('an interactive program without a terminal'),
+        short_cmdline: Weight.default(1).describe('its command line is hardly a word'),
+        obfuscated_cmdline: Weight.default(1).describe('its command line is encoded or made unreadable'),
       })
       .prefault({})
       .describe('what each heuristic adds to a score; 0 switches it off'),
@@ -89,18 +91,6 @@ export const ContainersConfig = z
   .strictObject({
     layers: z.boolean().default(true).describe('whether writable layers of containers are watched'),
     allowlist: Globs.describe('globs over paths in a container that may change'),
-  })
-  .prefault({})
-
-const Port = z.int().min(1).max(65_535)
-
-/** Section `ports`. */
-export const PortsConfig = z
-  .strictObject({
-    watched: z
-      .array(Port)
-      .default([1337, 4444, 5555, 6666, 6667, 12345, 31337])
-      .describe('ports that ordinary programs do not use'),
   })
   .prefault({})
 

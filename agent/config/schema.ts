@@ -3,8 +3,9 @@ import { Network } from '../peers/addresses.ts'
 import { AlertsConfig } from './alerts.ts'
 import { HttpConfig } from './http.ts'
 import { OutputsConfig } from './outputs.ts'
+import { PortsConfig } from './ports.ts'
 import { RulesConfig } from './rules.ts'
-import { AllowlistConfig, ContainersConfig, PortsConfig, ProcessesConfig, ScanConfig } from './scan.ts'
+import { AllowlistConfig, ContainersConfig, ProcessesConfig, ScanConfig } from './scan.ts'
 import { DEFAULT_DB, DEFAULT_LOG } from './places.ts'
 
 const YEAR_S = 365 * 86_400
@@ -26,7 +27,9 @@ const Cidr = z
 export const Config = z.strictObject({
   auditd: Path.default(DEFAULT_LOG).describe('log of auditd to follow; - reads standard input'),
   db: Path.default(DEFAULT_DB).describe('the baseline; created when it is missing'),
-  log: Path.optional().describe('log file for people; rotated by size'),
+  log: Path.optional()
+    .describe('log file for people; rotated by size')
+    .meta({ examples: ['/var/log/fullmon.log'] }),
   baseline: z
     .number()
     .min(0)
@@ -61,14 +64,16 @@ export const Config = z.strictObject({
     // As the kernel takes it: dev_valid_name in net/core/dev.c.
     .regex(/^(?![-.]+$)[^-\s\/:][^\s\/:]{0,14}$/, 'expected the name of an interface, or any')
     .optional()
-    .describe('interface on which DNS answers are captured, to name hosts; any for all'),
+    .describe('interface on which DNS answers are captured, to name hosts; any for all')
+    .meta({ examples: ['any'] }),
   networks: z
     .record(NetworkName, z.array(Cidr).min(1))
     .default({})
-    .describe('names of networks, each with a list of them: hosts in a network are called by its name'),
-  profile: Path.optional().describe(
-    'what counts where this file says nothing: a shipped profile by its name, or a path',
-  ),
+    .describe('names of networks, each with a list of them: hosts in a network are called by its name')
+    .meta({ examples: [{ office: ['198.51.100.0/24', '2001:db8:1::/48'] }] }),
+  profile: Path.optional()
+    .describe('what counts where this file says nothing: a shipped profile by its name, or a path')
+    .meta({ examples: ['production', './ours.yaml'] }),
   wait: z.number().min(0.01).max(60).default(0.5).describe('seconds between two looks at the log'),
   rules: RulesConfig.describe('what is told of at once, whatever is normal'),
   scan: ScanConfig.describe('how processes are judged'),

@@ -127,6 +127,7 @@ describe(
           '/etc/systemd/system/fullmon.service',
           '/opt/fullmon/dist/agent/main.js',
           '/opt/fullmon/scripts/fullmon',
+          '/opt/fullmon/profiles/production.yaml',
           '/var/lib/fullmon',
           '/var/log/fullmon.log',
         ),
@@ -135,6 +136,7 @@ describe(
         '/etc/systemd/system/fullmon.service 644 root:root',
         '/opt/fullmon/dist/agent/main.js 644 root:root',
         '/opt/fullmon/scripts/fullmon 755 root:root',
+        '/opt/fullmon/profiles/production.yaml 644 root:root',
         '/var/lib/fullmon 700 root:root',
         '/var/log/fullmon.log 640 root:root',
       ])
@@ -155,6 +157,12 @@ describe(
         expect(existsSync(join(root, 'opt/fullmon', unneeded)), unneeded).toBe(false)
       }
       expect(inside('command -v npm node gcc').stdout).toBe('')
+    })
+
+    test('the installed program knows the profiles', () => {
+      const { status, stdout } = inside('fullmon config explain scan.min_score --profile high-security')
+      expect(status).toBe(0)
+      expect(stdout).toMatch(/^ {2}from: +\/opt\/fullmon\/profiles\/high-security\.yaml:\d+:\d+$/m)
     })
 
     test('the installed program runs, for any user, without the checkout', () => {
