@@ -3,12 +3,15 @@ import { isatty } from 'node:tty'
 import { UsageError } from './domain/result.ts'
 
 const USAGE = 2
+/** Also UNKNOWN of a plugin. */
 const FAILED = 3
 /** A program that waits for something else than its input, such as a pipe that nobody opens, ends after this long. */
 const GRACE_MS = 1500
 
 const words = process.argv.slice(2)
 const isRun = words[0] === 'run'
+/** A plugin of Nagios, for which 2 is an alarm. */
+const isCheck = words[0] === 'check'
 
 /** Ends the program in order: what was read is committed. A second signal ends it at once. */
 const stop = new AbortController()
@@ -63,8 +66,9 @@ try {
 } catch (error) {
   if (!(error instanceof Error)) throw error
   const isUsage = error instanceof UsageError
+  if (isCheck) process.stdout.write(`UNKNOWN - ${error.message.replace(/[|\p{C}]+/gu, '; ')}\n`)
   // A bug keeps its stack; a full disk needs no line of our code.
-  if (!isUsage && !('code' in error)) throw error
+  if (!isUsage && !('code' in error) && !isCheck) throw error
   process.stderr.write(`fullmon: ${error.message}\n`)
-  process.exitCode = isUsage ? USAGE : FAILED
+  process.exitCode = isUsage && !isCheck ? USAGE : FAILED
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { Baseline } from './baseline/baseline.ts'
 import { storageFault } from './baseline/fault.ts'
 import type { LifeSpan } from './baseline/life.ts'
@@ -40,6 +40,8 @@ export interface LiveOptions {
   readonly log: string | undefined
   /** Other files of the agent, whose change by somebody else is tampering, by full path: see GuardedPlaces. */
   readonly guarded: readonly string[]
+  /** Where the agent answers who asks how it is. */
+  readonly serves: Served
   readonly trainingMs: number
   readonly monitorMs: number
   readonly rebase: boolean
@@ -68,6 +70,30 @@ export interface LiveOptions {
   readonly onPhase: (phase: Phase) => void
   /** Called when the log is being followed. */
   readonly onReady: () => void
+  /** Told four times a second while a session lasts. */
+  readonly onPulse: (pulse: Pulse) => void
+}
+
+/** What a session has done so far. Counts are those of the log, over restarts, as far as the core remembers them. */
+export interface Pulse {
+  /** Unix time in milliseconds. */
+  readonly atMs: number
+  readonly records: number
+  readonly events: number
+  /** See `Summary`. */
+  readonly unreadable: number
+  readonly lost: number
+  readonly forged: number
+  /** Stamp of what was read last; undefined before anything was. Unix time in milliseconds. */
+  readonly readMs: number | undefined
+  /** Of the log, that are not read yet; undefined when that is not known. */
+  readonly behindBytes: number | undefined
+}
+
+/** Undefined is nowhere. */
+export interface Served {
+  readonly socket: string | undefined
+  readonly port: number | undefined
 }
 
 export type Phase =
@@ -140,6 +166,7 @@ export class Session {
   /** By a clock that nobody can set, as is `lookedMs`. */
   private arrivedMs = performance.now()
   private lookedMs = Number.NEGATIVE_INFINITY
+  private behindBytes: number | undefined
   private hostLookedMs = Number.NEGATIVE_INFINITY
   private isLookingAtHost = false
   private hasRecovered = false
@@ -261,6 +288,7 @@ export class Session {
 
   private noteLag(engine: Engine, { behindBytes }: Chunk): void {
     const nowMs = Date.now()
+    this.behindBytes = behindBytes
     const spot = this.lag.look(nowMs, behindBytes, engine.nowMs ?? nowMs)
     if (spot !== undefined) engine.wentBlind(spot)
   }
@@ -271,6 +299,7 @@ export class Session {
     const tickMs = performance.now()
     try {
       engine.deliver()
+      this.options.onPulse(this.pulse(engine, nowMs))
       const jump = this.clock.jump()
       if (jump !== undefined) engine.wasTampered(jump)
       engine.noteClock(nowMs)
@@ -287,6 +316,12 @@ export class Session {
     if (tickMs - this.lookedMs < Math.min(Math.max(monitorMs, LEAST_LOOK_MS), MOST_LOOK_MS)) return
     this.lookedMs = tickMs
     this.look(engine, nowMs).catch((error: unknown) => this.fail(error as Error))
+  }
+
+  private pulse({ core, nowMs: readMs }: Engine, atMs: number): Pulse {
+    const { events, forgedLines: forged, losses, records } = core
+    const { unreadableLines: unreadable, missingSerials: lost } = losses
+    return { atMs, records, events, unreadable, lost, forged, readMs, behindBytes: this.behindBytes }
   }
 
   private noteDeafness(engine: Engine, nowMs: number): void {
@@ -382,7 +417,7 @@ export class Session {
   private engineOf(baseline: Baseline): Engine {
     const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsFrom, alertsPerDay, lifeSpan } =
       this.options
-    const { emit, emitAgain, isEmitted } = this.options
+    const { emit, emitAgain, isEmitted, serves } = this.options
     return new Engine({
       baseline,
       world: thisHost(),
@@ -411,8 +446,13 @@ export class Session {
         boot: bootOf(),
         places: {
           log: auditd === STDIN ? undefined : resolve(auditd),
-          own: [resolve(db), ...(log === undefined ? [] : [resolve(log)]), ...guarded],
+          own: [db, log, serves.socket]
+            .filter((path) => path !== undefined)
+            .map((path) => resolve(path))
+            .concat(guarded),
         },
+        directory: serves.socket === undefined ? undefined : dirname(serves.socket),
+        port: serves.port,
         sawExec: (pid) => this.kernel?.sawExec(pid) === true,
       },
     })

@@ -4,6 +4,7 @@ import { AgentRuns, type RunsState } from './detect/runs.ts'
 import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
 import { Tampering, type TamperingState } from './detect/tampering.ts'
 import type { ProcessImage } from './domain/activity.ts'
+import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { Tamper, TamperReason } from './domain/report.ts'
 import { evidenceOf } from './findings.ts'
@@ -27,6 +28,10 @@ export interface OwnProcess {
   readonly boot: Boot
   /** What would otherwise report itself, when this process changes it; when another one does, that is tampering. */
   readonly places: GuardedPlaces
+  /** Directory that it makes besides them, where it is missing. */
+  readonly directory?: string | undefined
+  /** Port that it answers at. */
+  readonly port?: number | undefined
   /** Told of each exec by its pid: whether the agent itself started that program to ask the kernel. */
   readonly sawExec: (pid: number) => boolean
 }
@@ -117,9 +122,13 @@ export class TamperWatch {
     if (this.isOwnChild) return true
     const { own } = this
     const pid = event.syscall?.pid
-    if (own === undefined || filePath === undefined || pid === undefined) return false
-    const isAgents = this.pidsAt(event.id.timeMs).has(pid)
-    return isAgents && tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
+    if (own === undefined || pid === undefined) return false
+    const isWanted =
+      filePath === undefined
+        ? isAnswering(edge, own.port)
+        : filePath === own.directory ||
+          tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
+    return isWanted && this.pidsAt(event.id.timeMs).has(pid)
   }
 
   /** What `resume` takes. */
@@ -166,6 +175,10 @@ export class TamperWatch {
     return this.pidsAt(id.timeMs).has(syscall.ppid)
   }
 }
+
+/** Who asks is seen where it connects, if on this host. */
+const isAnswering = ({ kind, to }: Edge, port: number | undefined): boolean =>
+  port !== undefined && (kind === 'accept' || (kind === 'listen' && to.endsWith(`:${port}`)))
 
 /** Of nobody in particular. */
 export const tamperOf = (reason: TamperReason, timeMs: number, detail: string): Tamper => ({

@@ -172,7 +172,18 @@ interface Agent {
 async function startAgent(log: string, folder: string): Promise<Agent> {
   const [config, output, errors] = [join(folder, 'fullmon.yaml'), join(folder, 'out'), join(folder, 'errors')]
   writeFileSync(config, `baseline: ${TRAINING_S}\n`)
-  const words = ['run', '--config', config, '--auditd', log, '--db', join(folder, 'baseline.db'), '--json']
+  const words = [
+    'run',
+    '--config',
+    config,
+    '--auditd',
+    log,
+    '--db',
+    join(folder, 'baseline.db'),
+    '--socket',
+    '',
+    '--json',
+  ]
   const child = spawn(FULLMON, words, {
     stdio: ['ignore', openSync(output, 'w'), openSync(errors, 'w')],
     cwd: folder,

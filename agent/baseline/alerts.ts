@@ -94,7 +94,8 @@ export function alertsIn(path: string): Alert[] {
 const detailOf = ({ reasons, next, subject }: Observation): string =>
   JSON.stringify({ reasons, next, subject })
 
-function alertOf(row: AlertRow): Alert {
+/** An alert as its row says it. */
+export function alertOf(row: AlertRow): Alert {
   const { id, source, key, severity, title, state, count } = row
   const { reasons, next, subject } = JSON.parse(row.detail) as Pick<
     Observation,
@@ -108,7 +109,7 @@ function alertOf(row: AlertRow): Alert {
   }
 }
 
-interface AlertRow {
+export interface AlertRow {
   id: number
   source: Alert['source']
   key: string

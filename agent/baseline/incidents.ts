@@ -37,7 +37,7 @@ export interface IncidentFilter {
 export function* incidentsIn(path: string, filter: IncidentFilter): Iterable<StoredIncident> {
   const database = openForReading(path)
   try {
-    const rows = database.prepare<[], IncidentRow>(INCIDENTS)
+    const rows = database.prepare<[], IncidentRow>(`${INCIDENTS} ORDER BY id`)
     const findings = database.prepare<[number], FindingRow>(FINDINGS)
     for (const row of rows.iterate()) {
       if (isWanted(row, filter))
@@ -46,6 +46,14 @@ export function* incidentsIn(path: string, filter: IncidentFilter): Iterable<Sto
   } finally {
     database.close()
   }
+}
+
+/** One of them, from an open database. */
+export function incidentIn(database: Database.Database, id: number): StoredIncident | undefined {
+  const row = database.prepare<[number], IncidentRow>(`${INCIDENTS} WHERE id = ?`).get(id)
+  if (row === undefined) return undefined
+  const findings = database.prepare<[number], FindingRow>(FINDINGS)
+  return { ...storedIncident(row, findings), since: sinceReport(database, id) }
 }
 
 function isWanted(
@@ -111,7 +119,7 @@ const INCIDENTS = `
   SELECT id, time_ms, withheld, state, moved, report,
          (SELECT sum(sightings) FROM findings WHERE incident_id = incidents.id) AS sightings,
          (SELECT max(last_ms) FROM findings WHERE incident_id = incidents.id) AS last_ms
-    FROM incidents ORDER BY id`
+    FROM incidents`
 
 const FINDINGS = `
   SELECT kind, source.name AS "from", target.name AS "to", chain, sightings, last_ms FROM findings

@@ -44,12 +44,13 @@ export function openDatabase(path: string): Database.Database {
 
 /**
  * Opens a database that must exist, to read from it only.
+ * @param patienceMs how long to wait for a program that keeps it locked
  * @throws UsageError in words for the administrator when it is missing, not ours or of another version
  */
-export function openForReading(path: string): Database.Database {
+export function openForReading(path: string, patienceMs?: number): Database.Database {
   if (isMissing(path))
     throw new UsageError(`there is no baseline at ${path}: train one with 'fullmon train --db ${path}'`)
-  const database = open(path, true)
+  const database = open(path, true, patienceMs)
   try {
     const version = schemaOf(database, path)
     refuseNewer(version, path)
@@ -84,11 +85,11 @@ function create(path: string): void {
   }
 }
 
-function open(path: string, readonly: boolean): Database.Database {
+function open(path: string, readonly: boolean, timeout = PATIENCE_MS): Database.Database {
   try {
     // SQLite's own temporary file: in memory until there is too much of it (sqlite.org/inmemorydb.html).
     const file = path === IN_MEMORY ? '' : path
-    const database = new Database(file, { readonly, timeout: PATIENCE_MS })
+    const database = new Database(file, { readonly, timeout })
     database.pragma('foreign_keys = ON')
     return database
   } catch (error) {

@@ -55,21 +55,58 @@ export interface BaselineStatus {
   readonly kernelLookMs: number | undefined
 }
 
+/** What takes the longer to tell, the more there is. */
+export type BaselineCounts = Pick<
+  BaselineStatus,
+  'edges' | 'nodes' | 'patterns' | 'findings' | 'incidents' | 'lastReportMs' | 'learning' | 'learned'
+>
+
 /**
  * What a baseline says about itself, at one moment, also while an agent writes to it.
+ * @param patienceMs how long to wait for a program that keeps the baseline locked
+ * @param counts what was counted shortly before
  * @throws UsageError when there is none, it is not ours, or it has another schema
  */
-export function statusOf(path: string): BaselineStatus {
-  const database = openForReading(path)
+export function statusOf(path: string, patienceMs?: number, counts?: BaselineCounts): BaselineStatus {
+  const database = openForReading(path, patienceMs)
   try {
-    return database.transaction(() => readStatus(database))()
+    return database.transaction(() => readStatus(database, counts))()
   } finally {
     database.close()
   }
 }
 
-function readStatus(database: Database.Database): BaselineStatus {
-  const trainings = database.prepare<[], TrainingRow>('SELECT * FROM trainings ORDER BY id').all()
+/**
+ * Only what takes long.
+ * @throws UsageError as `statusOf`
+ */
+export function countsOf(path: string, patienceMs?: number): BaselineCounts {
+  const database = openForReading(path, patienceMs)
+  try {
+    return database.transaction(() => readCounts(database))()
+  } finally {
+    database.close()
+  }
+}
+
+function readStatus(database: Database.Database, counts?: BaselineCounts): BaselineStatus {
+  const trainings = trainingsIn(database)
+  return {
+    phase: phaseOf(trainings),
+    training: progressOf(trainings),
+    ...(counts ?? readCounts(database)),
+    budget: memoryIn(database, 'memory', 'budget') as BudgetState | undefined,
+    logs: database
+      .prepare<[], LogProgress>(
+        'SELECT log, path, inode, fingerprint, offset, clock_ms AS clockMs FROM checkpoints ORDER BY log',
+      )
+      .all(),
+    coverage: memoryIn(database, 'coverage', '') as Coverage | undefined,
+    kernelLookMs: (memoryIn(database, 'memory', 'kernel') as { timeMs: number } | undefined)?.timeMs,
+  }
+}
+
+function readCounts(database: Database.Database): BaselineCounts {
   const findings = database
     .prepare<[], FindingCounts>(
       `SELECT count(reported_ms) AS reported, count(merged_ms) AS merged, count(*) - count(reported_ms) AS waiting,
@@ -78,28 +115,18 @@ function readStatus(database: Database.Database): BaselineStatus {
     .get() ?? { reported: 0, merged: 0, waiting: 0, last_ms: null }
   const { reported, merged, waiting } = findings
   return {
-    phase: phaseOf(trainings),
-    training: progressOf(trainings),
     edges: countEdges(database),
     nodes: count(database, 'nodes'),
     patterns: count(database, 'patterns'),
     findings: { reported, merged, waiting },
     incidents: countIncidents(database),
-    budget: stateOf(database, 'memory', 'budget') as BudgetState | undefined,
-    ...learningIn(database, trainings),
     lastReportMs: findings.last_ms ?? undefined,
-    logs: database
-      .prepare<[], LogProgress>(
-        'SELECT log, path, inode, fingerprint, offset, clock_ms AS clockMs FROM checkpoints ORDER BY log',
-      )
-      .all(),
-    coverage: stateOf(database, 'coverage', '') as Coverage | undefined,
-    kernelLookMs: (stateOf(database, 'memory', 'kernel') as { timeMs: number } | undefined)?.timeMs,
+    ...learningIn(database, trainingsIn(database)),
   }
 }
 
 /** What the agent remembers under this key: see domain/state.ts. */
-function stateOf(database: Database.Database, kind: StateKind, key: string): unknown {
+export function memoryIn(database: Database.Database, kind: StateKind, key: string): unknown {
   const row = database
     .prepare<[string, string], { value: string }>(
       `SELECT value FROM state WHERE node = '' AND kind = ? AND key = ?`,
@@ -108,12 +135,19 @@ function stateOf(database: Database.Database, kind: StateKind, key: string): unk
   return row === undefined ? undefined : JSON.parse(row.value)
 }
 
+const trainingsIn = (database: Database.Database): TrainingRow[] =>
+  database.prepare<[], TrainingRow>('SELECT * FROM trainings ORDER BY id').all()
+
+/** How far it has come. */
+export const phaseIn = (database: Database.Database): BaselineStatus['phase'] =>
+  phaseOf(trainingsIn(database))
+
 function learningIn(
   database: Database.Database,
   trainings: readonly TrainingRow[],
 ): Pick<BaselineStatus, 'learning' | 'learned'> {
   const last = trainings.at(-1)
-  const kept = stateOf(database, 'memory', 'learning') as Learning | undefined
+  const kept = memoryIn(database, 'memory', 'learning') as Learning | undefined
   return last?.finished === 1 && kept?.toMs === last.to_ms
     ? { learning: kept, learned: undefined }
     : { learning: undefined, learned: learnedOf(database) }

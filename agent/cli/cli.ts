@@ -100,6 +100,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./status.ts')).statusCommand,
   },
   {
+    name: 'check',
+    describe: 'Say in one line whether all is well, as a plugin of Nagios',
+    load: async () => (await import('./check.ts')).checkCommand,
+  },
+  {
     name: 'doctor',
     describe: 'Check that the host lets fullmon see, and say how to mend what does not',
     load: async () => (await import('./doctor.ts')).doctorCommand,

@@ -1,15 +1,9 @@
-import type { BaselineStatus } from '../baseline/status.ts'
-import { learningOf } from '../detect/learning.ts'
 import type { Learning } from '../domain/learning.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 const WIDEST_KIND = 'memory-exec'.length
-
-/** How far the training has come that goes on, or the last one that ended; undefined when there was none. */
-export const learningIn = ({ learning, learned }: BaselineStatus): Learning | undefined =>
-  learning ?? (learned === undefined ? undefined : learningOf(learned))
 
 /** How far a training has come, for people. */
 export function learningText(learning: Learning): string[] {

@@ -6,8 +6,12 @@ import type { Config } from '../config/config.ts'
 import { changesOf } from '../config/changes.ts'
 import { decisiveFiles, foundConfig } from '../config/find.ts'
 import { DEFAULT_LOG } from '../config/places.ts'
-import type { BlindReason, BlindSpot } from '../domain/report.ts'
+import type { BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
+import { Counter } from '../http/counter.ts'
+import { LiveState } from '../http/live-state.ts'
+import { HttpServer } from '../http/server.ts'
+import { AgentSources } from '../http/sources.ts'
 import { openOutputs } from '../outputs/outputs.ts'
 import type { Sink } from '../outputs/sink.ts'
 import { type Format, printer } from '../report/printer.ts'
@@ -19,7 +23,7 @@ import { loadRulesWhereNone, rulesFile } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { type ServiceManager, serviceManager } from '../support/notify.ts'
 import { standardOutput } from '../support/standard-output.ts'
-import { thisOrigin } from './origin.ts'
+import { thisOrigin, version } from './origin.ts'
 import { inMs } from './values.ts'
 
 const STDIN = '-'
@@ -89,6 +93,7 @@ class Session {
   readonly #former: Config | undefined
   /** What is to be said of its beginning. */
   readonly #news: string | undefined
+  readonly #state = new LiveState(performance.timeOrigin)
   readonly #status: Status
   readonly #ended = new AbortController()
   #isBaselineGone = false
@@ -102,7 +107,7 @@ class Session {
     this.#service = service
     this.#former = former
     this.#news = news
-    this.#status = new Status(service)
+    this.#status = new Status(service, this.#state)
   }
 
   /**
@@ -112,6 +117,7 @@ class Session {
    */
   async run(signal: AbortSignal): Promise<Session | undefined> {
     let lock: Lock | undefined
+    let http: HttpServer | undefined
     try {
       const { auditd, db, log } = this.#config
       if (this.#former?.auditd !== auditd) checkAuditd(auditd)
@@ -124,12 +130,14 @@ class Session {
         const rules = await loadRulesWhereNone()
         if (rules !== undefined) this.#say(rules)
       }
-      await runLive(this.#options(), AbortSignal.any([signal, this.#ended.signal]))
+      if (!this.#words.onlyTrain) http = await this.#serve()
+      await runLive(this.#options(http), AbortSignal.any([signal, this.#ended.signal]))
     } catch (error) {
       const canGoBack = error instanceof UsageError && this.#former !== undefined && !this.#status.isReady
       if (!canGoBack) throw error
       return this.#successor(this.#former, undefined, kept(error))
     } finally {
+      await http?.close()
       await this.#outputs?.close()
       await this.#log?.close()
       lock?.release()
@@ -162,11 +170,20 @@ class Session {
     this.#status.ready()
   }
 
+  async #serve(): Promise<HttpServer> {
+    const { db, http } = this.#config
+    const counter = new Counter(db)
+    const sources = new AgentSources(db, this.#state, counter, version())
+    const server = new HttpServer({ sources, counter, say: (text) => this.#say(text) })
+    await server.open(http)
+    return server
+  }
+
   #successor(config: Config, former: Config | undefined, news: string | undefined): Session {
     return new Session(config, this.#words, this.#service, former, news)
   }
 
-  #options(): LiveOptions {
+  #options(http: HttpServer | undefined): LiveOptions {
     const { auditd, db, log, baseline, monitor, networks, rebase, wait } = this.#config
     const { terminal, log: logged } = this.#config.outputs
     const { print, again } = printer({
@@ -181,6 +198,7 @@ class Session {
       dnsInterface: this.#config['dns-interface'],
       isBaselineGone: this.#isBaselineGone,
       guarded: guarded(decisiveFiles(this.#words.configFile, this.#config.profile)),
+      serves: { socket: http?.socket, port: http?.port },
       learnDegraded: this.#config['learn-degraded'],
       alertsPerDay: this.#config['alerts-per-day'],
       alertsFrom: this.#config.alerts.min_severity,
@@ -203,11 +221,13 @@ class Session {
       isEmitted: () => process.stdout.writableLength === 0,
       onPhase: (phase) => {
         this.#say(phaseText(phase))
+        this.#state.enter(phase)
         if (phase.name === 'training' || phase.name === 'monitoring') this.#status.enter(phaseText(phase))
       },
       onReady: () => {
         if (!this.#status.isReady) this.#status.ready()
       },
+      onPulse: (pulse) => (this.#state.pulse = pulse),
     }
   }
 
@@ -233,12 +253,13 @@ class Session {
 /** What the service manager shows of the agent. */
 class Status {
   readonly #service: ServiceManager
-  readonly #ongoing = new Set<BlindReason>()
+  readonly #state: LiveState
   #phase = ''
   isReady = false
 
-  constructor(service: ServiceManager) {
+  constructor(service: ServiceManager, state: LiveState) {
     this.#service = service
+    this.#state = state
   }
 
   ready(): void {
@@ -251,14 +272,13 @@ class Status {
     if (this.isReady) this.#service.tell(this.#text())
   }
 
-  see({ reason, isOngoing }: BlindSpot): void {
-    if (isOngoing === true) this.#ongoing.add(reason)
-    else if (!this.#ongoing.delete(reason)) return
-    this.#service.tell(this.#text())
+  see(spot: BlindSpot): void {
+    if (this.#state.see(spot)) this.#service.tell(this.#text())
   }
 
   #text(): string {
-    const blind = this.#ongoing.size === 0 ? '' : `; degraded: ${[...this.#ongoing].join(', ')}`
+    const reasons = this.#state.ongoing.map(({ reason }) => reason)
+    const blind = reasons.length === 0 ? '' : `; degraded: ${reasons.join(', ')}`
     return `STATUS=${this.#phase}${blind}`
   }
 }

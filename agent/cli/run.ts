@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from '../config/config.ts'
+import { DEFAULT_SOCKET } from '../config/places.ts'
 import {
   ALERTS_OPTION,
   AUDITD_OPTION,
@@ -61,6 +62,13 @@ export const runCommand = command({
           requiresArg: true,
           describe: 'also write reports to this file, rotated by size',
         },
+        socket: {
+          type: 'string',
+          requiresArg: true,
+          describe: "Unix socket for health, metrics and the API; '' for none",
+          defaultDescription: DEFAULT_SOCKET,
+        },
+        port: { type: 'number', requiresArg: true, describe: 'port of this host for the same' },
         ...CONFIG_OPTIONS,
         ...FORMAT_OPTIONS,
       } as const)
@@ -68,7 +76,7 @@ export const runCommand = command({
       .example('sudo $0 run --baseline 86400 --rebase', 'train for a day; report each new thing once')
       .example('$0 run --auditd - --db ./b.db', 'as a plugin of auditd: records on standard input'),
   run: async (words, signal) => {
-    const { db, log, baseline, monitor, rebase, wait } = words
+    const { db, log, baseline, monitor, rebase, wait, socket, port } = words
     const auditd = words.auditd === undefined ? undefined : fileFromYargs(words.auditd)
     const dashed = {
       'learn-degraded': words['learn-degraded'],
@@ -77,7 +85,8 @@ export const runCommand = command({
       'expire-days': words['expire-days'],
       'dns-interface': words['dns-interface'],
     }
-    const given = { auditd, db, log, baseline, monitor, rebase, wait, ...dashed } as Partial<Config>
+    const http = { socket, port }
+    const given = { auditd, db, log, baseline, monitor, rebase, wait, ...dashed, http } as Partial<Config>
     const reread = (): Config => loadConfig(words, given)
     const { config: configFile } = words
     await live(reread(), { format: formatOf(words), onlyTrain: false, configFile, reread }, signal)

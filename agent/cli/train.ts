@@ -1,6 +1,7 @@
 import { statusOf } from '../baseline/status.ts'
 import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
+import { learningIn } from '../standing.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
 import {
   ALERTS_OPTION,
@@ -12,7 +13,7 @@ import {
   command,
   fileFromYargs,
 } from './command.ts'
-import { learningIn, obstaclesOf, verdictOf } from './learning.ts'
+import { obstaclesOf, verdictOf } from './learning.ts'
 import { live } from './live.ts'
 import { readInto } from './replay.ts'
 import { trainProcesses } from './train-processes.ts'

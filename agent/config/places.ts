@@ -3,3 +3,6 @@ export const DEFAULT_DB = '/var/lib/fullmon/baseline.db'
 
 /** Read when no --config is given and it is there. */
 export const CONFIG_FILE = '/etc/fullmon/config.yaml'
+
+/** Where a running agent is asked how it is. */
+export const DEFAULT_SOCKET = '/run/fullmon/fullmon.sock'

@@ -85,7 +85,7 @@ describe('run', () => {
     const log = logWithGap(Date.now() - 1000, 100)
     const outcome = fullmon(
       join(folder, 'baseline.db'),
-      ['run', '--auditd', '-', '--config', file, ...words],
+      ['run', '--auditd', '-', '--socket', '', '--config', file, ...words],
       log.bytes,
     )
     expect(gaps(outcome)).toEqual([5])

@@ -23,7 +23,7 @@ const fullmon = (...words: readonly string[]): Said =>
 
 /** An agent that reads its standard input, which stays open. */
 async function startedAgent(db: string): Promise<{ pid: number; kill: () => Promise<void> }> {
-  const words = ['run', '--auditd', '-', '--db', db, '--baseline', '3600']
+  const words = ['run', '--auditd', '-', '--db', db, '--socket', '', '--baseline', '3600']
   const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['pipe', 'ignore', 'pipe'] })
   const ended = once(child, 'exit')
   const kill = async (): Promise<void> => {
@@ -43,7 +43,7 @@ test('a second agent is refused with the name of the first, and whoever only loo
   const db = join(folderForTest(), 'baseline.db')
   const { pid, kill } = await startedAgent(db)
   for (const words of [
-    ['run', '--auditd', '-', '--db', db],
+    ['run', '--auditd', '-', '--db', db, '--socket', ''],
     ['train', '--no-follow', '--auditd', RECORDED, '--db', db],
     ['replay', RECORDED, '--db', db],
   ]) {

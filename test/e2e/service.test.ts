@@ -41,7 +41,7 @@ function newHost(): Host {
   writeFileSync(log, '')
   const configure = (text: string): void => writeFileSync(config, `wait: 0.05\nbaseline: 0\n${text}`)
   configure('monitor: 0.1\n')
-  const words = ['run', '--config', config, '--auditd', log, '--db', db, '--json']
+  const words = ['run', '--config', config, '--auditd', log, '--db', db, '--socket', '', '--json']
   const start: Host['start'] = (environment, more = []) => {
     const agent = startAgent([...words, ...more], environment)
     onTestFinished(() => void agent.end('SIGKILL'))

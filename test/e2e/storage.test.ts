@@ -115,7 +115,9 @@ async function oneAgent(): Promise<{ log: string; db: string; agent: RunningAgen
 
 test('the second agent on a baseline is refused, and told who the first one is', async () => {
   const { log, db } = await oneAgent()
-  const second = spawnSync(FULLMON, ['run', '--auditd', log, '--db', db], { encoding: 'utf8' })
+  const second = spawnSync(FULLMON, ['run', '--auditd', log, '--db', db, '--socket', ''], {
+    encoding: 'utf8',
+  })
   expect(second.status).toBe(2)
   expect(second.stderr).toMatch(
     /^fullmon: the baseline \S+ is in use by another agent: pid \d+ \(.*run --auditd/,
@@ -204,7 +206,9 @@ describe('what somebody else has written into the baseline while no agent ran', 
 
   test('a pattern that is none is refused in one sentence', async () => {
     const { log, db } = await changed(PATTERN)
-    const { status, stderr } = spawnSync(FULLMON, ['run', '--auditd', log, '--db', db], { encoding: 'utf8' })
+    const { status, stderr } = spawnSync(FULLMON, ['run', '--auditd', log, '--db', db, '--socket', ''], {
+      encoding: 'utf8',
+    })
     expect(status).toBe(2)
     expect(stderr).toMatch(/holds what fullmon did not write \(.*\): see fullmon verify/)
   })

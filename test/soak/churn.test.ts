@@ -176,7 +176,16 @@ describe.runIf(isLong)('ten minutes of churn, live', () => {
       mkdirSync(stateFolder, { mode: 0o700 })
       const log = new ChurnedLog(join(folder, 'audit.log'))
       const out = openSync(reports, 'w')
-      const words = ['run', '--auditd', log.path, '--db', join(stateFolder, 'baseline.db'), '--json']
+      const words = [
+        'run',
+        '--auditd',
+        log.path,
+        '--db',
+        join(stateFolder, 'baseline.db'),
+        '--socket',
+        '',
+        '--json',
+      ]
       const times = ['--baseline', String(MINUTES * 30), '--monitor', '10', '--wait', '0.1']
       const child = spawn(FULLMON, [...words, ...times], { stdio: ['ignore', out, 'inherit'] })
       const ended = new Promise<number | null>((resolve) => child.once('close', resolve))

@@ -21,13 +21,21 @@ export interface RunningAgent {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** @param environment is added to that of the test */
+/**
+ * An agent that runs has no socket to be asked at, unless the words say one: there is one place by default, and tests run side by
+ * side.
+ * @param environment is added to that of the test
+ */
 export function startAgent(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): RunningAgent {
   const env = { ...process.env, ...environment }
-  const child = spawn(FULLMON, words, { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const isMute = words[0] === 'run' && !words.includes('--socket')
+  const child = spawn(FULLMON, isMute ? [...words, '--socket', ''] : words, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  })
   const reports: Report[] = []
   let rest = ''
   let stderr = ''

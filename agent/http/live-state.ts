@@ -1,0 +1,41 @@
+import type { BlindReason, BlindSpot } from '../domain/report.ts'
+import type { Phase, Pulse } from '../session.ts'
+
+/** What the last scan of the processes has found. */
+export interface ScanView {
+  /** When it ended. Unix time in milliseconds. */
+  readonly timeMs: number
+  /** All that it looked at. */
+  readonly processes: readonly object[]
+  /** Those among them that somebody should look at. */
+  readonly suspicious: readonly object[]
+}
+
+/** What a running agent knows of itself, for whoever asks it. */
+export class LiveState {
+  /** Unix time in milliseconds. */
+  readonly startMs: number
+  phase: 'starting' | Exclude<Phase['name'], 'unwatched'> = 'starting'
+  pulse: Pulse | undefined
+  scan: ScanView | undefined
+  readonly #ongoing = new Map<BlindReason, BlindSpot>()
+
+  constructor(startMs: number) {
+    this.startMs = startMs
+  }
+
+  enter({ name }: Phase): void {
+    if (name !== 'unwatched') this.phase = name
+  }
+
+  /** Takes note of what is not seen. Returns whether it has changed. */
+  see(spot: BlindSpot): boolean {
+    if (spot.isOngoing !== true) return this.#ongoing.delete(spot.reason)
+    this.#ongoing.set(spot.reason, spot)
+    return true
+  }
+
+  get ongoing(): readonly BlindSpot[] {
+    return [...this.#ongoing.values()]
+  }
+}
