@@ -24,6 +24,8 @@ export interface Rebased {
   /** Regular expressions over printed edges that its files and hosts teach. */
   readonly patterns: readonly string[]
   readonly left: readonly LeftOut[]
+  /** Alerts that are reset with them. */
+  readonly alerts: readonly number[]
 }
 
 /** Ends a transaction of which nothing is to stay. */
@@ -50,7 +52,7 @@ export function rebase(
       throw new UsageError(`nothing is changed in ${path}, which fullmon verify refuses: ${problem.reason}`)
     return transact(baseline, isDry, () => {
       const naming = new Naming(baseline, false)
-      const found = baseline.rebase.mergeIncidents([...titles.keys()], decision)
+      const { found, alerts } = baseline.rebase.mergeIncidents([...titles.keys()], decision)
       const patterns = found
         .filter(({ why }) => why === undefined)
         .flatMap(({ edge }) => naming.learnNamed(edge, decision.timeMs, decision)?.pattern ?? [])
@@ -63,7 +65,7 @@ export function rebase(
           refused: own.flatMap(({ edge, why }) => (why === undefined ? [] : { edge, why })),
         }
       })
-      return { incidents, patterns, left }
+      return { incidents, patterns, left, alerts }
     })
   } finally {
     baseline.close()

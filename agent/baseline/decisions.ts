@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3'
 import type { Edge } from '../domain/edge.ts'
 import type { EdgeMark, Incident, IncidentState } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
+import { resetDecided } from './alerts.ts'
 import { Journal } from './journal.ts'
 import { type SinceEdge, sinceReport } from './incidents.ts'
 import { type Doubt, tellAgain } from './life.ts'
@@ -46,6 +47,8 @@ export interface Outcome {
   readonly settled: readonly number[]
   /** How much came to it after its report, is not decided on, and is told of anew. */
   readonly toldAgain: number
+  /** Alerts that are reset, because what they are about is normal now. */
+  readonly alerts: readonly number[]
 }
 
 /** Edges that a row of the journal names. */
@@ -272,7 +275,15 @@ export class Decisions {
   }
 
   private unchanged(id: number, refused: readonly Refusal[]): Outcome {
-    return { incident: id, state: this.incident(id).state, edges: [], refused, settled: [], toldAgain: 0 }
+    return {
+      incident: id,
+      state: this.incident(id).state,
+      edges: [],
+      refused,
+      settled: [],
+      toldAgain: 0,
+      alerts: [],
+    }
   }
 
   private outcome(
@@ -285,7 +296,9 @@ export class Decisions {
     if (state !== undefined) this.statements.putState.run(state, row, id)
     const settled = state === 'accepted' || state === 'maintenance' ? this.settleOthers(id, state, row) : []
     const toldAgain = tellAgain(this.database)
-    return { incident: id, state: state ?? this.incident(id).state, edges, refused, settled, toldAgain }
+    const alerts = resetDecided(this.database, row)
+    const now = state ?? this.incident(id).state
+    return { incident: id, state: now, edges, refused, settled, toldAgain, alerts }
   }
 
   /** Incidents nobody has decided on that have nothing in them any more but what this decision has made normal. */

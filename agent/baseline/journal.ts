@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 import type { Edge } from '../domain/edge.ts'
 import { type Content, type Item, readContent, writeContent } from './content.ts'
 
-/** What was done to what is normal. */
+/** What was done to what is normal, or to an alert. */
 export type JournalAction =
   /** Training took it. */
   | 'learn'
@@ -20,6 +20,11 @@ export type JournalAction =
   | 'expire'
   /** It came from another baseline, or from an older schema. */
   | 'import'
+  /** Somebody has taken note of alerts, wants to hear nothing of them for a while, does again, or has seen to them. */
+  | 'acknowledge'
+  | 'mute'
+  | 'unmute'
+  | 'reset'
 
 /** Who changed what is normal, when, and why. */
 export interface JournalEntry {

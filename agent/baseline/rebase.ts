@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { Edge, EdgeKind } from '../domain/edge.ts'
+import { resetDecided } from './alerts.ts'
 import type { Decision, Refusal } from './decisions.ts'
 import type { StoredEdges } from './edges.ts'
 import type { FindingRow } from './finding-row.ts'
@@ -39,16 +40,20 @@ export class Rebase {
   mergeReported(timeMs: number, windowMs: number): readonly Edge[] {
     this.flush()
     this.statements.seenWhole.run(windowMs)
-    return this.merge(this.statements.unmerged.all(), { timeMs, author: 'agent', reason: undefined })
+    const rows = this.statements.unmerged.all()
+    return this.merge(rows, { timeMs, author: 'agent', reason: undefined }).edges
   }
 
   /**
    * What incidents have shown is normal from now on, but what was only seen in windows that were not seen whole, or may
    * never be learned. It stays in doubt.
    * @param ids of the incidents; without, all that nobody has decided on
-   * @returns each finding, with why it was left out if it was
+   * @returns each finding, with why it was left out if it was, and the alerts that are reset with them
    */
-  mergeIncidents(ids: readonly number[] | undefined, decision: Decision): readonly MergedFinding[] {
+  mergeIncidents(
+    ids: readonly number[] | undefined,
+    decision: Decision,
+  ): { readonly found: readonly MergedFinding[]; readonly alerts: readonly number[] } {
     this.flush()
     const chosen = ids === undefined ? undefined : new Set(ids)
     const rows = this.statements.mergeable
@@ -60,17 +65,17 @@ export class Rebase {
       const edge = { kind, from, to }
       return { incident, edge, why: why === 'dormant' ? undefined : why }
     })
-    this.merge(
+    const { row } = this.merge(
       rows.filter((_, index) => found[index]?.why === undefined),
       decision,
     )
-    return found
+    return { found, alerts: row === undefined ? [] : resetDecided(this.database, row) }
   }
 
   private merge(
     rows: readonly Pick<FindingRow, 'id' | 'kind' | 'from_name' | 'to_name'>[],
     { timeMs, author, reason }: Decision,
-  ): readonly Edge[] {
+  ): { readonly edges: readonly Edge[]; readonly row: number | undefined } {
     const { mergeFinding, markMerged, endMerged } = this.statements
     const added: Edge[] = []
     const merged = rows.map(({ id, kind, from_name: from, to_name: to }): Edge => {
@@ -81,12 +86,14 @@ export class Rebase {
       return edge
     })
     const detail = { edges: added.length, ...(reason === undefined ? {} : { reason }) }
+    let row: number | undefined
     if (added.length > 0) {
-      endMerged.run(this.ledger.write({ action: 'rebase', timeMs, author, detail }, added))
+      row = this.ledger.write({ action: 'rebase', timeMs, author, detail }, added)
+      endMerged.run(row)
       tellAgain(this.database)
     }
     this.edges.forget()
-    return merged
+    return { edges: merged, row }
   }
 }
 

@@ -70,6 +70,31 @@ const COMMANDS: readonly {
     load: async () => (await import('./decisions.ts')).laterCommand,
   },
   {
+    name: 'alerts [id..]',
+    describe: 'Show what is wrong and nobody has reset',
+    load: async () => (await import('./alerts.ts')).alertsCommand,
+  },
+  {
+    name: 'ack [id..]',
+    describe: 'Say that somebody knows of alerts and sees to them',
+    load: async () => (await import('./alert-decisions.ts')).ackCommand,
+  },
+  {
+    name: 'mute [id..]',
+    describe: 'Leave alerts alone for a time',
+    load: async () => (await import('./alert-decisions.ts')).muteCommand,
+  },
+  {
+    name: 'unmute [id..]',
+    describe: 'Take that back',
+    load: async () => (await import('./alert-decisions.ts')).unmuteCommand,
+  },
+  {
+    name: 'reset [id..]',
+    describe: 'Say that alerts were seen to',
+    load: async () => (await import('./alert-decisions.ts')).resetCommand,
+  },
+  {
     name: 'explain <what>',
     describe: 'Say where an incident or an edge comes from, and why it was reported or not',
     load: async () => (await import('./explain.ts')).explainCommand,

@@ -34,7 +34,13 @@ const LONGEST_WORDS = 1000
 /** Edges since a report that are listed. */
 const MOST_SHOWN = 20
 const DAY_MS = 86_400_000
-const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS }
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: DAY_MS,
+  w: 7 * DAY_MS,
+}
 
 export const acceptCommand: Command = command({
   lists: ['edge'],
@@ -73,7 +79,7 @@ export const laterCommand: Command = command({
           type: 'string',
           requiresArg: true,
           default: '1d',
-          describe: 'how long review leaves it out: a number with m, h, d or w',
+          describe: 'how long review leaves it out: a number with s, m, h, d or w',
         },
         ...DECISION_OPTIONS,
       } as const)
@@ -181,7 +187,15 @@ function decide(
 }
 
 /** What has changed, for a person. */
-export function outcomeText({ incident, state, edges, refused, settled, toldAgain }: Outcome): string {
+export function outcomeText({
+  incident,
+  state,
+  edges,
+  refused,
+  settled,
+  toldAgain,
+  alerts,
+}: Outcome): string {
   const isVain = edges.length === 0 && refused.length > 0
   const lines = [
     isVain
@@ -189,6 +203,7 @@ export function outcomeText({ incident, state, edges, refused, settled, toldAgai
       : `incident ${incident} is ${STATE_TEXTS[state]}${edges.length === 0 ? '' : `: ${edges.length} edges`}`,
     ...refused.map((refusal) => `  left out: ${refusalText(refusal)}`),
     ...(settled.length === 0 ? [] : [`  and with it, as all in them is normal now: ${settled.join(', ')}`]),
+    ...(alerts.length === 0 ? [] : [`  alerts that are reset with it: ${alerts.join(', ')}`]),
     ...(toldAgain === 0
       ? []
       : [`  ${toldAgain} that came since its report are not decided on, and are reported anew`]),
@@ -223,11 +238,15 @@ const STATE_TEXTS: Readonly<Record<Outcome['state'], string>> = {
 export const refusalText = ({ edge: { kind, from, to }, why }: Refusal): string =>
   `${kind} ${from}->${to} (${why === 'denied' ? 'denied: fullmon accept with --edge lifts that' : why})`
 
-function durationOf(text: string): number {
-  const [, number, unit = ''] = /^(\d{1,4})([mhdw])$/.exec(text) ?? []
+/**
+ * How long a person wants something to last, in milliseconds.
+ * @throws UsageError when the words make no sense
+ */
+export function durationOf(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,4})([smhdw])$/.exec(text) ?? []
   const unitMs = UNIT_MS[unit]
   if (number === undefined || unitMs === undefined || Number(number) === 0)
-    throw new UsageError(`--for takes a number above 0 with m, h, d or w, such as 7d, not '${text}'`)
+    throw new UsageError(`--for takes a number above 0 with s, m, h, d or w, such as 7d, not '${text}'`)
   return Number(number) * unitMs
 }
 

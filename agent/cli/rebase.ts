@@ -68,7 +68,7 @@ function print(rebased: Rebased, { isDone, isJson }: { isDone: boolean; isJson: 
 }
 
 function textOf(rebased: Rebased, isDone: boolean): string {
-  const { incidents, patterns, left } = rebased
+  const { incidents, patterns, left, alerts } = rebased
   const lines = incidents.flatMap(({ id, title, edges, refused }) => [
     `incident ${id}: ${onOneLine(title)}`,
     ...edges.map(({ kind, from, to }) => `  + ${kind} ${from}->${to}`),
@@ -78,5 +78,10 @@ function textOf(rebased: Rebased, isDone: boolean): string {
     ({ id, title, why }) => `incident ${id} is left out, as it is ${why} and not named: ${onOneLine(title)}`,
   )
   const total = `${count(rebased)} edges of ${incidents.length} incidents ${isDone ? 'are' : 'would become'} normal`
-  return [...lines, ...patterns.map((pattern) => `  + pattern ${pattern}`), ...others, total].join('\n')
+  const reset =
+    alerts.length === 0
+      ? []
+      : [`alerts that ${isDone ? 'are' : 'would be'} reset with them: ${alerts.join(', ')}`]
+  const learned = patterns.map((pattern) => `  + pattern ${pattern}`)
+  return [...lines, ...learned, ...others, total, ...reset].join('\n')
 }

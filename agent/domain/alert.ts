@@ -21,6 +21,10 @@ export type AlertSource = (typeof ALERT_SOURCES)[number]
 /** What a look at the host tells; an alert of these is gone from the host when the next look does not find it. */
 export type ObservedSource = Exclude<AlertSource, 'incident' | 'tamper'>
 
+/** Whether it is about what is there, or not there, from one look at the host to the next. */
+export const isObserved = (source: AlertSource): source is ObservedSource =>
+  source !== 'incident' && source !== 'tamper'
+
 /** `acknowledged`: a person knows of it. `reset`: a person has seen to it. */
 export const ALERT_STATES = ['open', 'acknowledged', 'reset'] as const
 

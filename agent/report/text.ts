@@ -1,4 +1,4 @@
-import type { Alert } from '../domain/alert.ts'
+import { type Alert, isObserved } from '../domain/alert.ts'
 import type {
   BlindSpot,
   DnsCounts,
@@ -106,8 +106,6 @@ function alertText(alert: Alert, { dim, off, severities }: Look): string {
   if (!isPresent && isObserved(source)) return `${told}: over, and open until it is reset ${where}`
   return [`${told} ${where}`, ...labelled('why:', reasons), ...labelled('next:', next)].join('\n')
 }
-
-const isObserved = (source: Alert['source']): boolean => source !== 'incident' && source !== 'tamper'
 
 const labelled = (name: string, texts: readonly string[]): string[] =>
   texts.map((text, index) => `  ${(index === 0 ? name : '').padEnd(6)}${onOneLine(text)}`)
