@@ -22,7 +22,7 @@ export function configCandidates(
   { uid, home }: Person = whoRuns(),
 ): readonly string[] {
   // Below sudo, the environment may be that of the caller.
-  const isOurs = uid !== 0 || environment['SUDO_USER'] === undefined
+  const isOurs = uid !== 0 || (environment['SUDO_USER'] ?? '') === ''
   const own = (uid === 0 ? undefined : environment['HOME']) ?? home
   const xdg = isOurs ? environment['XDG_CONFIG_HOME'] : undefined
   const folder = xdg?.startsWith('/') === true ? xdg : join(own, '.config')
