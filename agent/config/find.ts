@@ -30,8 +30,16 @@ export function configCandidates(
 }
 
 /** The configuration that is read without --config; also a link that leads nowhere is there. */
-export const foundConfig = (candidates = configCandidates()): string | undefined =>
-  candidates.find((file) => lstatSync(file, { throwIfNoEntry: false }) !== undefined)
+export const foundConfig = (candidates = configCandidates()): string | undefined => candidates.find(isThere)
+
+function isThere(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    // It stands in a folder of somebody else: $HOME may be that of another user.
+    return false
+  }
+}
 
 /** Configurations that are there, but come behind the one that was found. */
 export const shadowedBy = (found: string): readonly string[] =>
