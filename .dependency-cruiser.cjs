@@ -56,6 +56,7 @@ module.exports = {
     stage('dns', 'domain', 'peers', 'support'),
     stage('baseline', 'domain', 'support'),
     stage('report', 'domain', 'detect', 'support'),
+    stage('outputs', 'domain', 'config', 'report', 'support'),
     stage('tail', 'domain', 'support'),
     stage('config', 'domain', 'peers', 'support'),
     onlyOwner('sqlite-has-one-owner', 'better-sqlite3', 'baseline/'),

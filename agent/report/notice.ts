@@ -95,7 +95,7 @@ function tamperValues(tamper: Tamper): Values {
 }
 
 const spotHeadline = ({ reason, detail, isOngoing }: BlindSpot): string =>
-  `${isOngoing === true ? 'blind since now' : 'was blind'} (${reason}): ${detail}`
+  `${isOngoing === true ? 'blind' : 'was blind'} (${reason}): ${detail}`
 
 const spotValues = ({ reason, count, isOngoing, fromMs }: BlindSpot): Values => ({
   reason,
