@@ -394,8 +394,14 @@ export class ProcessTable {
       call,
       acting,
       task === undefined ? since : { ...task, seen: Math.max(task.seen, now) },
-      task?.hadRoot,
+      task === undefined ? this.hasParentWithRoot(call, acting, timeMs) : task.hadRoot,
     )
+  }
+
+  /** A fork inherits what a setuid program or a daemon may take back. */
+  private hasParentWithRoot(call: SyscallRecord, { exe }: ProcessImage, timeMs: number): boolean {
+    const parent = this.current(call.ppid, timeMs)
+    return parent !== undefined && parent.hadRoot && isSameExe(parent.image.exe, exe)
   }
 
   /**

@@ -93,6 +93,13 @@ describe('root by a call', () => {
     const daemon = (): Story => new Story().exec('/bin/bash', { ...ROOT })
     expect(daemon().call('setuid', ROOT).deeds).toEqual([])
     expect(daemon().call('setresuid', { euid: 0 }).deeds).toEqual([])
+    // A child that was seen first when it had given root up.
+    const child = { pid: 101, ppid: 100 }
+    expect(
+      daemon()
+        .call('openat', child)
+        .call('setresuid', { euid: 0, ...child }).deeds,
+    ).toEqual([])
     // sshd forks, becomes the user, and tries to become root again.
     expect(daemon().call('setuid', { ...REFUSED, a0: 0, pid: 101, ppid: 100 }).deeds).toEqual([])
     expect(
