@@ -1,6 +1,7 @@
 import { baseName } from '../detect/nodes.ts'
 import { anyGlob } from '../support/glob.ts'
-import { programPathOf, type SeenProcess } from './processes.ts'
+import type { SeenProcess } from './processes.ts'
+import { programPathOf } from './program-path.ts'
 
 /** Section `allowlist` of the configuration. */
 export interface AllowlistSettings {

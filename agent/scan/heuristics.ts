@@ -7,7 +7,8 @@ import type { PortRange } from './habits.ts'
 import { isJit } from './jit.ts'
 import { isDisguised } from './kernel-threads.ts'
 import { strangeParentOf } from './parents.ts'
-import { programPathOf, type SeenProcess } from './processes.ts'
+import type { SeenProcess } from './processes.ts'
+import { programPathOf } from './program-path.ts'
 import type { SeenSocket } from './sockets.ts'
 
 /** A process, and how much it works. */

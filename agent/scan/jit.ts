@@ -1,6 +1,6 @@
 import { baseName } from '../detect/nodes.ts'
 import type { WritableCode } from './memory.ts'
-import { programPathOf } from './processes.ts'
+import { programPathOf } from './program-path.ts'
 
 /** Programs that write the code they run. A name is no proof, but who takes one of these only loses this weight. */
 const PROGRAMS =
@@ -13,9 +13,12 @@ const EXPRESSIONS = /^libpcre2?[-\d.]/
 const EXPRESSIONS_BYTES = 65_536
 const LIBRARY_PLACE = /^\/(?:usr|lib|lib64|opt|snap|nix|gnu|app)\//
 
+/** Whether a program compiles at run time, by its name. */
+export const isJitProgram = (exe: string): boolean => PROGRAMS.test(baseName(programPathOf(exe)))
+
 /** Whether a process has a reason of its own to execute what it has written. */
 export function isJit(exe: string, { files, regionBytes }: WritableCode): boolean {
-  if (PROGRAMS.test(baseName(programPathOf(exe)))) return true
+  if (isJitProgram(exe)) return true
   const loaded = [...files].filter((file) => LIBRARY_PLACE.test(file)).map(baseName)
   if (loaded.some((name) => LIBRARIES.test(name))) return true
   return (

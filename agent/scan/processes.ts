@@ -1,20 +1,22 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, type Stats, statSync } from 'node:fs'
 import type { FoundProcess } from '../domain/activity.ts'
 import { processName } from '../graph/names.ts'
 import { programFound } from '../interpret/processes.ts'
 import { textOfBytes } from '../parse/text.ts'
 import { containerOf, parseArguments, startedMs } from '../support/procfs.ts'
 import { claimedProgram } from './claims.ts'
+import { isJitProgram } from './jit.ts'
 import { writableCodeIn, type WritableCode } from './memory.ts'
 import type { NetworkSockets } from './network-sockets.ts'
-import { descriptorsOf, linkTo, readUpTo } from './reading.ts'
+import { programPathOf } from './program-path.ts'
+import { descriptorsOf, isGone, linkTo, readUpTo } from './reading.ts'
 import type { SeenSocket } from './sockets.ts'
 
 /** The kernel tells no more of a command line to ps(1) either. */
 const MOST_ARGUMENTS_BYTES = 4096
-const MOST_MAPS_BYTES = 2_097_152
+const MOST_MAPS_BYTES = 4_194_304
 const MOST_STATUS_BYTES = 65_536
-const MOST_DESCRIPTORS = 4096
+const MOST_DESCRIPTORS = 16_384
 /** include/linux/sched.h. No process can give it to itself, whatever it calls itself. */
 const PF_KTHREAD = 0x00200000
 /** USER_HZ is 100. */
@@ -56,7 +58,10 @@ export interface SeenProcess extends FoundProcess {
 /** What could not be read of a process; `cut`: all of it. */
 export type Unread = 'exe' | 'memory' | 'sockets' | 'cut'
 
-/** A process by its pid; undefined when it is gone, or a kernel thread. */
+/**
+ * A process by its pid; undefined when it is gone, or a kernel thread.
+ * @throws when /proc cannot be read for another reason
+ */
 export function seeProcess(
   pid: number,
   userName: (uid: number) => string | undefined,
@@ -65,9 +70,9 @@ export function seeProcess(
   try {
     const stat = parseWholeStat(textAt(`/proc/${pid}/stat`))
     return stat.isKernelThread ? undefined : see(pid, stat, userName, networks)
-  } catch {
-    // It ended while it was looked at: the kernel says ENOENT or ESRCH, and nothing can be said of it.
-    return undefined
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
   }
 }
 
@@ -76,8 +81,9 @@ export function kernelThreadAt(pid: number): string | undefined {
   try {
     const { isKernelThread, comm } = parseWholeStat(textAt(`/proc/${pid}/stat`))
     return isKernelThread ? comm : undefined
-  } catch {
-    return undefined
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
   }
 }
 
@@ -162,7 +168,7 @@ function lookInto(directory: string, status: string, networks: NetworkSockets): 
     tracerPid: numberIn(status, /^TracerPid:\t(\d+)/m),
     successor: exe?.endsWith(DELETED) === true ? successorOf(directory, exe) : undefined,
     claimed: exe === undefined ? undefined : claimedProgram(directory, exe, argv),
-    writableCode: writableCodeOf(directory, unread),
+    writableCode: writableCodeOf(directory, exe ?? UNKNOWN, unread),
     ...socketsOf(directory, numberIn(status, /^FDSize:\t(\d+)/m), networks, unread),
     unread,
   }
@@ -217,18 +223,25 @@ function argumentsOf(directory: string): string[] {
 function successorOf(directory: string, exe: string): SeenProcess['successor'] {
   const path = programPathOf(exe)
   if (!path.startsWith('/') || path.startsWith('/memfd:')) return 'none'
-  const now = statSync(`${directory}/root${path}`, { throwIfNoEntry: false })
+  const now = statOrNothing(`${directory}/root${path}`)
   if (now?.isFile() !== true) return 'none'
   const root = statSync(`${directory}/root/`)
   const ours = statSync('/')
   return root.ino === ours.ino && root.dev === ours.dev ? 'of this host' : 'of another root'
 }
 
-/** The path of a program without what the kernel and dpkg(1) put behind it when its file is replaced. */
-export const programPathOf = (exe: string): string =>
-  exe.replace(/ \(deleted\)$/, '').replace(/\.dpkg-(?:tmp|new|old)$/, '')
+/** What may not be looked at, or is a link in a circle, is no file either. */
+function statOrNothing(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch {
+    return undefined
+  }
+}
 
-function writableCodeOf(directory: string, unread: Set<Unread>): WritableCode | undefined {
+/** Maps of what compiles at run time are long, and what they show is no sign. */
+function writableCodeOf(directory: string, exe: string, unread: Set<Unread>): WritableCode | undefined {
+  if (isJitProgram(exe)) return undefined
   const maps = readUpTo(`${directory}/maps`, MOST_MAPS_BYTES)
   if (maps.kind === 'forbidden') {
     unread.add('memory')

@@ -86,5 +86,9 @@ function firstOf(path: string, most: number): { readonly fds: readonly string[];
   }
 }
 
+/** Whether an error says that a process has ended meanwhile. */
+export const isGone = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')
+
 const isForbidden = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && FORBIDDEN.has(error.code as string | undefined)

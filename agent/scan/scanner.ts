@@ -41,7 +41,8 @@ export class ProcessScanner {
   }
 
   /**
-   * Never fails for what a process does; work is done in short slices, so that others have their turn.
+   * Work is done in short slices, so that others have their turn.
+   * @throws when /proc cannot be read, whatever the processes do
    * @param model what was learned of processes: see `withModel`
    */
   async look(model = new Model()): Promise<ProcessScan> {
