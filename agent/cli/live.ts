@@ -121,6 +121,8 @@ class Session {
     try {
       const { auditd, db, log } = this.#config
       if (this.#former?.auditd !== auditd) checkAuditd(auditd)
+      // Before the lock: one that lies there without a baseline is a sign that somebody took it away.
+      if (!this.#words.onlyTrain) http = await this.#serve()
       this.#isBaselineGone = existsSync(`${db}-lock`) && !existsSync(db)
       lock = acquireLock(db)
       this.#log = log === undefined ? undefined : openLog(log)
@@ -130,7 +132,6 @@ class Session {
         const rules = await loadRulesWhereNone()
         if (rules !== undefined) this.#say(rules)
       }
-      if (!this.#words.onlyTrain) http = await this.#serve()
       await runLive(this.#options(http), AbortSignal.any([signal, this.#ended.signal]))
     } catch (error) {
       const canGoBack = error instanceof UsageError && this.#former !== undefined && !this.#status.isReady
@@ -186,6 +187,7 @@ class Session {
   #options(http: HttpServer | undefined): LiveOptions {
     const { auditd, db, log, baseline, monitor, networks, rebase, wait } = this.#config
     const { terminal, log: logged } = this.#config.outputs
+    const host = this.#config.scan.interval === 0 ? undefined : new HostWatch(this.#config)
     const { print, again } = printer({
       format: this.#words.format,
       origin: thisOrigin(),
@@ -202,7 +204,7 @@ class Session {
       learnDegraded: this.#config['learn-degraded'],
       alertsPerDay: this.#config['alerts-per-day'],
       alertsFrom: this.#config.alerts.min_severity,
-      host: this.#config.scan.interval === 0 ? undefined : new HostWatch(this.#config),
+      host,
       lifeSpan: { dormantDays: this.#config['dormant-days'], expireDays: this.#config['expire-days'] },
       trainingMs: inMs(baseline),
       monitorMs: inMs(monitor),
@@ -227,7 +229,10 @@ class Session {
       onReady: () => {
         if (!this.#status.isReady) this.#status.ready()
       },
-      onPulse: (pulse) => (this.#state.pulse = pulse),
+      onPulse: (pulse) => {
+        this.#state.pulse = pulse
+        this.#state.scan = host?.latest
+      },
     }
   }
 

@@ -1,15 +1,6 @@
 import type { BlindReason, BlindSpot } from '../domain/report.ts'
+import type { ProcessScan } from '../domain/scan.ts'
 import type { Phase, Pulse } from '../session.ts'
-
-/** What the last scan of the processes has found. */
-export interface ScanView {
-  /** When it ended. Unix time in milliseconds. */
-  readonly timeMs: number
-  /** All that it looked at. */
-  readonly processes: readonly object[]
-  /** Those among them that somebody should look at. */
-  readonly suspicious: readonly object[]
-}
 
 /** What a running agent knows of itself, for whoever asks it. */
 export class LiveState {
@@ -17,7 +8,8 @@ export class LiveState {
   readonly startMs: number
   phase: 'starting' | Exclude<Phase['name'], 'unwatched'> = 'starting'
   pulse: Pulse | undefined
-  scan: ScanView | undefined
+  /** The last scan of the processes. */
+  scan: ProcessScan | undefined
   readonly #ongoing = new Map<BlindReason, BlindSpot>()
 
   constructor(startMs: number) {

@@ -37,7 +37,7 @@ function ofTheAgent({ version, live, health }: Measured): Metric[] {
     ),
     gauge('scan_time_seconds', 'When the processes were scanned last, Unix time.', some(scan?.timeMs, 1000)),
     gauge('scan_processes', 'Processes that the last scan looked at.', some(scan?.processes.length)),
-    gauge('scan_suspicious', 'Suspicious ones among them.', some(scan?.suspicious.length)),
+    gauge('scan_suspicious', 'Suspicious ones among them.', some(scan?.suspicious)),
   ]
 }
 

@@ -138,9 +138,17 @@ function alertsAnswer(sources: Sources, { state, severity, limit }: Query): Answ
   return json(200, { alerts: sources.alerts(filter) })
 }
 
+/** As `fullmon scan` sorts them; the suspicious ones by what speaks against them. */
 function scanAnswer({ scan }: LiveState, which: 'suspicious' | 'processes'): Answer {
   if (scan === undefined) return refusal(503, 'the processes were not scanned yet')
-  return json(200, { timeMs: scan.timeMs, [which]: scan[which] })
+  const { processes, timeMs, unread } = scan
+  const wanted =
+    which === 'processes'
+      ? processes.toSorted((one, other) => other.rssBytes - one.rssBytes || other.cpuPercent - one.cpuPercent)
+      : processes
+          .filter(({ isSuspicious }) => isSuspicious)
+          .sort((one, other) => other.score - one.score || other.rssBytes - one.rssBytes)
+  return json(200, { timeMs, unread, [which]: wanted })
 }
 
 function graphAnswer(sources: Sources, { incident, node, depth }: Query): Answer {

@@ -87,7 +87,7 @@ export class AgentSources implements Sources {
           : {
               timeMs: scan.timeMs,
               processes: scan.processes.length,
-              suspicious: scan.suspicious.length,
+              suspicious: scan.suspicious,
             },
       ...{ lag: lagOf(live, nowMs), pid: process.pid, aliveMs: pulse?.atMs ?? null, timeMs: nowMs },
     }

@@ -257,8 +257,11 @@ describe('SIGHUP', () => {
 
   test('loses and repeats nothing of a log that grows all the time', async () => {
     const host = newHost()
-    const agent = host.start({}, ['--baseline', '3600'])
-    await agent.waitFor('the training', () => agent.stderr().includes('training until'))
+    const address = join(dirname(host.db), 'notify')
+    const messages = await serviceManager(address)
+    const agent = host.start({ NOTIFY_SOCKET: address }, ['--baseline', '3600'])
+    // It reads what is written from then on.
+    await agent.waitFor('being ready', () => messages.some(({ text }) => text.includes('READY=1')))
     const [times, each] = [40, 25]
     for (let time = 1; time <= times; time++) {
       // The reload comes in the middle of an event.

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
+import type { ProcessScan, ScannedProcess } from '../../agent/domain/scan.ts'
 import { Counter } from '../../agent/http/counter.ts'
 import { LiveState } from '../../agent/http/live-state.ts'
 import { type Answer, answerTo } from '../../agent/http/routes.ts'
@@ -52,6 +53,37 @@ function meets(baseline: Baseline, edge: Edge, chain: readonly string[]): void {
   })
   reportNext(baseline, NOON_MS + 1000)
 }
+
+/** A scan that has found these. */
+const scanOf = (...found: readonly Partial<ScannedProcess>[]): ProcessScan => ({
+  ...{ kind: 'scan', timeMs: NOON_MS, surpriseFrom: [], unlearned: null, busyMs: 1 },
+  suspicious: found.filter(({ isSuspicious }) => isSuspicious).length,
+  unread: { exe: 0, memory: 0, sockets: 0, cut: 0, isHidden: false },
+  processes: found.map((process, index) => ({
+    ...{
+      pid: index,
+      ppid: 1,
+      name: SHELL,
+      uid: 0,
+      user: 'root',
+      container: '',
+      exe: '/bin/sh',
+      script: null,
+    },
+    ...{
+      comm: 'sh',
+      argv: [],
+      startMs: 0,
+      rssBytes: 0,
+      cpuPercent: 0,
+      tty: null,
+      listens: [],
+      connections: 0,
+    },
+    ...{ sha256: null, marks: [], surprise: null, surpriseReasons: [], score: 0, allowlistedBy: null },
+    ...{ isSuspicious: false, ...process },
+  })),
+})
 
 describe('/healthz', () => {
   test('answers 200 while nothing is open, and 503 with the reasons until somebody has seen to it', async () => {
@@ -117,7 +149,7 @@ describe('/metrics', () => {
       ...{ atMs: Date.now(), records: 12, events: 5, unreadable: 1, lost: 2, forged: 3 },
       ...{ readMs: Date.now(), behindBytes: 0 },
     }
-    live.scan = { timeMs: NOON_MS, processes: [{}, {}, {}], suspicious: [{}] }
+    live.scan = scanOf({}, { score: 4, isSuspicious: true }, {})
     const { type, text } = get('/metrics')
     expect(type).toBe('text/plain; version=0.0.4; charset=utf-8')
     const lines = text.split('\n')
@@ -192,9 +224,19 @@ test('the processes are those of the last scan, and there is none before it', as
   const { live, get, json } = await host()
   for (const target of ['/api/processes', '/api/suspicious'])
     expect(get(target)).toMatchObject({ status: 503, text: expect.stringContaining('not scanned') as string })
-  live.scan = { timeMs: 5, processes: [{ pid: 1 }, { pid: 2 }], suspicious: [{ pid: 2 }] }
-  expect(json('/api/processes')).toEqual({ timeMs: 5, processes: [{ pid: 1 }, { pid: 2 }] })
-  expect(json('/api/suspicious')).toEqual({ timeMs: 5, suspicious: [{ pid: 2 }] })
+  const bad = { isSuspicious: true }
+  live.scan = scanOf(
+    { pid: 1, rssBytes: 5 },
+    { ...bad, pid: 2, score: 3, argv: ['\u001b[2J'] },
+    { pid: 3, rssBytes: 9 },
+    { ...bad, pid: 4, score: 7 },
+  )
+  const pids = (which: string): unknown =>
+    (json(`/api/${which}`) as Record<string, { pid: number }[]>)[which]?.map(({ pid }) => pid)
+  expect(pids('processes')).toEqual([3, 1, 2, 4])
+  expect(pids('suspicious')).toEqual([4, 2])
+  expect(json('/api/suspicious')).toMatchObject({ timeMs: NOON_MS, unread: { exe: 0, isHidden: false } })
+  expect(get('/api/suspicious').text).toContain('"argv":["\\u001b[2J"]')
 })
 
 test('the baseline and the status are what the commands say', async () => {
