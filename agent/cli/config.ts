@@ -5,6 +5,7 @@ import { configCandidates, shadowedBy } from '../config/find.ts'
 import { effective, effectiveText, type Explained, explain, yamlText } from '../config/show.ts'
 import { UsageError } from '../domain/result.ts'
 import { onOneLine } from '../report/text.ts'
+import { mistakesBehind } from './config-check.ts'
 import { command, CONFIG_OPTIONS, JSON_OPTION } from './command.ts'
 
 const ACTIONS = ['check', 'show', 'explain', 'schema', 'example'] as const
@@ -42,6 +43,8 @@ function textOf(
   switch (action) {
     case 'check': {
       const loaded = loadWithPlaces({ ...words, config: what ?? words.config })
+      const mistakes = mistakesBehind(loaded)
+      if (mistakes.length > 0) throw new UsageError(mistakes.map(onOneLine).join('\n'))
       return isJson
         ? JSON.stringify({ file: loaded.file, isRight: true })
         : checkedText(loaded, what ?? words.config)

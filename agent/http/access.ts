@@ -21,6 +21,16 @@ export function isLoopback(address: string): boolean {
 }
 
 /**
+ * The token that whoever asks an address must know; undefined when none is needed.
+ * @throws UsageError when there has to be one, or it cannot be taken
+ */
+export function tokenFor(address: string, file: string | undefined): string | undefined {
+  if (file === undefined && !isLoopback(address))
+    throw new UsageError(`http.address ${address} is not of this host alone: it needs http.token_file`)
+  return file === undefined ? undefined : readToken(file)
+}
+
+/**
  * The token that whoever asks must know.
  * @throws UsageError when the file cannot be read, others may read it, or it holds none
  */

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { DEFAULT_SOCKET } from '../config/places.ts'
 import type { Config } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
-import { bearsToken, isLoopback, isOwnName, readToken } from './access.ts'
+import { bearsToken, isOwnName, tokenFor } from './access.ts'
 import type { Counter } from './counter.ts'
 import { giveToGroup, makeRoom } from './place.ts'
 import { type Answer, answerTo, refusal, type Sources, wantsCounts } from './routes.ts'
@@ -96,9 +96,7 @@ export class HttpServer {
   }
 
   async #openPort(port: number, address: string, tokenFile: string | undefined): Promise<void> {
-    const token = tokenFile === undefined ? undefined : readToken(tokenFile)
-    if (token === undefined && !isLoopback(address))
-      throw new UsageError(`http.address ${address} is not of this host alone: it needs http.token_file`)
+    const token = tokenFor(address, tokenFile)
     const guard: Guard =
       token === undefined
         ? ({ headers }) => (isOwnName(headers.host) ? undefined : refusal(403, 'ask for localhost'))

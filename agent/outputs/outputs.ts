@@ -88,11 +88,9 @@ const journalOf = ({ config }: OutputsOptions): Carrier =>
   })
 
 function webhookOf({ config, configFile, origin }: OutputsOptions): Carrier | undefined {
-  const { url, url_file: file, body, timeout } = config.webhook
-  const address = file === undefined ? url && fromConfig(url, configFile) : (): URL => urlIn(file)
-  if (address === undefined || address === '') return undefined
-  // What is wrong now is a mistake; what is wrong later is waited for.
-  address()
+  const { body, timeout } = config.webhook
+  const address = webhookAddress(config, configFile)
+  if (address === undefined) return undefined
   const bodyOf = (report: Report): object | undefined => {
     if (body === 'json') return { host: origin.host, ...report }
     if (body === 'ecs') return ecsOf(report, origin)
@@ -105,6 +103,20 @@ function webhookOf({ config, configFile, origin }: OutputsOptions): Carrier | un
     bodyOf: ({ report }) => bodyOf(report),
     userAgent: `fullmon/${origin.version}`,
   })
+}
+
+/**
+ * The address that a webhook posts to, to be asked again each time; undefined when there is none.
+ * @throws UsageError when it is wrong now: what is wrong later is waited for
+ */
+export function webhookAddress(
+  { webhook: { url, url_file: file } }: OutputsConfig,
+  configFile: string | undefined,
+): (() => URL) | undefined {
+  const address = file === undefined ? url && fromConfig(url, configFile) : (): URL => urlIn(file)
+  if (address === undefined || address === '') return undefined
+  address()
+  return address
 }
 
 /** @throws UsageError when everybody may read it */

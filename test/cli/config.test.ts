@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -43,6 +43,28 @@ describe('config check', () => {
     ])
   })
 
+  test('looks at the files that are named', () => {
+    const [token, url] = [fileWith('0123456789abcdef\n', 'token'), fileWith('nothing\n', 'url')]
+    chmodSync(token, 0o644)
+    chmodSync(url, 0o600)
+    const file = fileWith(
+      `http: {port: 9390, token_file: ${token}}\noutputs:\n  webhook:\n    url_file: ${url}\n`,
+    )
+    const { status, stderr } = fullmon(['check', file])
+    expect(status).toBe(2)
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      expect.stringContaining(`${file}:1:20: http.token_file: others may read the token ${token}`),
+      expect.stringContaining(`${file}:4:5: outputs.webhook: ${url} holds no address`),
+    ])
+    chmodSync(token, 0o600)
+    writeFileSync(url, 'https://hooks.example.test/x\n')
+    expect(fullmon(['check', file]).status).toBe(0)
+    const open = fullmon(['check', file, '--set', 'http.token_file=null', '--set', 'http.address=0.0.0.0'])
+    expect(open.stderr).toContain(
+      '--set http.address: http.address: http.address 0.0.0.0 is not of this host',
+    )
+  })
+
   test.each([
     [['check', 'a', '--config', 'b'], 'config check takes one file: by its name, or with --config'],
     [['show', 'scan'], 'config show takes no word behind it'],
@@ -56,7 +78,21 @@ describe('config check', () => {
   })
 })
 
-test('config show prints a configuration that says the same, and no secret', () => {
+test('a secret is shown nowhere', () => {
+  const file = fileWith('outputs: {webhook: {url: "https://hooks.example.test/secret"}}\n')
+  for (const words of [
+    ['show'],
+    ['show', '--json'],
+    ['explain'],
+    ['explain', 'outputs.webhook.url', '--json'],
+  ]) {
+    const { stdout } = fullmon([...words, '--config', file])
+    expect(stdout).toContain('(hidden)')
+    expect(stdout).not.toContain('hooks.example.test')
+  }
+})
+
+test('config show prints a configuration that says the same', () => {
   const text = 'monitor: 5\nnetworks: {office: [10.0.0.0/8]}\nscan: {weights: {no_tty: 0}}\n'
   const file = fileWith(text)
   const { stdout } = fullmon(['show', '--config', file, '--profile', 'container'])
