@@ -16,6 +16,8 @@ export type RowId = number | bigint
 export interface EdgeRow {
   readonly from: RowId
   readonly to: RowId
+  readonly firstMs: number
+  readonly lastMs: number
   /** Whether it was not seen for long: see life.ts. */
   readonly isDormant?: boolean
   /** Whether a person accepted it. */
@@ -27,7 +29,10 @@ export interface EdgeStore {
   readonly find: (edge: Edge) => EdgeRow | undefined
 }
 
-/** An edge of the baseline, and how often it was seen since it was written last. */
+/**
+ * An edge of the baseline: when it was seen at all, and how often since it was written last. Days and windows are those that
+ * came to it since then, as told by all sightings before: so they are the same however often it is written.
+ */
 export interface KnownEdge extends EdgeStats {
   readonly edge: Edge
   /** Row ids of its nodes, once they are known. */
@@ -92,8 +97,8 @@ export class EdgeBook {
 
   /** The edge was seen at `timeMs`. */
   count(known: KnownEdge, timeMs: number): void {
-    if (known.sightings === 0) {
-      this.changed.add(known)
+    if (known.sightings === 0) this.changed.add(known)
+    if (known.firstMs > known.lastMs) {
       known.firstMs = timeMs
       known.lastMs = timeMs
       known.days = 1
@@ -115,6 +120,8 @@ export class EdgeBook {
     for (const known of this.changed) {
       write(known)
       known.sightings = 0
+      known.days = 0
+      known.windows = 0
     }
     this.changed.clear()
     if (this.size > this.mostCharacters) this.forget()
@@ -136,7 +143,11 @@ export class EdgeBook {
     const known: KnownEdge = {
       ...{ edge, from: row?.from, to: row?.to, tree },
       ...{ isDormant: row?.isDormant ?? false, isAccepted: row?.isAccepted ?? false },
-      ...{ firstMs: 0, lastMs: 0, sightings: 0, days: 0, windows: 0 },
+      ...{
+        firstMs: row?.firstMs ?? Number.POSITIVE_INFINITY,
+        lastMs: row?.lastMs ?? Number.NEGATIVE_INFINITY,
+      },
+      ...{ sightings: 0, days: 0, windows: 0 },
     }
     let targets = this.entries.get(edge.from)
     if (targets === undefined) {

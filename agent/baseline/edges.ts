@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
 import type { Edge, EdgeKind, FileAction } from '../domain/edge.ts'
 import { EdgeBook, type EdgeRow, type EdgeStats, type KnownEdge, type RowId } from './edge-book.ts'
-import { ON_SAME_EDGE } from './migrations.ts'
+import { ON_SAME_EDGE, SEEN_AGAIN } from './migrations.ts'
 import { NOT_FRESH } from './sources.ts'
 
 /** File edges that a restarted agent still remembers as siblings. */
@@ -123,15 +123,17 @@ export class StoredEdges {
   private findRow({ from, to, kind }: Edge): EdgeRow | undefined {
     const row = this.statements.findEdgeAge.get(from, to, kind)
     if (row === undefined) return undefined
-    const isAccepted = row.accepted !== null
-    return { from: row.from, to: row.to, isDormant: !isAccepted && row.last_ms < this.dormantMs, isAccepted }
+    const { accepted, ...found } = row
+    const isAccepted = accepted !== null
+    return { ...found, isDormant: !isAccepted && row.lastMs < this.dormantMs, isAccepted }
   }
 
   private writeEdge(known: KnownEdge): void {
     const { edge, from, to } = known
     known.from = from ?? this.nodeId(edge.from)
     known.to = to ?? this.nodeId(edge.to)
-    this.put(known.from, known.to, edge.kind, known)
+    const { firstMs, lastMs, sightings, days, windows } = known
+    this.statements.countEdge.run(known.from, known.to, edge.kind, firstMs, lastMs, sightings, days, windows)
     if (from === undefined) this.addFresh(known.from, known.to, edge.kind, known.tree)
   }
 }
@@ -141,20 +143,26 @@ const prepare = (database: Database.Database) => ({
   addNode: database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?)'),
   findEdgeAge: database.prepare<
     [string, string, string],
-    EdgeRow & { last_ms: number; accepted: number | null }
+    Omit<EdgeRow, 'isDormant' | 'isAccepted'> & { accepted: number | null }
   >(
-    `SELECT from_id AS "from", to_id AS "to", last_ms, accepted FROM edges
+    `SELECT from_id AS "from", to_id AS "to", first_ms AS firstMs, last_ms AS lastMs, accepted FROM edges
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
         AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
-  findEdge: database.prepare<[string, string, string], EdgeRow>(
-    `SELECT from_id AS "from", to_id AS "to" FROM edges
+  findEdge: database.prepare<[string, string, string], { known: 1 }>(
+    `SELECT 1 AS known FROM edges
       WHERE from_id = (SELECT id FROM nodes WHERE name = ?)
         AND to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ?`,
   ),
   writeEdge: database.prepare<[RowId, RowId, string, number, number, number, number, number]>(
     `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?) ${ON_SAME_EDGE}`,
+  ),
+  // Days and windows are what came to it: see KnownEdge.
+  countEdge: database.prepare<[RowId, RowId, string, number, number, number, number, number]>(
+    `INSERT INTO edges (from_id, to_id, kind, first_ms, last_ms, sightings, days, windows)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET ${SEEN_AGAIN}, days = days + excluded.days, windows = windows + excluded.windows`,
   ),
   addFresh: database.prepare<[RowId, RowId, string, string]>(
     'INSERT INTO fresh (from_id, to_id, kind, tree) VALUES (?, ?, ?, ?)',

@@ -259,19 +259,22 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ]
 
-/**
- * End of an INSERT into `edges` that may meet the same edge. Days are not stored one by one: the sum is exact while time
- * goes on, and never more than the truth when two spans overlap.
- */
-export const ON_SAME_EDGE = `
-  ON CONFLICT DO UPDATE SET
+/** What an INSERT into `edges` changes in an edge that is there, besides its counts of days and windows. */
+export const SEEN_AGAIN = `
     first_ms = min(first_ms, excluded.first_ms),
     last_ms = max(last_ms, excluded.last_ms),
     sightings = sightings + excluded.sightings,
     doubt = CASE
       WHEN doubt <> 'incident' AND excluded.last_ms / 60000 > last_ms / 60000 THEN NULL
       ELSE doubt
-    END,
+    END`
+
+/**
+ * End of an INSERT into `edges` that may meet the same edge. Days are not stored one by one: the sum is exact while time
+ * goes on, and never more than the truth when two spans overlap.
+ */
+export const ON_SAME_EDGE = `
+  ON CONFLICT DO UPDATE SET ${SEEN_AGAIN},
     days = ${mergedCount('days', 86_400_000)},
     windows = ${mergedCount('windows', 60_000)}`
 
