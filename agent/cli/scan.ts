@@ -4,6 +4,7 @@ import type { ProcessScan } from '../domain/scan.ts'
 import { UsageError } from '../domain/result.ts'
 import { jsonOf } from '../report/printer.ts'
 import { ANSI, PLAIN } from '../report/text.ts'
+import { withoutExpected } from '../scan/expected.ts'
 import { withModel } from '../scan/learned.ts'
 import { ProcessScanner } from '../scan/scanner.ts'
 import { sortedBy, SORTS, summaryOf, tableOf, unreadText } from '../scan/table.ts'
@@ -90,7 +91,8 @@ function scanOnce(
       await scanner.look(model)
       await sleep(sampleMs, undefined, { signal }).catch(() => undefined)
     }
-    return signal.aborted ? undefined : scanner.look(model)
+    if (signal.aborted) return undefined
+    return withoutExpected(await scanner.look(model), config.processes.expected)
   })
 }
 

@@ -1,6 +1,6 @@
 import type { Observation } from '../domain/alert.ts'
 import { baseName } from '../detect/nodes.ts'
-import type { ScannedProcess } from '../domain/scan.ts'
+import type { ProcessScan, ScannedProcess } from '../domain/scan.ts'
 import { printable } from '../graph/names.ts'
 import { globExpression } from '../support/glob.ts'
 
@@ -49,6 +49,13 @@ function programMatcher(pattern: string): (process: Known) => boolean {
     const names = MANY.test(baseName(program)) ? [...paths, argv[0] ?? ''] : paths
     return names.some((path) => path !== '' && expression.test(baseName(path)))
   }
+}
+
+/** What a scan has found besides the processes that are expected. @throws SyntaxError when a pattern is no glob */
+export function withoutExpected(scan: ProcessScan, expected: readonly ProcessPattern[]): ProcessScan {
+  const matchers = expected.map(processMatcher)
+  const processes = scan.processes.filter((process) => !matchers.some((matches) => matches(process)))
+  return { ...scan, processes, suspicious: processes.filter(({ isSuspicious }) => isSuspicious).length }
 }
 
 /** Since when which processes are missing, by what describes them. Unix time in milliseconds. */

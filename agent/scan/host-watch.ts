@@ -3,15 +3,17 @@ import type { HostLook, Observation } from '../domain/alert.ts'
 import type { BlindSpot } from '../domain/report.ts'
 import type { ProcessScan, ScannedProcess } from '../domain/scan.ts'
 import { printable } from '../graph/names.ts'
-import { type ProcessPattern, processMatcher, RequiredProcesses } from './expected.ts'
-import { LayerWatch } from './layer-watch.ts'
-import type { Model } from './model.ts'
+import { type ProcessPattern, RequiredProcesses, withoutExpected } from './expected.ts'
+import { type LayersSeen, LayerWatch } from './layer-watch.ts'
+import { withModel } from './learned.ts'
 import { lookAtRoot } from './root.ts'
 import { ProcessScanner, type ScanSettings } from './scanner.ts'
 import { suspiciousProcesses } from './suspicious.ts'
 
 /** What the watch needs of the configuration. */
 export type WatchSettings = ScanSettings & {
+  /** The baseline. */
+  readonly db: string
   readonly scan: { readonly interval: number; readonly expect_readonly_root: boolean }
   readonly processes: {
     readonly expected: readonly ProcessPattern[]
@@ -41,6 +43,9 @@ const NEW: Memory = { layers: undefined, absences: {}, usual: null }
 /** Complaints that are remembered to be told once. */
 const MOST_COMPLAINTS = 100
 const MOST_TOLD = 3
+/** Large layers are looked at more seldom, so that it takes a twentieth of the time at most. */
+const LAYERS_SHARE = 20
+const NO_LAYERS: LayersSeen = { observations: [], unseen: [] }
 const MEMORY = 'host'
 const LESSONS = 'host-learned'
 
@@ -51,9 +56,10 @@ export class HostWatch {
   private readonly settings: WatchSettings
   private readonly scanner: ProcessScanner
   private readonly required: RequiredProcesses
-  private readonly isExpected: (process: ScannedProcess) => boolean
   private readonly layers: LayerWatch
-  private readonly model: () => Model | undefined
+  private layersSeen = NO_LAYERS
+  /** By the clock of `performance.now`. */
+  private layersDueMs = 0
   private readonly blindness = new Blindness()
   private kept: Memory = NEW
   /** How much of what was learned is kept. */
@@ -62,16 +68,12 @@ export class HostWatch {
   /** Of the last look, for whoever wants to show it. */
   latest: ProcessScan | undefined
 
-  /** @param model what is known of processes when a look begins */
-  constructor(settings: WatchSettings, model: () => Model | undefined = () => undefined) {
+  constructor(settings: WatchSettings) {
     this.settings = settings
     this.intervalMs = settings.scan.interval * 1000
     this.scanner = new ProcessScanner(settings)
     this.required = new RequiredProcesses(settings.processes.required)
-    const matchers = settings.processes.expected.map(processMatcher)
-    this.isExpected = (process) => matchers.some((matches) => matches(process))
     this.layers = new LayerWatch(settings.containers.allowlist)
-    this.model = model
   }
 
   /** What must be remembered over a restart and has changed since this was asked last, as JSON by name. */
@@ -89,6 +91,7 @@ export class HostWatch {
     const { book } = this.layers
     book.restore(this.kept.layers, memory(LESSONS))
     this.keptLessons = book.lessons.size
+    this.layersDueMs = 0
   }
 
   /** What is wrong now; undefined while another look goes on, or when it was ended. What cannot be looked at is told. */
@@ -113,7 +116,9 @@ export class HostWatch {
         return undefined
       }
     }
-    const scan = await attempt('processes', () => this.scanner.look(this.model()))
+    const scan = await attempt('processes', () =>
+      withModel(this.settings.db, (model) => this.scanner.look(model)),
+    )
     if (isOver()) return undefined
     this.latest = scan
     const looks: HostLook[] = []
@@ -136,9 +141,10 @@ export class HostWatch {
     return looks
   }
 
-  private judgeProcesses({ processes }: ProcessScan, nowMs: number, isTraining: boolean): HostLook[] {
-    const { absences, observations } = this.required.look(processes, this.kept.absences, nowMs)
-    const suspicious = processes.filter((process) => process.isSuspicious && !this.isExpected(process))
+  private judgeProcesses(scan: ProcessScan, nowMs: number, isTraining: boolean): HostLook[] {
+    const { absences, observations } = this.required.look(scan.processes, this.kept.absences, nowMs)
+    const { processes } = withoutExpected(scan, this.settings.processes.expected)
+    const suspicious = processes.filter(({ isSuspicious }) => isSuspicious)
     const usual = isTraining ? suspicious.length : (this.kept.usual ?? suspicious.length)
     this.kept = { ...this.kept, absences, usual }
     return [
@@ -152,9 +158,13 @@ export class HostWatch {
     { processes }: ProcessScan,
     nowMs: number,
     { isTraining, signal }: LookOptions,
-  ): ReturnType<LayerWatch['look']> {
-    if (!this.settings.containers.layers) return { observations: [], unseen: [] }
-    return this.layers.look(processes, nowMs, isTraining, signal)
+  ): Promise<LayersSeen> {
+    if (!this.settings.containers.layers) return NO_LAYERS
+    const atMs = performance.now()
+    if (atMs < this.layersDueMs) return this.layersSeen
+    this.layersSeen = await this.layers.look(processes, nowMs, isTraining, signal)
+    this.layersDueMs = atMs + LAYERS_SHARE * (performance.now() - atMs)
+    return this.layersSeen
   }
 }
 

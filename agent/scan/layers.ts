@@ -102,11 +102,15 @@ export class LayerBook {
   /** Begins a look at all layers. @param isLearning whether nothing that is new is wrong */
   begin(nowMs: number, isLearning: boolean): LayerLook {
     const { lookedMs, learned, groups, latest: before } = this
-    this.lookedMs = nowMs
-    this.latest = new Set()
+    const latest = new Set<number>()
     // A clock that was set back dates what is made now before the last look.
     const sinceMs = lookedMs === undefined ? undefined : Math.min(lookedMs, nowMs) - COARSE_MS
-    return new LayerLook({ learned, groups, before, latest: this.latest, sinceMs, nowMs, isLearning })
+    // One that fails has looked at nothing.
+    const onEnd = (): void => {
+      this.lookedMs = nowMs
+      this.latest = latest
+    }
+    return new LayerLook({ learned, groups, before, latest, sinceMs, nowMs, isLearning, onEnd })
   }
 }
 
@@ -118,6 +122,7 @@ interface LookOptions {
   readonly sinceMs: number | undefined
   readonly nowMs: number
   readonly isLearning: boolean
+  readonly onEnd: () => void
 }
 
 /** One look at all layers: each file is seen, each layer is left, and at the end it is known what is wrong. */
@@ -162,6 +167,7 @@ class LayerLook {
 
   /** What is wrong now. */
   end(): Observation[] {
+    this.options.onEnd()
     for (const [key, { layer }] of this.options.groups)
       if (!this.present.has(key) && !this.unfinished.has(layer)) this.options.groups.delete(key)
     return [...this.options.groups.values()].map(observationOf)
