@@ -65,7 +65,7 @@ export class HostWatch {
   /** How much of what was learned is kept. */
   private keptLessons = 0
   private isLooking = false
-  /** Of the last look, for whoever wants to show it. */
+  /** What the last look found, but for processes that are expected. */
   latest: ProcessScan | undefined
 
   constructor(settings: WatchSettings) {
@@ -120,7 +120,6 @@ export class HostWatch {
       withModel(this.settings.db, (model) => this.scanner.look(model)),
     )
     if (isOver()) return undefined
-    this.latest = scan
     const looks: HostLook[] = []
     if (scan !== undefined) {
       complaints.push(...unreadIn(scan))
@@ -143,8 +142,8 @@ export class HostWatch {
 
   private judgeProcesses(scan: ProcessScan, nowMs: number, isTraining: boolean): HostLook[] {
     const { absences, observations } = this.required.look(scan.processes, this.kept.absences, nowMs)
-    const { processes } = withoutExpected(scan, this.settings.processes.expected)
-    const suspicious = processes.filter(({ isSuspicious }) => isSuspicious)
+    this.latest = withoutExpected(scan, this.settings.processes.expected)
+    const suspicious = this.latest.processes.filter(({ isSuspicious }) => isSuspicious)
     const usual = isTraining ? suspicious.length : (this.kept.usual ?? suspicious.length)
     this.kept = { ...this.kept, absences, usual }
     return [

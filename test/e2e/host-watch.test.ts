@@ -1,7 +1,9 @@
 /** Looks at the host by the agent as a user starts it: real processes, a real overlay, a log in which nothing happens. */
 import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Alert } from '../../agent/domain/alert.ts'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
@@ -17,6 +19,7 @@ const FOLDER = `/var/tmp/fullmon-test-host-watch`
 const [LOG, DB, CONFIG] = ['audit.log', 'state/baseline.db', 'config.yaml'].map((name) =>
   join(FOLDER, name),
 ) as [string, string, string]
+const SOCKET = join(FOLDER, 'state/socket')
 /** Not in a folder for temporary files: only its absence is wrong. */
 const REQUIRED = 'required-by-e2e'
 
@@ -30,11 +33,18 @@ const told = (word: string): Alert[] =>
 
 async function restart(): Promise<void> {
   await agent?.end('SIGTERM')
-  agent = startAgent(['run', '--config', CONFIG, '--json'])
+  agent = startAgent(['run', '--config', CONFIG, '--socket', SOCKET, '--json'])
   await agent.waitFor('monitoring', () => agent?.stderr().includes('monitoring') === true)
 }
 
 const waitFor = async (what: string, isThere: () => boolean): Promise<void> => agent?.waitFor(what, isThere)
+
+/** What the agent answers at its socket. */
+const api = (path: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const question = get({ socketPath: SOCKET, path }, (answer) => void text(answer).then(resolve, reject))
+    question.on('error', reject)
+  })
 
 /** Resolves when the agent has looked at the host twice more: a process that is suspicious was found, and one more. */
 async function lookedAgain(): Promise<void> {
@@ -64,7 +74,7 @@ beforeAll(async () => {
   mkdirSync(join(FOLDER, 'state'), { recursive: true, mode: 0o700 })
   writeFileSync(LOG, '', { mode: 0o600 })
   const settings = {
-    ...{ auditd: LOG, db: DB, baseline: 0, wait: 0.1, http: { socket: '' } },
+    ...{ auditd: LOG, db: DB, baseline: 0, wait: 0.1 },
     scan: { interval: 0.2 },
     processes: { required: [REQUIRED], expected: ['expected-by-e2e'] },
   }
@@ -84,6 +94,8 @@ test('a process from /tmp is told once, stays when it has ended, and is not told
   expect(opened).toMatchObject({ source: 'process', state: 'open', isPresent: true, count: 1 })
   expect(opened?.subject).toMatchObject({ argv: [expect.stringContaining('miner-by-e2e'), '600'] })
   expect(opened?.subject['heuristics']).toContain('tmp_exe')
+  expect(await api('/api/suspicious')).toContain('miner-by-e2e')
+  expect(await api('/metrics')).toMatch(/^fullmon_scan_suspicious [1-9]/m)
   await restart()
   await lookedAgain()
   expect(told('miner-by-e2e')).toEqual([])
