@@ -1,5 +1,5 @@
 import { type ConfigWords, type Loaded, loadWithPlaces } from '../config/config.ts'
-import { jsonSchema } from '../config/describe.ts'
+import { jsonSchema } from '../config/json-schema.ts'
 import { exampleConfig } from '../config/example.ts'
 import { configCandidates, shadowedBy } from '../config/find.ts'
 import { effective, effectiveText, type Explained, explain, yamlText } from '../config/show.ts'

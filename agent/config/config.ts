@@ -31,12 +31,12 @@ export interface Loaded {
 /**
  * The configuration that counts.
  *
- * @param words of the command line; a text is what --config says
+ * @param words of the command line
  * @param given options that have keys of their own; undefined ones were not given
  * @throws UsageError with file:line:column of every mistake
  */
-export const loadConfig = (words: ConfigWords | string | undefined, given: PartialConfig = {}): Config =>
-  loadWithPlaces(typeof words === 'string' ? { config: words } : (words ?? {}), given).config
+export const loadConfig = (words: ConfigWords, given: PartialConfig = {}): Config =>
+  loadWithPlaces(words, given).config
 
 type PartialConfig = { readonly [Key in keyof Config]?: Partial<Config[Key]> | undefined }
 

@@ -1,6 +1,6 @@
 /** A configuration file that has every key with its default, commented out. */
 import { z } from 'zod'
-import { describeType } from './describe.ts'
+import { describeType } from './types.ts'
 import { alternatives, keysOf } from './fit.ts'
 import { metaOf } from './keys.ts'
 import { Config } from './schema.ts'

@@ -1,6 +1,7 @@
 /** What a zod schema knows of its keys, and what it says of a wrong value, in words of people. */
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
+import { describeType } from './types.ts'
 import { type Located, nearestTo, type Place, placeText, plain } from './located.ts'
 
 /** Letters that may be wrong, left out or too many in a key that is taken for another one. */
@@ -87,8 +88,10 @@ function mistakes(schema: Schema, issue: z.core.$ZodIssue, value: unknown): Mist
     case 'invalid_key':
       return [{ path, text: issue.issues[0]?.message ?? issue.message }]
     case 'invalid_union': {
-      const best = nearestBranch(issue.errors)
-      if (best === undefined) return [{ path, text: issue.message }]
+      const best = nearestBranch(issue.errors, valueAt(value, path))
+      const here = schemaAt(schema, path)
+      if (best === undefined)
+        return [{ path, text: here === undefined ? issue.message : `expected ${describeType(here).type}` }]
       return best.flatMap((each) => mistakes(schema, { ...each, path: [...path, ...each.path] }, value))
     }
     case 'invalid_type':
@@ -98,12 +101,17 @@ function mistakes(schema: Schema, issue: z.core.$ZodIssue, value: unknown): Mist
   }
 }
 
-/** Of the things that a value may be, the one whose mistakes lie deepest in it; none when it is of another type than all. */
+/** Of the things that a value may be, the first of its type; none when it is of another type than all. */
 function nearestBranch(
   branches: readonly (readonly z.core.$ZodIssue[])[],
+  value: unknown,
 ): readonly z.core.$ZodIssue[] | undefined {
   const isOfType = (issues: readonly z.core.$ZodIssue[]): boolean =>
-    issues.every(({ code, path }) => code !== 'invalid_type' || path.length > 0)
+    issues.every((issue) => {
+      if (issue.path.length > 0) return true
+      if (issue.code === 'invalid_value') return issue.values.some((each) => typeof each === typeof value)
+      return issue.code !== 'invalid_type'
+    })
   return branches.find(isOfType)
 }
 

@@ -2,7 +2,7 @@
 import { Document, stringify, visit } from 'yaml'
 import { UsageError } from '../domain/result.ts'
 import type { Loaded } from './config.ts'
-import { describeType } from './describe.ts'
+import { describeType } from './types.ts'
 import { noSuchKey } from './fit.ts'
 import { type Key, KEYS, metaOf, valueOf } from './keys.ts'
 import { childOf, type Located, placeText } from './located.ts'

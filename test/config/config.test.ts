@@ -117,6 +117,16 @@ test.each([
   ['networks: [10.0.0.0/8]', /^f:1:1: networks: .*expected record/],
   ['allowlist:\n  patterns: [/opt/**, "/x[z-a]"]', /^f:2:23: allowlist\.patterns\.1: expected a glob/],
   ['containers: {allowlist: ["/{a"]}', /^f:1:26: containers\.allowlist\.0: expected a glob/],
+  // Values that may be of several types.
+  ['ports: {watched: [weeb]}', /^f:1:19: ports\.watched\.0: .*expected one of "web"/],
+  [
+    'ports: {watched: [1.5]}',
+    /^f:1:19: ports\.watched\.0: expected whole number from 1 to 65535, or one of web/,
+  ],
+  ['ports: {watched: [0]}', /^f:1:19: ports\.watched\.0: Too small/],
+  ['processes:\n  required: [3]', /^f:2:14: processes\.required\.0: expected text, or map of exe, /],
+  ['processes:\n  required: [{exee: x}]', /^f:2:15: processes\.required\.0\.exee: .* did you mean exe\?$/],
+  ['processes:\n  required: [{exe: 3}]', /^f:2:15: processes\.required\.0\.exe: .*expected string/],
   ['auditd: !!js/function "x"\ndb: 1', /^f:2:1: db: /],
 ])('%j is refused with its place', (text, expected) => {
   const said = complaintOf(text)

@@ -60,6 +60,13 @@ describe('docs/config.example.yaml', () => {
   })
 })
 
+test('the configurations of README.md are right', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+  const blocks = [...page.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, text = '']) => text)
+  expect(blocks.length).toBeGreaterThan(0)
+  for (const text of blocks) read(text)
+})
+
 /** An example of a key in a section stands below its section. */
 function topLevel(text: string): string {
   const lines = EXAMPLE.split('\n')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { loadConfig } from '../../agent/config/config.ts'
-import { jsonSchema } from '../../agent/config/describe.ts'
+import { jsonSchema } from '../../agent/config/json-schema.ts'
 import { exampleConfig } from '../../agent/config/example.ts'
 import { folderForTest } from '../support/folder.ts'
 
