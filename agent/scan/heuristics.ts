@@ -6,7 +6,7 @@ import { obfuscationIn } from './command-lines.ts'
 import type { PortRange } from './habits.ts'
 import { isJit } from './jit.ts'
 import { isDisguised } from './kernel-threads.ts'
-import { strangeParentOf } from './parents.ts'
+import { isBelowLogin, strangeParentOf } from './parents.ts'
 import type { SeenProcess } from './processes.ts'
 import { programPathOf } from './program-path.ts'
 import type { SeenSocket } from './sockets.ts'
@@ -94,8 +94,8 @@ const SIGNS: readonly ((subject: Subject, around: Surroundings) => Sign | undefi
     outgoing.length >= MANY_CONNECTIONS
       ? sign('many_conns', `it has ${outgoing.length} connections to others`)
       : undefined,
-  ({ process }) =>
-    process.tty === undefined && isAtPrompt(process)
+  ({ process }, { byPid }) =>
+    process.tty === undefined && isAtPrompt(process) && !isBelowLogin(process, byPid)
       ? sign('no_tty', 'it takes commands as at a prompt, and has no terminal')
       : undefined,
   ({ process: { argv } }) => {

@@ -56,6 +56,7 @@ export class Model {
     process: SeenProcess,
     parent: SeenProcess | undefined,
     likeness: Likeness,
+    isPackaged: (path: string) => boolean,
   ): Surprise | undefined {
     const { normal, habits } = this.learned
     // Who it is could not be read.
@@ -67,7 +68,7 @@ export class Model {
     // Who is known to one of the two is known.
     if (byLog !== undefined || byHabit !== undefined)
       return (byHabit?.surprise ?? 0) > (byLog?.surprise ?? 0) ? byHabit : (byLog ?? byHabit)
-    return normal === undefined && habits.size === 0 ? undefined : this.unknown(process)
+    return normal === undefined && habits.size === 0 ? undefined : this.unknown(process, isPackaged)
   }
 
   /** Whether it is normal that one process, by its name, executes the other. */
@@ -85,7 +86,7 @@ export class Model {
     return { surprise: 0.5, reasons: [`${parent.name} did not start it in the training`] }
   }
 
-  private unknown({ name, container, user }: SeenProcess): Surprise {
+  private unknown({ name, container, user }: SeenProcess, isPackaged: (path: string) => boolean): Surprise {
     const { exe = '', script = '' } = processOf(name) ?? {}
     if (this.programs.has(`${exe}<${script}`))
       return container === ''
@@ -93,7 +94,10 @@ export class Model {
         : { surprise: 0.5, reasons: ['it was not seen in this container in the training'] }
     if (script !== '' && this.executables.has(exe))
       return { surprise: 0.9, reasons: ['its script was not seen in the training'] }
-    return { surprise: 1, reasons: ['it was not seen in the training'] }
+    // What a package has brought is less of a surprise, but not in a container, which has packages of its own.
+    return container === '' && isPackaged(exe)
+      ? { surprise: 0.8, reasons: ['it was not seen in the training; a package has brought its program'] }
+      : { surprise: 1, reasons: ['it was not seen in the training'] }
   }
 }
 

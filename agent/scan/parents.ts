@@ -48,7 +48,7 @@ const isBetween = (process: SeenProcess): boolean =>
   is(process, 'wrapper') || ((is(process, 'shell') || is(process, 'interpreter')) && isScriptless(process))
 
 /** A person who logged in may do as he likes, and so may what he has started. */
-function isBelowLogin(process: SeenProcess, byPid: ReadonlyMap<number, SeenProcess>): boolean {
+export function isBelowLogin(process: SeenProcess, byPid: ReadonlyMap<number, SeenProcess>): boolean {
   let at = byPid.get(process.ppid)
   for (let generation = 0; at !== undefined && generation < MOST_GENERATIONS; generation++) {
     if (is(at, 'login')) return true

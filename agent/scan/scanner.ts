@@ -129,8 +129,9 @@ export class ProcessScanner {
     if (seen.pid === process.pid) return { ...facts, ...UNJUDGED }
     const parent = around.byPid.get(seen.ppid)
     const marks = marksOf(subject, around, scan.weights)
+    const isPackaged = (path: string): boolean => around.packagedMs(path) !== undefined
     const likeness = likenessOf(facts, parent, around.handedOut)
-    const surprise = seen.isZombie ? undefined : model.surpriseOf(seen, parent, likeness)
+    const surprise = seen.isZombie ? undefined : model.surpriseOf(seen, parent, likeness, isPackaged)
     const allowlistedBy = this.allowlist.entryFor(seen, sha256) ?? null
     return {
       ...facts,

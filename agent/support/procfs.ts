@@ -148,10 +148,12 @@ export function bootOf(): Boot {
   return { id, startMs: Math.round(Date.now() - upMs) }
 }
 
+/** One for all who ask: a host has some hundred thousand files, and nothing is read before somebody asks. */
+const packages = new PackageFiles()
+
 /** This host, as the core of a live agent may ask about it. */
 export function thisHost(): World {
   const users = new UserNames()
-  const packages = new PackageFiles()
   return {
     userName: (uid) => users.get(uid),
     isThisHost,

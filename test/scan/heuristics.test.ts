@@ -195,6 +195,16 @@ describe('a command line', () => {
   })
 })
 
+test('a shell that takes commands without a terminal is one unless somebody who logged in has it', () => {
+  const shell = { exe: '/usr/bin/bash', argv: ['bash', '-s'], ppid: 7 }
+  const below = (exe: string): Partial<Surroundings> => ({
+    byPid: new Map([[7, { ...ORDINARY, pid: 7, exe }]]),
+  })
+  expect(marks(shell, below('/usr/bin/work'))).toEqual([['no_tty', 1]])
+  expect(marks({ ...shell, tty: 'pts/0' }, below('/usr/bin/work'))).toEqual([])
+  expect(marks(shell, below('/usr/sbin/sshd'))).toEqual([])
+})
+
 test('a parent that was usual in the training counts half', () => {
   const shell = { exe: '/usr/bin/dash', argv: ['sh', '-c', 'convert a b'], ppid: 7, name: 'shell' }
   const server = { ...ORDINARY, pid: 7, exe: '/usr/sbin/php-fpm8.2', name: 'server' }
