@@ -95,6 +95,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./alert-decisions.ts')).resetCommand,
   },
   {
+    name: 'allow <id..>',
+    describe: 'Show or write the lines of the configuration that allow what alerts are about',
+    load: async () => (await import('./allow.ts')).allowCommand,
+  },
+  {
     name: 'explain <what>',
     describe: 'Say where an incident or an edge comes from, and why it was reported or not',
     load: async () => (await import('./explain.ts')).explainCommand,
