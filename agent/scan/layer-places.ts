@@ -19,7 +19,7 @@ export interface Layer {
   readonly container: string
   /** The same from one look to the next: device and inode of the upper directory. */
   readonly id: string
-  /** When the oldest process in it began; undefined when no process tells. Unix time in milliseconds. */
+  /** When the oldest process in it began; undefined when no process tells, 0 when it cannot. Unix time in milliseconds. */
   readonly startMs: number | undefined
 }
 
@@ -63,11 +63,15 @@ export async function findLayers(processes: readonly Seen[]): Promise<FoundLayer
         continue
       }
       const { id } = found.value
-      const known = layers.get(id)
+      const known = layers.get(id) ?? { ...found.value, container: '', startMs: undefined }
       // Only the processes that have it as their root are those of the container.
-      if (mount.point === '/')
-        layers.set(id, { ...found.value, container, startMs: startMs === 0 ? undefined : startMs })
-      else if (known === undefined) layers.set(id, { ...found.value, container: '', startMs: undefined })
+      const isRoot = mount.point === '/'
+      layers.set(id, {
+        ...known,
+        container: known.container === '' && isRoot ? container : known.container,
+        // Who takes a name space of his own in a container does not start it anew.
+        startMs: isRoot ? Math.min(known.startMs ?? startMs, startMs) : known.startMs,
+      })
     }
   const mountPoints = new Set(own.map(({ point }) => point))
   return { layers: [...layers.values()], unreachable: [...unreachable], mountPoints }

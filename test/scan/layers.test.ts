@@ -118,6 +118,23 @@ describe.skipIf(unavailable !== undefined)('the writable layer of a container', 
     ])
   })
 
+  test('a name space of its own is no start', async () => {
+    const container = await containerForTest(layerFolder('diff'))
+    const watch = new LayerWatch([])
+    await look(watch, container)
+    const old = container.processes(ID, HOUR_MS).filter((each) => each.container === ID)
+    await container.run('unshare --mount sleep 613 </proc/version & sleep 0.2; echo x >/srv/settings')
+    // Those in the new name space are as young as they are.
+    const processes = container
+      .processes(ID, 0)
+      .map((each) => old.find(({ pid }) => pid === each.pid) ?? each)
+    expect(processes.map(({ argv }) => argv.join(' '))).toContain('sleep 613')
+    const { observations } = await watch.look(processes, Date.now(), false)
+    expect(observations.map(({ title }) => title)).toContain(
+      `the file /srv/settings was made or changed in the container ${ID}`,
+    )
+  })
+
   test('what the allowlist names is not looked at, for one container or for all', async () => {
     const container = await containerForTest(layerFolder('diff'))
     const settings = ['/srv/**', `${ID.slice(0, 4)}*:/opt/*`, 'other:/usr/local/*']

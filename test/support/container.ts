@@ -24,9 +24,11 @@ const OF_HOST = ['bin', 'sbin', 'lib', 'lib64', 'usr'].filter((name) => readdirS
 /** @param upper a folder to be made, whose parent is free for whatever else an overlay needs */
 export async function containerForTest(upper: string): Promise<TestContainer> {
   const image = join(folderForTest(), 'image')
-  for (const name of ['proc', 'etc', 'tmp', 'srv', ...OF_HOST])
+  for (const name of ['proc', 'dev', 'etc', 'tmp', 'srv', ...OF_HOST])
     mkdirSync(join(image, name), { recursive: true })
   writeFileSync(join(image, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\n')
+  // What runs in the background reads it.
+  writeFileSync(join(image, 'dev/null'), '')
   const beside = dirname(upper)
   for (const folder of [upper, join(beside, 'work'), join(beside, 'merged')])
     mkdirSync(folder, { recursive: true })
