@@ -444,6 +444,7 @@ export class Session {
       own: {
         pid: process.pid,
         boot: bootOf(),
+        startMs: Date.now() - process.uptime() * 1000,
         places: {
           log: auditd === STDIN ? undefined : resolve(auditd),
           own: [db, log, serves.socket]

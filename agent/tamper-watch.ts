@@ -26,6 +26,8 @@ const NONE: ReadonlySet<number> = new Set()
 export interface OwnProcess {
   readonly pid: number
   readonly boot: Boot
+  /** When it was started, which may be long before it begins its work. Unix time in milliseconds. */
+  readonly startMs?: number
   /** What would otherwise report itself, when this process changes it; when another one does, that is tampering. */
   readonly places: GuardedPlaces
   /** Directory that it makes besides them, where it is missing. */
@@ -56,7 +58,8 @@ export class TamperWatch {
   /** The agent begins its work. */
   beginRun(nowMs: number): void {
     if (this.runs === undefined) return
-    const news = this.runs.begin((this.kept.memory('agents') ?? []) as RunsState, nowMs)
+    const before = (this.kept.memory('agents') ?? []) as RunsState
+    const news = this.runs.begin(before, Math.min(nowMs, this.own?.startMs ?? nowMs))
     this.kept.remember('agents', this.runs.memory)
     if (news !== undefined) this.post(tamperOf('agent-stopped', nowMs, news))
   }

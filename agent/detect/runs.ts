@@ -27,12 +27,12 @@ export class AgentRuns {
     this.runs = [{ pid, bootId, fromMs: 0, toMs: null }]
   }
 
-  /** This one begins its work. What became of the one before it, when it did not end in order. */
-  begin(before: RunsState, nowMs: number): string | undefined {
+  /** This one began at `fromMs`. What became of the one before it, when it did not end in order. */
+  begin(before: RunsState, fromMs: number): string | undefined {
     const { pid, bootId } = this
     const last = before.at(-1)
     const isSame = last?.pid === pid && last.bootId === bootId && last.toMs === null
-    this.runs = (isSame ? before : [...before, { pid, bootId, fromMs: nowMs, toMs: null }]).slice(-MOST_RUNS)
+    this.runs = (isSame ? before : [...before, { pid, bootId, fromMs, toMs: null }]).slice(-MOST_RUNS)
     if (last === undefined || isSame || last.toMs !== null) return undefined
     const how = last.bootId === bootId ? 'was killed, or crashed' : 'did not stop before the host was booted'
     return `the agent before this one (pid ${last.pid}) ${how}`

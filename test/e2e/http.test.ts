@@ -146,7 +146,9 @@ describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
       const { stdout } = await done
       for (const line of stdout.split('\n').slice(0, -1)) reports.push(JSON.parse(line) as Report)
     }
-    onTestFinished(() => void (isRunning(pid) && process.kill(pid, 'SIGKILL')))
+    onTestFinished(() => {
+      if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL')
+    })
     return { pid, end }
   }
 
@@ -209,7 +211,6 @@ describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
   })
 })
 
-const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
 const alertsOf = (db: string): readonly { readonly title: string }[] => newestAlertsIn(db, { most: 50 })
 
 async function until(isThere: () => Promise<boolean>): Promise<void> {

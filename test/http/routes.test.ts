@@ -213,7 +213,7 @@ describe('/api/alerts', () => {
       alerts: [
         {
           ...{ ...OBSERVED, kind: 'alert', id: 4, key: 'high', severity: 'high', state: 'open', count: 1 },
-          ...{ firstMs: NOON_MS + 3, lastMs: NOON_MS + 3, isPresent: false },
+          ...{ firstMs: NOON_MS + 3, lastMs: NOON_MS + 3, isPresent: true },
         },
       ],
     })
