@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { type BaselineCounts, countsOf } from '../baseline/status.ts'
+import { learningIn } from '../standing.ts'
 
 /** Some twenty thousand edges, which are counted in a few milliseconds. */
 const SMALL_BYTES = 4_194_304
@@ -47,7 +48,7 @@ export class Counter {
     const beginMs = performance.now()
     try {
       const { size } = statSync(this.#db)
-      this.counts = size > SMALL_BYTES ? await this.#countBeside() : countsOf(this.#db, 0)
+      this.counts = size > SMALL_BYTES ? await this.#countBeside() : countedIn(this.#db, 0)
     } catch {
       // Whoever reads the baseline itself tells why it cannot be read.
       this.counts = undefined
@@ -73,5 +74,11 @@ export class Counter {
   }
 }
 
+/** How far a training has come is worked out here, too: it goes through thousands of edges. */
+function countedIn(db: string, patienceMs: number): BaselineCounts {
+  const counts = countsOf(db, patienceMs)
+  return { ...counts, learning: learningIn(counts), learned: undefined }
+}
+
 const { countIn } = ((isMainThread ? undefined : workerData) ?? {}) as Partial<Task>
-if (countIn !== undefined) parentPort?.postMessage(countsOf(countIn, PATIENCE_MS))
+if (countIn !== undefined) parentPort?.postMessage(countedIn(countIn, PATIENCE_MS))

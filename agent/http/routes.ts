@@ -39,8 +39,8 @@ type Query = Readonly<Record<string, string>>
 interface Route {
   /** What a query may have. */
   readonly takes: readonly string[]
-  /** Whether it tells what the baseline holds, which must be counted. */
-  readonly counts?: true
+  /** Whether it tells what the baseline holds, which must be counted, and whether it waits for that. */
+  readonly counts?: 'needed' | 'wanted'
   readonly answer: (sources: Sources, query: Query) => Answer
 }
 
@@ -59,14 +59,14 @@ const ROUTES = new Map<string, Route>(
     '/healthz': { takes: [], answer: (sources) => healthAnswer(sources.health()) },
     '/metrics': {
       takes: [],
-      counts: true,
+      counts: 'wanted',
       answer: (sources) => ({ status: 200, type: METRICS_TYPE, text: expositionOf(sources.metrics()) }),
     },
     '/api/alerts': { takes: ['state', 'severity', 'limit'], answer: alertsAnswer },
     '/api/suspicious': { takes: [], answer: ({ live }) => scanAnswer(live, 'suspicious') },
     '/api/processes': { takes: [], answer: ({ live }) => scanAnswer(live, 'processes') },
-    '/api/baseline': { takes: [], counts: true, answer: (sources) => json(200, sources.baseline()) },
-    '/api/status': { takes: [], counts: true, answer: (sources) => json(200, sources.status()) },
+    '/api/baseline': { takes: [], counts: 'needed', answer: (sources) => json(200, sources.baseline()) },
+    '/api/status': { takes: [], counts: 'needed', answer: (sources) => json(200, sources.status()) },
     '/api/graph': { takes: ['incident', 'node', 'depth'], answer: graphAnswer },
   }),
 )
@@ -93,9 +93,8 @@ export function answerTo({ method, target }: Question, sources: Sources): Answer
   }
 }
 
-/** Whether it must be counted what the baseline holds before this can be answered. */
-export const wantsCounts = ({ target }: Question): boolean =>
-  ROUTES.get(urlOf(target).pathname)?.counts === true
+/** Whether what the baseline holds must be counted for this, and before it can be answered. */
+export const countsFor = ({ target }: Question): Route['counts'] => ROUTES.get(urlOf(target).pathname)?.counts
 
 /** Errors are objects, too. */
 export const refusal = (status: number, error: string): Answer => json(status, { error })

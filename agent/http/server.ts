@@ -7,7 +7,7 @@ import { UsageError } from '../domain/result.ts'
 import { bearsToken, isOwnName, tokenFor } from './access.ts'
 import type { Counter } from './counter.ts'
 import { giveToGroup, makeRoom } from './place.ts'
-import { type Answer, answerTo, refusal, type Sources, wantsCounts } from './routes.ts'
+import { type Answer, answerTo, countsFor, refusal, type Sources } from './routes.ts'
 import { Turns } from './turns.ts'
 
 /** Who may ask besides root, where a host has such a group. */
@@ -158,7 +158,9 @@ export class HttpServer {
     try {
       if (answer === undefined) {
         const question = { method: request.method ?? '', target: request.url ?? '' }
-        if (wantsCounts(question)) await this.#world.counter.refresh()
+        const counts = countsFor(question)
+        const counted = counts === undefined ? undefined : this.#world.counter.refresh()
+        if (counts === 'needed') await counted
         answer = await this.#turns.take(
           () => answerTo(question, this.#world.sources),
           () => !response.destroyed,
