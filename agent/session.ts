@@ -10,6 +10,7 @@ import { UsageError } from './domain/result.ts'
 import type { CapturedNames } from './dns/capture.ts'
 import { Engine } from './engine.ts'
 import type { NetworkNames } from './peers/networks.ts'
+import type { Reach } from './outputs/sink.ts'
 import type { HostWatch } from './scan/host-watch.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
@@ -61,6 +62,8 @@ export interface LiveOptions {
   readonly onlyTrain: boolean
   /** Whether the training ends as soon as enough was learned, at the latest with its time. */
   readonly untilStable: boolean
+  /** How reports leave the process besides standard output and the log file. */
+  readonly reach: Reach | undefined
   readonly emit: (report: Report) => void
   /** The same for what an earlier run has perhaps printed, before it was killed. */
   readonly emitAgain: (report: Report) => void
@@ -454,6 +457,7 @@ export class Session {
         },
         directory: serves.socket === undefined ? undefined : dirname(serves.socket),
         port: serves.port,
+        reach: this.options.reach,
         sawExec: (pid) => this.kernel?.sawExec(pid) === true,
       },
     })

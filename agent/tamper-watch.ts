@@ -11,6 +11,7 @@ import { evidenceOf } from './findings.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
 import { attackOn } from './interpret/signals.ts'
+import type { Reach } from './outputs/sink.ts'
 import type { Boot } from './support/procfs.ts'
 
 /** What is loaded in this time behind a boot, by nobody who has logged in, is how the host is set up. */
@@ -19,6 +20,15 @@ const NOBODY = 0xffffffff
 
 /** What the agent asks the kernel with, and listens to DNS with, wherever a host has it: see support/command.ts. */
 const OWN_TOOLS = /^(?:\/usr)?\/s?bin\/(?:auditctl|tcpdump)$/
+
+/** What sends datagrams: see outputs/datagrams.ts. */
+const SENDER = /^(?:\/usr)?\/bin\/perl[\d.]*$/
+/** Services of this host that the C library asks for addresses. */
+const RESOLVERS: ReadonlySet<string> = new Set(
+  ['/var/run/nscd/socket', '/run/nscd/socket', '/run/systemd/resolve/io.systemd.Resolve'].map(
+    (path) => `host:unix:${path}`,
+  ),
+)
 
 const NONE: ReadonlySet<number> = new Set()
 
@@ -34,6 +44,8 @@ export interface OwnProcess {
   readonly directory?: string | undefined
   /** Port that it answers at. */
   readonly port?: number | undefined
+  /** How its reports leave it. */
+  readonly reach?: Reach | undefined
   /** Told of each exec by its pid: whether the agent itself started that program to ask the kernel. */
   readonly sawExec: (pid: number) => boolean
 }
@@ -121,17 +133,33 @@ export class TamperWatch {
   }
 
   /** Whether an edge of this event is the doing of the agent, or of what it started. */
-  isOwn({ edge, filePath }: SeenEdge, event: AuditEvent): boolean {
+  isOwn(seen: SeenEdge, event: AuditEvent): boolean {
+    const { edge, filePath } = seen
     if (this.isOwnChild) return true
     const { own } = this
     const pid = event.syscall?.pid
     if (own === undefined || pid === undefined) return false
+    if (this.isSending(seen, event)) return true
     const isWanted =
       filePath === undefined
         ? isAnswering(edge, own.port)
         : filePath === own.directory ||
           tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
     return isWanted && this.pidsAt(event.id.timeMs).has(pid)
+  }
+
+  /** Whether the agent, or the program that it has started for that, sends a report where it is to be sent, and nowhere else. */
+  private isSending({ edge, peer }: SeenEdge, { id, syscall, argv }: AuditEvent): boolean {
+    const { sockets = [], program = [], port } = this.own?.reach ?? {}
+    const pids = this.pidsAt(id.timeMs)
+    if (syscall === undefined) return false
+    const { kind, to } = edge
+    if (kind === 'connect' && pids.has(syscall.pid))
+      return port !== undefined && (peer?.port === port || isResolving(to, peer?.port))
+    if (!pids.has(syscall.ppid) || !SENDER.test(syscall.exe ?? '')) return false
+    if (kind === 'connect') return sockets.some((socket) => to === `host:unix:${socket}`)
+    const isProgram = argv.length === program.length + 1 && program.every((word, at) => argv[at] === word)
+    return kind === 'exec' && isProgram && sockets.includes(argv.at(-1) ?? '')
   }
 
   /** What `resume` takes. */
@@ -178,6 +206,10 @@ export class TamperWatch {
     return this.pidsAt(id.timeMs).has(syscall.ppid)
   }
 }
+
+/** Whether somebody asks a resolver, as the C library does: also which of its answers can be reached, at no port. */
+const isResolving = (to: string, port: number | undefined): boolean =>
+  port === 53 || port === 0 || RESOLVERS.has(to)
 
 /** Who asks is seen where it connects, if on this host. */
 const isAnswering = ({ kind, to }: Edge, port: number | undefined): boolean =>

@@ -591,6 +591,28 @@ describe("the agent's own files", () => {
     ])
   })
 
+  test('are left as its reports are, by it and by what it has started for that, and no other way', () => {
+    const program = ['perl', '-e', 'send everything']
+    const reach = { sockets: ['/dev/log'], program, port: 443 }
+    const perl: Doer = { pid: 4300, ppid: 4242, exe: '/usr/bin/perl' }
+    const log = ordinaryLife()
+    log.exec(perl, [...program, '/dev/log']).connectUnix(perl, '/dev/log')
+    log.connect(agent, '203.0.113.9', 443).connect(agent, '203.0.113.9', 0).connect(agent, '192.0.2.53', 53)
+    expect(findingsOf(replay(log, { own: { ...own, reach } }))).toEqual([])
+    log.connect(agent, '203.0.113.9', 4444).connect(perl, '203.0.113.9', 443)
+    log.exec({ ...perl, pid: 4301 }, ['perl', '-e', 'another', '/dev/log'])
+    log.exec({ ...perl, pid: 4302, ppid: 1 }, [...program, '/dev/log'])
+    log.connectUnix(perl, '/run/docker.sock')
+    const told = findingsOf(replay(log, { own: { ...own, reach } })).map(({ edge }) => edge.to)
+    expect(told.toSorted()).toEqual([
+      'host:203.0.113.9:443',
+      'host:203.0.113.9:4444',
+      'host:unix:/run/docker.sock',
+      'proc::0:/usr/bin/perl',
+      'proc::0:/usr/bin/perl',
+    ])
+  })
+
   test('are edges when anybody else writes them, even the same program', () => {
     const log = ordinaryLife().create({ ...agent, pid: 4243 }, '/var/lib/fullmon/baseline.db')
     expect(paths(replay(log, { own }))).toEqual([

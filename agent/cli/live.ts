@@ -13,7 +13,7 @@ import { LiveState } from '../http/live-state.ts'
 import { HttpServer } from '../http/server.ts'
 import { AgentSources } from '../http/sources.ts'
 import { openOutputs } from '../outputs/outputs.ts'
-import type { Sink } from '../outputs/sink.ts'
+import type { Reach, Sink } from '../outputs/sink.ts'
 import { type Format, printer } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
 import { HostWatch } from '../scan/host-watch.ts'
@@ -99,7 +99,7 @@ class Session {
   #isBaselineGone = false
   #next: Config | undefined
   #log: Log | undefined
-  #outputs: Sink | undefined
+  #outputs: (Sink & { readonly reach: Reach }) | undefined
 
   constructor(config: Config, words: LiveWords, service: ServiceManager, former?: Config, news?: string) {
     this.#config = config
@@ -201,6 +201,7 @@ class Session {
       isBaselineGone: this.#isBaselineGone,
       guarded: guarded(decisiveFiles(this.#words.configFile, this.#config.profile)),
       serves: { socket: http?.socket, port: http?.port },
+      reach: this.#outputs?.reach,
       learnDegraded: this.#config['learn-degraded'],
       alertsPerDay: this.#config['alerts-per-day'],
       alertsFrom: this.#config.alerts.min_severity,
@@ -237,7 +238,7 @@ class Session {
   }
 
   /** @throws UsageError when an output cannot begin */
-  #opened(): Sink {
+  #opened(): Sink & { readonly reach: Reach } {
     const { db, outputs } = this.#config
     return openOutputs({
       config: outputs,

@@ -26,7 +26,7 @@ export const TAKEN: Outcome = { kind: 'taken' }
 
 /** Brings one report at a time to where it belongs. */
 export interface Carrier {
-  /** Never rejects but for the signal. */
+  /** Rejects only for what is no report. */
   readonly carry: (waiting: Waiting, signal: AbortSignal) => Promise<Outcome>
   readonly close: () => void
 }
@@ -50,6 +50,8 @@ export class Courier implements Sink {
   private wake: () => void = () => undefined
   private isClosing = false
   private failures = 0
+  /** How often the report in hand was refused. */
+  private refusals = 0
   private isFull = false
 
   constructor(options: CourierOptions) {
@@ -87,33 +89,47 @@ export class Courier implements Sink {
         if (this.isClosing) return
         await new Promise<void>((resolve) => (this.wake = resolve))
         this.wake = () => undefined
-      } else await this.send(waiting).catch(() => undefined)
+      } else await this.send(waiting, signal)
     }
   }
 
-  private async send(waiting: Waiting): Promise<void> {
-    const { spool, carrier, name, say, retryMs = FIRST_RETRY_MS } = this.options
-    const { signal } = this.over
-    const outcome = await carrier.carry(waiting, signal)
+  private async send(waiting: Waiting, signal: AbortSignal): Promise<void> {
+    const { spool, name, say } = this.options
+    const outcome = await this.outcomeOf(waiting, signal)
     if (outcome.kind === 'taken') {
       spool.done(waiting.id)
+      this.refusals = 0
       if (this.failures > 0) say(`outputs.${name} works again; ${spool.count} more reports wait for it`)
       this.failures = 0
       return
     }
     if (this.failures++ === 0 && !signal.aborted)
       say(`outputs.${name} does not work: ${outcome.reason}; what it is to be told waits in ${spool.file}`)
-    if (outcome.kind === 'refused' && this.failures >= MOST_REFUSALS) {
+    if (outcome.kind === 'refused' && ++this.refusals >= MOST_REFUSALS) {
       say(`outputs.${name} refuses a report (${outcome.reason}): it is given up`)
       spool.drop(waiting.id)
-      this.failures = 1
+      this.refusals = 0
       return
     }
+    await this.pause(outcome, signal)
+  }
+
+  private async outcomeOf(waiting: Waiting, signal: AbortSignal): Promise<Outcome> {
+    try {
+      return await this.options.carrier.carry(waiting, signal)
+    } catch (error) {
+      // Somebody else has written what is no report into the file.
+      return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  private async pause(outcome: Outcome, signal: AbortSignal): Promise<void> {
+    const { retryMs = FIRST_RETRY_MS } = this.options
     const waitMs = Math.min(retryMs * 2 ** Math.min(this.failures - 1, 20), LAST_RETRY_MS)
     // All hosts that wait for the same server must not come back together.
     const chosenMs = randomInt(Math.ceil(waitMs / 2), Math.ceil(waitMs) + 1)
     const askedMs = outcome.kind === 'failed' ? Math.min(outcome.afterMs ?? 0, MOST_ASKED_MS) : 0
-    await sleep(Math.max(chosenMs, askedMs), undefined, { signal })
+    await sleep(Math.max(chosenMs, askedMs), undefined, { signal }).catch(() => undefined)
   }
 
   /** What was dropped is told where it is missing. */

@@ -34,6 +34,12 @@ while (1) {
   syswrite(STDOUT, "$reason\\n") or exit;
 }`
 
+const SENDER = 'perl'
+/** Before the socket. */
+const SENDER_WORDS = ['-e', PROGRAM] as const
+/** What is executed, as the audit log has it. */
+export const SENDER_ARGV: readonly string[] = [SENDER, ...SENDER_WORDS]
+
 const ANSWER_MS = 5000
 
 export interface DatagramOptions {
@@ -77,7 +83,7 @@ class Sender {
 
   /** @throws CommandError when there is no perl */
   constructor(socket: string) {
-    this.child = startCommand('perl', ['-e', PROGRAM, socket])
+    this.child = startCommand(SENDER, [...SENDER_WORDS, socket])
     const gone = (): void => {
       this.isAlive = false
       this.answer('the process that sends has ended')

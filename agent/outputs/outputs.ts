@@ -6,9 +6,9 @@ import { UsageError } from '../domain/result.ts'
 import { ecsOf, type Origin } from '../report/ecs.ts'
 import { noticeOf } from '../report/notice.ts'
 import { type Carrier, Courier } from './courier.ts'
-import { datagrams } from './datagrams.ts'
+import { datagrams, SENDER_ARGV } from './datagrams.ts'
 import { journalEntry } from './journal-entry.ts'
-import type { Sink } from './sink.ts'
+import type { Reach, Sink } from './sink.ts'
 import { slackBody } from './slack-body.ts'
 import { Spool } from './spool.ts'
 import { syslogMessage } from './syslog-message.ts'
@@ -32,9 +32,10 @@ export interface OutputsOptions {
  * All outputs that are switched on, besides the terminal and the log file.
  * @throws UsageError when one of them cannot begin
  */
-export function openOutputs(options: OutputsOptions): Sink {
+export function openOutputs(options: OutputsOptions): Sink & { readonly reach: Reach } {
   const { config, say } = options
   const { syslog, journald, webhook: hook } = config
+  const address = webhookAddress(config, options.configFile)
   const carriers = [
     { name: 'syslog', least: syslog.min_severity, carrier: syslog.enabled ? syslogOf(options) : undefined },
     {
@@ -42,13 +43,18 @@ export function openOutputs(options: OutputsOptions): Sink {
       least: journald.min_severity,
       carrier: journald.enabled ? journalOf(options) : undefined,
     },
-    { name: 'webhook', least: hook.min_severity, carrier: webhookOf(options) },
+    { name: 'webhook', least: hook.min_severity, carrier: address && webhookOf(address, options) },
   ]
   const spooled = carriers.flatMap(({ name, least, carrier }) =>
     carrier === undefined ? [] : [{ name, least, carrier, spool: spoolOf(name, options) }],
   )
   const couriers = spooled.map((each) => new Courier({ ...each, say }))
   return {
+    reach: {
+      sockets: [syslog, journald].filter(({ enabled }) => enabled).map(({ socket }) => socket),
+      program: SENDER_ARGV,
+      port: address === undefined ? undefined : portOf(address()),
+    },
     offer: (report) => {
       for (const courier of couriers) courier.offer(report)
     },
@@ -87,10 +93,10 @@ const journalOf = ({ config }: OutputsOptions): Carrier =>
     },
   })
 
-function webhookOf({ config, configFile, origin }: OutputsOptions): Carrier | undefined {
+const portOf = ({ port, protocol }: URL): number => Number(port || (protocol === 'https:' ? 443 : 80))
+
+function webhookOf(address: () => URL, { config, origin }: OutputsOptions): Carrier {
   const { body, timeout } = config.webhook
-  const address = webhookAddress(config, configFile)
-  if (address === undefined) return undefined
   const bodyOf = (report: Report): object | undefined => {
     if (body === 'json') return { host: origin.host, ...report }
     if (body === 'ecs') return ecsOf(report, origin)

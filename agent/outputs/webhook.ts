@@ -65,7 +65,11 @@ function post(
     request.on('error', reject)
     request.on('response', (response) => {
       response.on('error', reject)
-      readAnswer(response).then((text) => resolve(outcomeOf(response, text)), reject)
+      if (isTaken(response)) {
+        // What it says besides is not waited for: it has the report.
+        response.destroy()
+        resolve(TAKEN)
+      } else readAnswer(response).then((text) => resolve(outcomeOf(response, text)), reject)
     })
     request.end(body)
   })
@@ -81,8 +85,9 @@ async function readAnswer(response: IncomingMessage): Promise<string> {
   return text.slice(0, MOST_OF_ANSWER)
 }
 
+const isTaken = ({ statusCode = 0 }: IncomingMessage): boolean => statusCode >= 200 && statusCode < 300
+
 function outcomeOf({ statusCode = 0, headers }: IncomingMessage, text: string): Outcome {
-  if (statusCode >= 200 && statusCode < 300) return TAKEN
   const said = text.trim() === '' ? '' : `: ${onOneLine(text.trim())}`
   if (statusCode >= 300 && statusCode < 400)
     return { kind: 'failed', reason: `it answers ${statusCode}, and redirects are not followed` }

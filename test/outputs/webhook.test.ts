@@ -9,6 +9,7 @@ import { UsageError } from '../../agent/domain/result.ts'
 import { Courier } from '../../agent/outputs/courier.ts'
 import { Spool } from '../../agent/outputs/spool.ts'
 import { urlIn, urlOf, webhook } from '../../agent/outputs/webhook.ts'
+import { noticeOf } from '../../agent/report/notice.ts'
 import { folderForTest } from '../support/folder.ts'
 import { ALERT, INCIDENT, incidentWith, REPORTS } from './reports.ts'
 import { type Answer, OK, type Post, serverForTest, status } from './server.ts'
@@ -132,6 +133,33 @@ describe('a webhook', () => {
     // Its tries would take an hour: the next agent begins with it again, and so on.
     expect(idsOf(posts).filter((id) => id === 1)).toHaveLength(1)
     expect(said).toHaveLength(1)
+  })
+
+  test('that has a report is not asked to say more', async () => {
+    const { url, posts } = await serverForTest([(response) => response.writeHead(200).flushHeaders()])
+    const { courier, said } = senderTo(url)
+    for (const each of incidents(3)) courier.offer(each)
+    await vi.waitFor(() => expect(idsOf(posts)).toEqual([1, 2, 3]), PATIENCE)
+    expect(said).toEqual([])
+  })
+
+  test('gets what is a report, whatever else stands in the file', async () => {
+    const { url, posts } = await serverForTest([OK])
+    const file = join(folderForTest(), 'webhook.queue')
+    writeFileSync(file, '["+","x","high",{"kind":"incident"}]\n')
+    const said: string[] = []
+    const carrier = webhook({
+      ...{ url: () => new URL(url), timeoutMs: 300, userAgent: 'fullmon/0.1.0' },
+      bodyOf: ({ report }) => noticeOf(report),
+    })
+    const spool = new Spool(file, 1024 * 1024)
+    const say = (text: string): void => void said.push(text)
+    const courier = new Courier({ name: 'webhook', least: 'low', spool, carrier, say, retryMs: 0.001 })
+    onTestFinished(() => courier.close())
+    courier.offer(INCIDENT)
+    await vi.waitFor(() => expect(posts.length).toBeGreaterThan(0), PATIENCE)
+    expect(posts[0]?.body).toMatchObject({ kind: 'incident', severity: 'high' })
+    expect(said.join('\n')).toContain('outputs.webhook refuses a report')
   })
 
   test('gets from the next agent what the last one could not send', async () => {

@@ -53,6 +53,17 @@ export class LogBuilder {
     ])
   }
 
+  /** To a socket of the file system. */
+  connectUnix(doer: Doer, file: string): this {
+    const saddr = Buffer.from(`\u0001\0${file}\0`, 'latin1')
+    return this.event([
+      ['SYSCALL', syscall('connect', { ...fieldsOf(doer), items: 1 })],
+      ['SOCKADDR', `saddr=${saddr.toString('hex').toUpperCase()}`],
+      ['CWD', 'cwd="/"'],
+      ['PATH', path(0, file, this.inode++, 'NORMAL')],
+    ])
+  }
+
   create(doer: Doer, file: string): this {
     return this.change(syscall('creat', { ...fieldsOf(doer), exit: 3, items: 2 }), file, 'CREATE')
   }
