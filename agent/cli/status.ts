@@ -1,6 +1,8 @@
 import type { BaselineStatus, LogProgress } from '../baseline/status.ts'
+import { type AlertCounts, vitalsOf } from '../baseline/vitals.ts'
 import { loadConfig } from '../config/config.ts'
 import type { BudgetState } from '../domain/budget.ts'
+import { SEVERITIES } from '../domain/severity.ts'
 import { textOf, timeText } from '../report/text.ts'
 import {
   bytesBehind,
@@ -34,12 +36,25 @@ export const statusCommand = command({
   run: (words) => {
     const { db } = loadConfig(words, { db: words.db })
     const standing = standingOf(db)
-    const text = words.json ? JSON.stringify(standingObject(standing)) : statusText(standing)
+    const alerts = standing.status && vitalsOf(db, Date.now()).alerts
+    const object = { ...standingObject(standing), ...(alerts === undefined ? {} : { alerts }) }
+    const text = words.json ? JSON.stringify(object) : alertsLine(alerts) + statusText(standing)
     process.stdout.write(`${text}\n`)
     const isGood = standing.status?.phase === 'trained' && standing.coverage.state !== 'degraded'
     return Promise.resolve(isGood ? 0 : UNTRAINED_OR_DEGRADED)
   },
 })
+
+/** What waits for somebody comes before all that is only good to know. */
+function alertsLine(alerts: AlertCounts | undefined): string {
+  if (alerts === undefined) return ''
+  const counts = SEVERITIES.map((severity) => ({ severity, ...alerts[severity] })).toReversed()
+  const sum = (fate: 'open' | 'acknowledged' | 'muted'): number =>
+    counts.reduce((total, each) => total + each[fate], 0)
+  const grades = counts.filter(({ open }) => open > 0).map(({ severity, open }) => `${open} ${severity}`)
+  const open = `${sum('open')} open${grades.length === 0 ? '' : ` (${grades.join(', ')})`}`
+  return `${label('alerts')}${open}, ${sum('acknowledged')} acknowledged, ${sum('muted')} muted\n`
+}
 
 function statusText({ db, status, coverage }: Standing): string {
   if (status === undefined) return `${label('baseline')}there is none at ${db}: train one with fullmon train`

@@ -128,3 +128,18 @@ test('nobody needs a baseline to be told that there is none', () => {
       stderr: expect.stringMatching(/no baseline/) as string,
     })
 })
+
+test('status begins with what waits for somebody', () => {
+  const db = baseline()
+  expect(fullmon('status', '--db', db).stdout).toMatch(
+    /^alerts +3 open \(1 critical, 1 high, 1 medium\), 0 acknowledged, 0 muted\n/,
+  )
+  fullmon('ack', '2', '--db', db)
+  fullmon('mute', '1', '--db', db)
+  expect(fullmon('status', '--db', db).stdout).toMatch(
+    /^alerts +1 open \(1 high\), 1 acknowledged, 1 muted\n/,
+  )
+  expect(objectsIn(fullmon('status', '--json', '--db', db).stdout)).toMatchObject([
+    { kind: 'status', alerts: { critical: { open: 0, acknowledged: 1, muted: 0 }, medium: { muted: 1 } } },
+  ])
+})
