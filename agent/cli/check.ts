@@ -1,7 +1,9 @@
+import { accessSync, constants } from 'node:fs'
 import { get } from 'node:http'
 import { holderOf } from '../baseline/lock.ts'
 import { type AlertCounts, noAlerts, type Vitals, vitalsOf } from '../baseline/vitals.ts'
-import { loadConfig, type Config } from '../config/config.ts'
+import { Config, type ConfigWords, loadConfig } from '../config/config.ts'
+import { foundConfig } from '../config/find.ts'
 import { DEFAULT_SOCKET } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
 import { SEVERITIES, type Severity } from '../domain/severity.ts'
@@ -78,7 +80,7 @@ export const checkCommand = command({
       .example('$0 check', 'asks the agent, as a member of the group fullmon may')
       .example('sudo $0 check --db FILE -w high -c critical', 'reads the baseline'),
   run: async (words) => {
-    const config = loadConfig(words, { db: words.db })
+    const config = isForOthers(words) ? Config.parse({ db: words.db }) : loadConfig(words, { db: words.db })
     const mostSilentMs = mostSilent(words['max-age'], config)
     const socket = words.socket ?? (words.db === undefined ? config.http.socket : '')
     const found =
@@ -89,6 +91,18 @@ export const checkCommand = command({
     return level
   },
 })
+
+/** Whether the configuration is one that this user may not read, and has not asked for: it may hold what is secret. */
+function isForOthers({ config, profile, set }: ConfigWords): boolean {
+  if (config !== undefined || profile !== undefined || set !== undefined) return false
+  const found = foundConfig()
+  try {
+    if (found !== undefined) accessSync(found, constants.R_OK)
+    return false
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EACCES'
+  }
+}
 
 function mostSilent(maxAge: number | undefined, { monitor }: Config): number {
   return maxAge === undefined

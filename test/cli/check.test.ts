@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createNetServer } from 'node:net'
 import { join } from 'node:path'
@@ -179,7 +179,20 @@ describe('the agent', () => {
       string,
     ]
     writeFileSync(log, '')
-    const words = ['run', '--auditd', log, '--db', db, '--baseline', '0', '--socket', socket, '--json']
+    const words = [
+      'run',
+      '--auditd',
+      log,
+      '--db',
+      db,
+      '--baseline',
+      '0',
+      '--socket',
+      socket,
+      '--set',
+      'scan.interval=0',
+      '--json',
+    ]
     const agent = startAgent(words)
     onTestFinished(() => void agent.end('SIGKILL'))
     await agent.waitFor('monitoring', () => agent.stderr().includes('monitoring'))
@@ -200,4 +213,27 @@ test.each([
   ['--config', '/nonexistent.yaml'],
 ])('%s %s is unknown, not an alarm', async (...words) => {
   expect(await check(...words)).toMatchObject({ code: 3, state: 'UNKNOWN', perfdata: '' })
+})
+
+const isRoot = process.getuid?.() === 0
+if (!isRoot) process.stderr.write('check.test.ts: a part is left out: not root\n')
+test.skipIf(!isRoot)('whoever may not read the configuration asks at the usual place', () => {
+  const home = folderForTest()
+  chmodSync(home, 0o755)
+  writeFileSync(join(home, '.fullmon.yaml'), 'monitor: 5\n', { mode: 0o600 })
+  const asNobody = [
+    '--reuid',
+    '65534',
+    '--regid',
+    '65534',
+    '--clear-groups',
+    process.execPath,
+    'agent/main.ts',
+  ]
+  const said = (...words: readonly string[]): string =>
+    spawnSync('setpriv', [...asNobody, 'check', '--socket', '', '--db', join(home, 'none.db'), ...words], {
+      ...{ cwd: ROOT, encoding: 'utf8', env: { ...process.env, HOME: home } },
+    }).stdout
+  expect(said()).toMatch(/^CRITICAL - there is no baseline/)
+  expect(said('--config', join(home, '.fullmon.yaml'))).toMatch(/^UNKNOWN - cannot read the configuration/)
 })
