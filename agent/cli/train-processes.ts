@@ -42,7 +42,7 @@ export async function trainProcesses(
   const { learned, looks, suspicious } = training
   learnHabits(config.db, learned, { timeMs: Date.now(), author: commandAuthor() })
   const text =
-    `${looks} looks, ${learned.size} kinds of processes learned` +
+    `${looks} ${looks === 1 ? 'look' : 'looks'}, ${learned.size} kinds of processes learned` +
     (suspicious.size === 0 ? '' : `; suspicious, and not learned: ${suspicious.size} (see fullmon scan)`)
   process.stdout.write(
     words['json'] === true

@@ -1,13 +1,16 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, copyFileSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ProcessScan, ScannedProcess } from '../../agent/domain/scan.ts'
 import { sortedBy, summaryOf, tableOf } from '../../agent/scan/table.ts'
 import { folderForTest } from '../support/folder.ts'
-import { FOREVER, noPython, running } from '../support/running.ts'
+import { AS_NOBODY, FOREVER, noPython, noStranger, running } from '../support/running.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
+const isAlone = noStranger()
 
 const fullmon = (...words: readonly string[]): { status: number | null; stdout: string; stderr: string } =>
   spawnSync(process.execPath, ['agent/main.ts', ...words], { cwd: ROOT, encoding: 'utf8' })
@@ -86,13 +89,27 @@ describe.skipIf(noPython !== undefined)('fullmon scan', () => {
     expect(status).toBe(1)
   })
 
-  test.skipIf(process.getuid?.() !== 0)('says without root that it could not see all', () => {
-    const words = [process.execPath, 'agent/main.ts', 'scan', '--top', '0', '--db', '/nonexistent/none.db']
-    const { stdout } = spawnSync('setpriv', ['--reuid', '65534', '--clear-groups', '--', ...words], {
+  test.skipIf(isAlone !== undefined)('says without root that it could not see all', () => {
+    const [program, ...words] = [...AS_NOBODY, process.execPath, 'agent/main.ts', 'scan', '--top', '0']
+    const { stdout } = spawnSync(program, [...words, '--db', '/nonexistent/none.db'], {
       ...{ cwd: ROOT, encoding: 'utf8', env: { ...process.env, HOME: '/nonexistent' } },
     })
     expect(stdout).toMatch(/processes, (?:nothing|\d+) suspicious in what could be read/)
     expect(stdout).toMatch(/^not read: the program of \d+ processes, the memory of \d+ processes/m)
+  })
+
+  test('that nobody waits for ends at once, and says nothing', async () => {
+    const words = ['agent/main.ts', 'scan', '--sample', '1000', ...configuration()]
+    const scan = spawn(process.execPath, words, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void scan.kill('SIGKILL'))
+    const printed = text(scan.stdout)
+    // Whatever it is doing: before it takes care of signals, they end it.
+    const ended = once(scan, 'exit')
+    const impatient = setInterval(() => scan.kill('SIGINT'), 3000)
+    const [code, signal] = (await ended) as [number | null, NodeJS.Signals | null]
+    clearInterval(impatient)
+    expect(signal === 'SIGINT' || code === 130).toBe(true)
+    expect(await printed).toBe('')
   })
 
   test.each([
@@ -183,3 +200,4 @@ describe('the table', () => {
   })
 })
 if (noPython !== undefined) globalThis.process.stderr.write(`scan.test.ts: most left out: ${noPython}\n`)
+if (isAlone !== undefined) globalThis.process.stderr.write(`scan.test.ts: 1 left out: ${isAlone}\n`)
