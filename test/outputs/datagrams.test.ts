@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -70,19 +69,15 @@ describe('syslog', () => {
     const socket = join(folderForTest(), 'log')
     const { messages } = await datagramServerAt(socket)
     const { outputs } = opened({ syslog: { enabled: true, socket } })
-    const senders = (): string[] =>
-      readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
-        .split(' ')
-        .filter((pid) => pid !== '' && commandOf(pid).includes(socket) && commandOf(pid).startsWith('perl'))
     const pids = new Set<string>()
     for (let id = 1; id <= 20; id++) {
       outputs.offer(incident(id))
       await vi.waitFor(() => expect(messages).toHaveLength(id), PATIENCE)
-      for (const pid of senders()) pids.add(pid)
+      for (const pid of sendersTo(socket)) pids.add(pid)
     }
     expect(pids.size).toBe(1)
     await outputs.close()
-    await vi.waitFor(() => expect(senders()).toEqual([]), PATIENCE)
+    await vi.waitFor(() => expect(sendersTo(socket)).toEqual([]), PATIENCE)
   })
 
   test('is sent to by another process when somebody has killed the first', async () => {
@@ -91,7 +86,7 @@ describe('syslog', () => {
     const { outputs } = opened({ syslog: { enabled: true, socket } })
     outputs.offer(incident(1))
     await vi.waitFor(() => expect(messages).toHaveLength(1), PATIENCE)
-    execFileSync('pkill', ['-KILL', '-P', String(process.pid), '-f', `perl.*${socket}`])
+    for (const pid of sendersTo(socket)) process.kill(Number(pid), 'SIGKILL')
     outputs.offer(incident(2))
     await vi.waitFor(() => expect(numbersOf(messages)).toEqual(['1', '2']), PATIENCE)
   })
@@ -138,6 +133,12 @@ describe('the journal', () => {
     expect(messages[0]?.length).toBeGreaterThan(60_000)
   })
 })
+
+/** Children of this process that send there. */
+const sendersTo = (socket: string): string[] =>
+  readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
+    .split(' ')
+    .filter((pid) => pid !== '' && commandOf(pid).startsWith('perl') && commandOf(pid).includes(socket))
 
 function commandOf(pid: string): string {
   const file = `/proc/${pid}/cmdline`

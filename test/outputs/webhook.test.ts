@@ -208,24 +208,28 @@ describe('a webhook', () => {
 })
 
 const openssl = spawnSync('openssl', ['version']).status === 0
-test.skipIf(!openssl)('a server whose certificate nobody vouches for is told nothing', async () => {
-  const folder = folderForTest()
-  const [key, cert] = [join(folder, 'key'), join(folder, 'cert')]
-  const words =
-    'req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1'
-  execFileSync('openssl', [...words.split(' '), '-keyout', key, '-out', cert], { stdio: 'ignore' })
-  let asked = 0
-  const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => {
-    asked++
-    response.end()
-  }).listen(0, '127.0.0.1')
-  onTestFinished(() => void server.close())
-  await once(server, 'listening')
-  const { courier, said } = senderTo(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-  courier.offer(INCIDENT)
-  await vi.waitFor(() => expect(said.join('')).toContain('SELF_SIGNED_CERT'), PATIENCE)
-  expect(asked).toBe(0)
-})
+const withoutTls = openssl ? '' : ': openssl is not installed'
+test.skipIf(!openssl)(
+  `a server whose certificate nobody vouches for is told nothing${withoutTls}`,
+  async () => {
+    const folder = folderForTest()
+    const [key, cert] = [join(folder, 'key'), join(folder, 'cert')]
+    const words =
+      'req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1'
+    execFileSync('openssl', [...words.split(' '), '-keyout', key, '-out', cert], { stdio: 'ignore' })
+    let asked = 0
+    const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => {
+      asked++
+      response.end()
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { courier, said } = senderTo(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    courier.offer(INCIDENT)
+    await vi.waitFor(() => expect(said.join('')).toContain('SELF_SIGNED_CERT'), PATIENCE)
+    expect(asked).toBe(0)
+  },
+)
 
 describe('the address of a webhook', () => {
   test('is read from a file that nobody else may read', () => {
