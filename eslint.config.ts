@@ -1,7 +1,7 @@
 import { defineConfig } from 'eslint/config'
 import tseslint from 'typescript-eslint'
 
-const PURE = ['domain', 'parse', 'assemble', 'interpret', 'graph', 'detect', 'peers'].map(
+const PURE = ['domain', 'parse', 'assemble', 'interpret', 'graph', 'detect', 'peers', 'rules'].map(
   (folder) => `agent/${folder}/**`,
 )
 

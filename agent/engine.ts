@@ -8,13 +8,24 @@ import type { FoundProcess, World } from './domain/activity.ts'
 import type { HostLook } from './domain/alert.ts'
 import type { Chunk } from './domain/chunk.ts'
 import type { AuditEvent } from './domain/event.ts'
-import type { BlindSpot, PatternLearned, Report, Severity, Summary, Tamper } from './domain/report.ts'
+import type {
+  BlindSpot,
+  Incident,
+  PatternLearned,
+  Report,
+  Severity,
+  Summary,
+  Tamper,
+} from './domain/report.ts'
 import { Findings } from './findings.ts'
 import { Naming } from './naming.ts'
 import { Outbox, type Printers } from './outbox.ts'
 import type { NetworkNames } from './peers/networks.ts'
 import type { NameSource, ResolvedName } from './peers/resolved.ts'
 import { Progress } from './progress.ts'
+import { RaisedIncidents } from './raised.ts'
+import { RuleWatch } from './rule-watch.ts'
+import type { RuleBook } from './rules/match.ts'
 import { Sightings } from './sightings.ts'
 import { type OwnProcess, tamperOf, TamperWatch } from './tamper-watch.ts'
 import { TrainingCourse } from './training-course.ts'
@@ -61,6 +72,8 @@ export interface EngineOptions extends Printers {
   readonly names?: NameSource
   /** Networks that have a name in the configuration. */
   readonly networks?: NetworkNames
+  /** What is told of at once; nothing without it. */
+  readonly rules?: RuleBook
   /** Whether bytes without a position go on where those of an engine before this one ended. */
   readonly continuesStream?: boolean
 }
@@ -88,6 +101,7 @@ export class Engine {
   private readonly tamper: TamperWatch
   private readonly sightings: Sightings
   private readonly progress: Progress
+  private readonly raised: RaisedIncidents
   /** Of the log's time, since 1970. */
   private day: number | undefined
   /** When the window began that goes on; undefined before the first event. */
@@ -121,12 +135,15 @@ export class Engine {
     this.headBefore = baseline.head
     this.alerting = alertsFrom && new Alerting(baseline.alerts, alertsFrom)
     this.outbox = new Outbox(baseline, options)
-    const post = (report: Tamper | PatternLearned): void => this.post(report)
+    const post = (report: Incident | Tamper | PatternLearned): void => this.post(report)
     this.tamper = new TamperWatch(own, baseline.kept, post)
     const sink: CoreSink = {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => {
         if (!this.tamper.isOwn(seen, event)) this.sightings.take(seen, event)
+      },
+      onDeed: (deed) => {
+        if (!this.tamper.isOwnDeed(deed)) rules?.takeDeed(deed, this.sightings.stampOf(deed.event))
       },
       onForgery: (event, actor, claimant) => this.tamper.noteForgery(event, actor, claimant),
       onDone: (event, actor) => this.tamper.noteSigns(event, actor),
@@ -136,11 +153,21 @@ export class Engine {
     const isOwned = (path: string): boolean => this.findings.isOwned(path)
     this.naming = new Naming(baseline, log !== undefined, options.networks, isOwned)
     const { core, coverage, findings, naming, schedule, tamper } = this
+    const raised = new RaisedIncidents(baseline, post)
+    this.raised = raised
+    const rules =
+      options.rules &&
+      new RuleWatch({
+        ...{ book: options.rules, findings, raised, userName: (uid) => world.userName(uid) },
+        standingOf: (edge, timeMs) => this.sightings.standingOf(edge, timeMs),
+      })
     const places = own?.places
-    this.sightings = new Sightings({ baseline, schedule, naming, findings, tamper, places, post })
+    this.sightings = new Sightings({ baseline, schedule, naming, findings, tamper, rules, places, post })
     const course = { baseline, schedule, findings, untilStable, onTrained: options.onTrained }
     this.training = new TrainingCourse(plan.kind !== 'none', course)
-    this.progress = new Progress(baseline.kept, log, { core, schedule, coverage, tamper, naming, findings })
+    this.progress = new Progress(baseline.kept, log, {
+      ...{ core, schedule, coverage, tamper, naming, findings, raised },
+    })
     const resumed = this.progress.resume()
     this.isResumed = resumed !== undefined
     this.windowMs = resumed?.windowMs
@@ -308,7 +335,7 @@ export class Engine {
       events: this.core.events,
       edges: this.options.baseline.edges.countEdges(),
       unseen: this.options.baseline.findings.countReported() - this.reportedBefore,
-      incidents: this.findings.incidents,
+      incidents: this.findings.incidents + this.raised.count,
       withheld: this.findings.withheld,
       unreadable: losses.unreadableLines - this.lossesBefore.unreadableLines,
       lost: losses.missingSerials - this.lossesBefore.missingSerials,
@@ -486,6 +513,7 @@ export class Engine {
     const { nowMs } = this.schedule
     this.savedMs = nowMs ?? this.savedMs
     this.findings.forget()
+    this.raised.settle()
     if (nowMs !== undefined) this.training.extend(nowMs)
     return this.progress.save({ windowMs: this.windowMs, bootId: this.bootId })
   }

@@ -12,9 +12,10 @@ import { networkPeerOf } from './detect/nodes.ts'
 import { Quota } from './detect/quota.ts'
 import type { Habits } from './detect/reasons.ts'
 import { memberKey, treeOf } from './detect/trees.ts'
-import type { Ancestor, World } from './domain/activity.ts'
+import type { Ancestor, ProcessImage, World } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
+import { SEVERITIES } from './domain/severity.ts'
 import type { BlindSpot, EdgeMark, Evidence, Finding, Incident } from './domain/report.ts'
 import type { StateReader, StateWriter } from './domain/state.ts'
 import { fileName, type SeenEdge } from './graph/edges.ts'
@@ -48,6 +49,8 @@ type Place = Pick<UnseenEdge, 'tree' | 'parent'>
 /** What no package is a reason for, whoever does it. */
 const NO_MAINTENANCE: ReadonlySet<EdgeMark> = new Set<EdgeMark>(['denied', 'reverse-shell', 'tamper'])
 
+/** Names hold no arrow. */
+const ARROW = '->'
 const NOWHERE: Place = { tree: '', parent: '' }
 /** Before what stands for the parent of those of one user that nobody knows the origin of. */
 const ORPHANS = '? '
@@ -115,6 +118,31 @@ export class Findings {
     return this.maintenance.isOwned(path)
   }
 
+  /** Who made an event, or is this process in it, and whom that descends from, nearest first. */
+  lineageOf(event: AuditEvent, pid?: number): readonly Ancestor[] {
+    return this.core.lineageOf(event, pid)
+  }
+
+  /** Whether packages are the reason for an edge, known or not: their transaction tells of it, if anything does. */
+  isUpkeep(
+    made: Pick<SeenEdge, 'edge' | 'source'>,
+    event: AuditEvent,
+    timeMs: number,
+    lineage: readonly Ancestor[],
+  ): boolean {
+    return this.upkeepPlaceOf(made, event, chainOf(made.source), lineage, timeMs) !== undefined
+  }
+
+  /** The tree of the processes that did something: see detect/trees.ts. */
+  treeOf(source: ProcessImage, event: AuditEvent, timeMs: number, lineage: readonly Ancestor[]): string {
+    return this.placeOf(event, chainOf(source), lineage, timeMs).tree
+  }
+
+  /** Whether a process of this name takes connections, when all is normal. */
+  isService(process: string): boolean {
+    return this.normal.isService(process)
+  }
+
   /** Whether the edge was met before in this chunk, and is now counted. */
   countAgain(seen: SeenEdge, timeMs: number): boolean {
     const unseen = this.unseen.get(seen)
@@ -149,7 +177,7 @@ export class Findings {
 
   /** Where an edge belongs when packages are the reason for it. */
   private upkeepPlaceOf(
-    { edge, source }: SeenEdge,
+    { edge, source }: Pick<SeenEdge, 'edge' | 'source'>,
     event: AuditEvent,
     ancestors: readonly string[],
     lineage: readonly Ancestor[],
@@ -251,6 +279,11 @@ export class Findings {
         upkeep === undefined
           ? incidentOf(baseline.incidents.next, deeds, normal)
           : maintenanceIncident(baseline.incidents.next, deeds, upkeep)
+      const raised = this.raisedBefore(tree, told)
+      if (raised !== undefined) {
+        baseline.incidents.addTo(tree, raised, toMs, !isWhole)
+        continue
+      }
       const incident = summary === undefined ? told : { ...told, reasons: [summary.reason, ...told.reasons] }
       if (summary !== undefined) this.unstable.summarised(summary.places, incident.id, found.lastMs)
       else if (isOrdinary) this.unstable.note(found.findings, this.before, found.lastMs)
@@ -298,6 +331,18 @@ export class Findings {
       }
     }
     return joined
+  }
+
+  /** The incident of a rule that has told the very same already, and no less gravely. */
+  private raisedBefore(tree: string, { edges, severity, unlisted = 0 }: Incident): number | undefined {
+    const [edge] = edges
+    if (edge === undefined || edges.length > 1 || unlisted > 0) return undefined
+    const isSame = (other: Incident): boolean =>
+      SEVERITIES.indexOf(other.severity) >= SEVERITIES.indexOf(severity) &&
+      other.edges.some(
+        ({ kind, chain }) => kind === edge.kind && chain.join(ARROW) === edge.chain.join(ARROW),
+      )
+    return this.baseline.incidents.raisedIn(tree).find(isSame)?.id
   }
 
   /** Whether a danger of it is such that nobody may hide it behind noise. */

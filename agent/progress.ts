@@ -7,6 +7,7 @@ import type { Chunk, LogPosition } from './domain/chunk.ts'
 import type { Coverage } from './domain/report.ts'
 import type { Findings } from './findings.ts'
 import type { Naming } from './naming.ts'
+import type { RaisedIncidents } from './raised.ts'
 import type { TamperWatch } from './tamper-watch.ts'
 
 /** Name of this host in the state. */
@@ -52,6 +53,7 @@ export interface ProgressParts {
   readonly tamper: TamperWatch
   readonly naming: Naming
   readonly findings: Findings
+  readonly raised: RaisedIncidents
 }
 
 /** How far an engine has come in its log, and everything that another one needs to go on there. */
@@ -121,7 +123,7 @@ export class Progress {
   resume(): EngineMoment | undefined {
     const { kept, log } = this
     if (log === undefined) return undefined
-    const { core, coverage, findings, schedule, tamper } = this.parts
+    const { core, coverage, findings, raised, schedule, tamper } = this.parts
     const { states } = kept
     const read = states.of(HOME)
     const [last] = read('schedule')
@@ -142,6 +144,7 @@ export class Progress {
     coverage.resume(state.coverage, known?.value as Coverage)
     tamper.resume(state.tampered)
     findings.restore(read)
+    raised.restore(read)
     return { windowMs: state.windowMs, bootId: state.bootId ?? undefined }
   }
 
@@ -157,12 +160,13 @@ export class Progress {
   }
 
   private saveState(log: string, { seenBytes }: ResumePoint, { windowMs, bootId }: EngineMoment): void {
-    const { core, coverage, findings, naming, tamper } = this.parts
+    const { core, coverage, findings, naming, raised, tamper } = this.parts
     const { writer } = this.kept
     core.drain(writer)
     const home = writer.of(HOME)
     naming.drain(home)
     findings.drain(home)
+    raised.drain(home)
     const schedule = this.parts.schedule.memory
     if (schedule === undefined) return
     const state: EngineState = {

@@ -11,6 +11,7 @@ import type { CapturedNames } from './dns/capture.ts'
 import { Engine } from './engine.ts'
 import type { NetworkNames } from './peers/networks.ts'
 import type { Reach } from './outputs/sink.ts'
+import type { RuleBook } from './rules/match.ts'
 import type { HostWatch } from './scan/host-watch.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
@@ -53,6 +54,8 @@ export interface LiveOptions {
   /** Interface on which answers of DNS are captured, `any` for all; undefined for none. */
   readonly dnsInterface: string | undefined
   readonly networks: NetworkNames
+  /** What is told of at once. */
+  readonly rules: RuleBook
   /** Gravity from which an incident opens an alert. */
   readonly alertsFrom: Severity
   /** What looks at the host besides its log; undefined for nothing. */
@@ -442,6 +445,7 @@ export class Session {
       latestMs: Date.now,
       log: logName(auditd),
       networks: this.options.networks,
+      rules: this.options.rules,
       ...(this.names === undefined ? {} : { names: this.names }),
       continuesStream: this.past.isAgain,
       own: {

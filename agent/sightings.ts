@@ -10,6 +10,7 @@ import type { Findings } from './findings.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { callName } from './interpret/calls.ts'
 import type { Naming } from './naming.ts'
+import type { RuleWatch, Standing } from './rule-watch.ts'
 import type { TamperWatch } from './tamper-watch.ts'
 
 /** Edges that need not be looked for again; all are forgotten together when there are more. */
@@ -22,6 +23,8 @@ export interface SightingParts {
   readonly naming: Naming
   readonly findings: Findings
   readonly tamper: TamperWatch
+  /** Undefined where there are no rules. */
+  readonly rules: RuleWatch | undefined
   /** Of the agent itself, in a live agent. */
   readonly places: GuardedPlaces | undefined
   readonly post: (learned: PatternLearned) => void
@@ -39,9 +42,29 @@ export class Sightings {
   }
 
   take(seen: SeenEdge, event: AuditEvent): void {
+    const { naming, rules } = this.parts
+    const stampMs = this.stampOf(event)
+    const standing = this.place(seen, event, stampMs)
+    rules?.take(
+      ...[seen, event, stampMs, standing],
+      () => naming.deniedNameOf(seen, stampMs) ?? naming.nameOf(seen, stampMs, false),
+    )
+  }
+
+  /** What is dated later than the time now has a stamp that was not believed. */
+  stampOf({ id }: AuditEvent): number {
+    return Math.min(id.timeMs, this.parts.schedule.nowMs ?? id.timeMs)
+  }
+
+  /** How an edge stands that is not to be learned. */
+  standingOf(edge: Edge, timeMs: number): Standing {
+    if (this.parts.schedule.isInTraining(timeMs)) return 'learning'
+    const known = this.parts.baseline.edges.find(edge)
+    return known === undefined ? 'unseen' : standingOfKnown(known)
+  }
+
+  private place(seen: SeenEdge, event: AuditEvent, stampMs: number): Standing {
     const { baseline, findings, naming, schedule, tamper } = this.parts
-    // What is dated later than the time now has a stamp that was not believed.
-    const stampMs = Math.min(event.id.timeMs, schedule.nowMs ?? event.id.timeMs)
     if (this.edition !== this.newestEdition || this.found.size > MOST_FOUND) {
       this.edition = this.newestEdition
       this.found.clear()
@@ -51,12 +74,14 @@ export class Sightings {
     const known = this.found.get(seen)
     if (known !== undefined && !isMarked(known, seen, event)) {
       baseline.edges.count(known, stampMs)
-      return
+      return standingOfKnown(known)
     }
     const isLasting = naming.isLasting(seen)
     if (isLasting && !schedule.isInTraining(stampMs) && findings.countAgain(seen, stampMs)) {
       tamper.noteFile(seen, event)
-    } else this.meet(seen, event, stampMs)
+      return 'unseen'
+    }
+    return this.meet(seen, event, stampMs)
   }
 
   /** Of what is known and how it is named. Both only grow. */
@@ -65,7 +90,7 @@ export class Sightings {
   }
 
   /** Takes an edge that has not been met since the baseline changed. */
-  private meet(seen: SeenEdge, event: AuditEvent, stampMs: number): void {
+  private meet(seen: SeenEdge, event: AuditEvent, stampMs: number): Standing {
     const { baseline, findings, naming, places, schedule, tamper } = this.parts
     const isTraining = schedule.isInTraining(stampMs)
     const edge = naming.nameOf(seen, stampMs, isTraining)
@@ -77,7 +102,7 @@ export class Sightings {
       known.isDormant = false
       baseline.edges.count(known, stampMs)
       if (isLasting) this.found.set(seen, known)
-      return
+      return standingOfKnown(known)
     }
     const mark = denied === undefined ? markOf(seen, edge, event, places) : 'denied'
     if (isTraining && mark === undefined) this.learn(seen, edge, event, stampMs)
@@ -85,6 +110,7 @@ export class Sightings {
       tamper.noteFile(seen, event)
       findings.take(seen, denied ?? edge, event, stampMs, mark)
     }
+    return isTraining ? 'learning' : 'unseen'
   }
 
   /** What is known of an edge. A file may have become normal before its name was known to change. */
@@ -117,6 +143,8 @@ export class Sightings {
     if (known !== undefined) this.found.set(seen, known)
   }
 }
+
+const standingOfKnown = ({ isAccepted }: KnownEdge): Standing => (isAccepted ? 'accepted' : 'normal')
 
 /** Whether a known edge is told of for what was done this time: its name does not say which rights a file got. */
 const isMarked = ({ isAccepted }: KnownEdge, { edge, source }: SeenEdge, event: AuditEvent): boolean =>

@@ -3,7 +3,7 @@ import type { Claimant } from './core.ts'
 import { AgentRuns, type RunsState } from './detect/runs.ts'
 import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
 import { Tampering, type TamperingState } from './detect/tampering.ts'
-import type { ProcessImage } from './domain/activity.ts'
+import type { Deed, ProcessImage } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { Tamper, TamperReason } from './domain/report.ts'
@@ -160,6 +160,11 @@ export class TamperWatch {
     if (kind === 'connect') return sockets.some((socket) => to === `host:unix:${socket}`)
     const isProgram = argv.length === program.length + 1 && program.every((word, at) => argv[at] === word)
     return kind === 'exec' && isProgram && sockets.includes(argv.at(-1) ?? '')
+  }
+
+  /** The same for what makes no edge. */
+  isOwnDeed({ event, pid }: Deed): boolean {
+    return this.isOwnChild || this.pidsAt(event.id.timeMs).has(pid)
   }
 
   /** What `resume` takes. */

@@ -22,4 +22,5 @@ for (const source of globSync('agent/**/*.ts', { cwd: root })) {
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, javascript)
 }
+cpSync(join(root, 'rules'), join(target, 'rules'), { recursive: true })
 cpSync(join(root, 'package.json'), join(target, 'package.json'))

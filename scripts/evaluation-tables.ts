@@ -43,6 +43,12 @@ function figures({ whole, quarter }: Measured): string {
       row('incidents from there to the attack', ({ benign }) => benign.length),
       row('… of these in the benign phase', ({ benignPhase }) => benignPhase),
       row('incidents in the attack phase', ({ attack }) => attack),
+      row('incidents of rules before the attack', ({ rules }) => rules.benign),
+      row('incidents of rules in the attack phase', ({ rules }) => rules.attack),
+      row(
+        'attack steps that rules told at once',
+        ({ steps }) => `${steps.filter(({ rules }) => rules.length > 0).length} of ${steps.length}`,
+      ),
       row('attack steps covered', ({ covered, steps }) => `${covered} of ${steps.length}`),
       row(
         'steps ranked above every benign incident',
@@ -65,6 +71,9 @@ function attackOf({ steps }: Evaluation): readonly string[] {
   return [
     'The attack, trained on the whole training:\n',
     table(['step', 'incident', 'severity', 'score', 'rank', 'title'], steps.map(stepRow)),
+    'Rules told at once of these steps:\n',
+    ...steps.flatMap(({ name, rules }) => (rules.length === 0 ? [] : [`- ${name}: ${rules.join(', ')}`])),
+    '',
     'Where these incidents lead in each step:\n',
     ...steps.map(
       ({ name, best }) => `- ${name}: ${best === undefined ? MISSED : chainOf(best.chain, best.edge)}`,

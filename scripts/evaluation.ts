@@ -31,6 +31,8 @@ export interface Step {
    * 1 when no incident of ordinary life alone has as high a score; one more for each that has. Undefined when missed.
    */
   readonly rank?: number
+  /** Ids of the rules that told of it at once. */
+  readonly rules: readonly string[]
 }
 
 export interface Evaluation {
@@ -47,6 +49,8 @@ export interface Evaluation {
   readonly benignPhase: number
   readonly attack: number
   readonly steps: readonly Step[]
+  /** Incidents that rules raised, before the attack and from there on; they are in none of the other numbers. */
+  readonly rules: { readonly benign: number; readonly attack: number }
   readonly covered: number
   /** Steps whose best incident ranks above every one of ordinary life. */
   readonly aboveBenign: number
@@ -102,7 +106,9 @@ export function evaluate(
 ): Evaluation {
   const summary = reports.find((report) => report.kind === 'summary')
   if (summary === undefined) throw new Error('the replay did not come to its end')
-  const incidents = reports.filter((report) => report.kind === 'incident')
+  const all = reports.filter((report) => report.kind === 'incident')
+  const incidents = all.filter(({ rule }) => rule === undefined)
+  const byRules = all.filter(({ rule }) => rule !== undefined)
   const attackMs = phaseMs(marks, 'attack')
   const within = (fromMs: number, toMs: number): readonly Incident[] =>
     incidents.filter((incident) => incident.edges.some(isWithin(fromMs - COARSE_MS, toMs)))
@@ -111,7 +117,15 @@ export function evaluate(
   const onlyBenign = benign.filter(
     ({ edges }) => !edges.some(isWithin(attackMs - COARSE_MS, Number.POSITIVE_INFINITY)),
   )
-  const steps = stepsOf(marks).map(({ mark, toMs }) => judge(mark, toMs, incidents, onlyBenign))
+  const steps = stepsOf(marks).map(({ mark, toMs }): Step => {
+    const isOfStep = isWithin(mark.timeMs - COARSE_MS, toMs - COARSE_MS)
+    const found = judge(mark, toMs, incidents, onlyBenign)
+    return {
+      // What a rule has told is told once when there is nothing more to say.
+      ...(found.best === undefined ? judge(mark, toMs, byRules, onlyBenign) : found),
+      rules: [...new Set(byRules.flatMap(({ edges, rule = '' }) => (edges.some(isOfStep) ? [rule] : [])))],
+    }
+  })
   return {
     records: summary.records,
     trainingMs: trainedUntilMs - phaseMs(marks, 'train'),
@@ -122,6 +136,10 @@ export function evaluate(
     benignPhase: within(Math.max(trainedUntilMs, phaseMs(marks, 'benign')), attackMs - COARSE_MS).length,
     attack: within(attackMs, Number.POSITIVE_INFINITY).length,
     steps,
+    rules: {
+      benign: byRules.filter(({ firstMs }) => firstMs < attackMs - COARSE_MS).length,
+      attack: byRules.filter(({ firstMs }) => firstMs >= attackMs - COARSE_MS).length,
+    },
     covered: steps.filter(({ best }) => best !== undefined).length,
     aboveBenign: steps.filter(({ rank }) => rank === 1).length,
   }
@@ -140,7 +158,12 @@ function stepsOf(marks: readonly Mark[]): readonly { readonly mark: Mark; readon
   return steps.map((mark, index) => ({ mark, toMs: steps[index + 1]?.timeMs ?? endMs }))
 }
 
-function judge(mark: Mark, toMs: number, incidents: readonly Incident[], benign: readonly Incident[]): Step {
+function judge(
+  mark: Mark,
+  toMs: number,
+  incidents: readonly Incident[],
+  benign: readonly Incident[],
+): Omit<Step, 'rules'> {
   const isThere = ({ leadsTo }: Mark, edge: IncidentEdge): boolean => leadsTo?.test(printed(edge)) ?? true
   // What was stamped just before the next mark may already be of the next step.
   for (const untilMs of [toMs - COARSE_MS, toMs]) {
@@ -156,7 +179,7 @@ function bestOf(
   incidents: readonly Incident[],
   leadsThere: (edge: IncidentEdge) => boolean,
   benign: readonly Incident[],
-): Step | undefined {
+): Omit<Step, 'rules'> | undefined {
   const best = highest(
     incidents.filter(({ edges }) => edges.some(leadsThere)),
     ({ score }) => score,
@@ -221,6 +244,7 @@ export function goalsOf({ whole, quarter }: Measured): readonly Goal[] {
             whole.aboveBenign,
           ),
           atMost('benign incidents', MOST_BENIGN, whole.benign.length),
+          atMost('incidents of rules before the attack', 0, whole.rules.benign),
           atMost('incidents in the attack phase', MOST_ATTACK, whole.attack),
         ]),
     ...(quarter === undefined

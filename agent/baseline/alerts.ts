@@ -37,6 +37,11 @@ export class AlertBook {
     this.put(rest, more, { timeMs, isAnother: true, incident })
   }
 
+  /** What an incident told of went on. */
+  again(incident: number, count: number, timeMs: number): void {
+    this.sql.again.run({ incident, count, timeMs })
+  }
+
   /**
    * Takes all that a look at the host has found of one source. What was there before and is not in it is gone from the host,
    * and stays open.
@@ -269,6 +274,10 @@ const statements = (database: Database.Database) => ({
     `UPDATE alerts SET severity = @severity, title = @title, detail = @detail, last_ms = max(last_ms, @timeMs),
        count = count + @more, present = @present, state = @state, muted_until_ms = @mutedUntilMs,
        incident_id = coalesce(@incident, incident_id) WHERE id = @id`,
+  ),
+  again: database.prepare<{ incident: number; count: number; timeMs: number }>(
+    `UPDATE alerts SET count = count + @count, last_ms = max(last_ms, @timeMs)
+      WHERE incident_id = @incident AND state <> 'reset'`,
   ),
   leave: database.prepare<[number]>('UPDATE alerts SET present = 0 WHERE id = ?'),
 })

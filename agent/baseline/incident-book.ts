@@ -33,7 +33,29 @@ export class IncidentBook {
   /** What is not reported of a tree belongs to an incident that was reported before. */
   addTo(tree: string, incident: number, timeMs: number, isDegraded: boolean): void {
     this.statements.markReported.run(timeMs, isDegraded ? 1 : 0, incident, tree)
+    this.statements.uncountRaised.run(incident)
     this.unstable.fold(incident)
+  }
+
+  /** An incident that a rule has raised; it takes nothing of its tree. */
+  addRaised(tree: string, incident: Incident, timeMs: number): void {
+    const { id, severity, score } = incident
+    this.statements.addRaised.run(id, tree, timeMs, severity, score, JSON.stringify(incident))
+  }
+
+  /** What a rule was about went on. Where findings belong to the incident they count for themselves. */
+  countRaised(id: number, count: number, lastMs: number): void {
+    this.statements.countRaised.run({ id, count, lastMs })
+  }
+
+  /** Whether nobody has decided on an incident, nor reset its alert. */
+  isUnsettled(id: number): boolean {
+    return this.statements.unsettled.get(id) !== undefined
+  }
+
+  /** What rules have raised of a tree, the last first; not all, when they are many. */
+  raisedIn(tree: string): readonly Incident[] {
+    return this.statements.raisedIn.all(tree).map(({ report }) => JSON.parse(report) as Incident)
   }
 
   /** The id that the next incident will have; none is used again. */
@@ -80,6 +102,27 @@ const prepare = (database: Database.Database) => ({
   markReported: database.prepare<[number, 0 | 1, number, string]>(
     'UPDATE findings SET reported_ms = ?, degraded = ?, incident_id = ? WHERE reported_ms IS NULL AND tree = ?',
   ),
+  addRaised: database.prepare<[number, string, number, string, number, string]>(
+    `INSERT INTO incidents (id, tree, time_ms, severity, score, withheld, moved, report)
+     VALUES (?, ?, ?, ?, ?, 0, 1, ?)`,
+  ),
+  countRaised: database.prepare<{ id: number; count: number; lastMs: number }>(
+    `UPDATE incidents SET moved = moved + @count,
+       report = json_set(report, '$.lastMs', max(@lastMs, json_extract(report, '$.lastMs')))
+      WHERE id = @id AND NOT EXISTS (SELECT 1 FROM findings WHERE incident_id = @id)`,
+  ),
+  // Its findings count from now on.
+  uncountRaised: database.prepare<[number]>(
+    "UPDATE incidents SET moved = 0 WHERE id = ? AND json_extract(report, '$.rule') IS NOT NULL",
+  ),
+  unsettled: database.prepare<[number], { any: 1 }>(
+    `SELECT 1 AS "any" FROM incidents WHERE id = ? AND state IN ('open', 'later')
+        AND NOT EXISTS (SELECT 1 FROM alerts WHERE incident_id = incidents.id AND alerts.state = 'reset')`,
+  ),
+  raisedIn: database.prepare<[string], { report: string }>(
+    `SELECT report FROM incidents WHERE tree = ? AND json_extract(report, '$.rule') IS NOT NULL
+      ORDER BY id DESC LIMIT 20`,
+  ),
   lastIncident: database.prepare<[], { seq: number }>(
     "SELECT seq FROM sqlite_sequence WHERE name = 'incidents'",
   ),
@@ -105,6 +148,6 @@ const prepare = (database: Database.Database) => ({
     `SELECT source, score FROM rehearsal WHERE time_ms > @fromMs AND severity IN ('low', 'medium')
       UNION ALL
      SELECT json_extract(report, '$.edges[0].from') AS source, score FROM incidents
-      WHERE time_ms > @fromMs AND severity IN ('low', 'medium')`,
+      WHERE time_ms > @fromMs AND severity IN ('low', 'medium') AND json_extract(report, '$.rule') IS NULL`,
   ),
 })

@@ -125,6 +125,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./scan.ts')).scanCommand,
   },
   {
+    name: 'rules <action> [what..]',
+    describe: 'Look at the rules of what is told at once, and try their examples',
+    load: async () => (await import('./rules.ts')).rulesCommand,
+  },
+  {
     name: 'status',
     describe: 'Say how far training and reading have come',
     load: async () => (await import('./status.ts')).statusCommand,

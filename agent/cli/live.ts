@@ -15,6 +15,7 @@ import { AgentSources } from '../http/sources.ts'
 import { openOutputs } from '../outputs/outputs.ts'
 import type { Reach, Sink } from '../outputs/sink.ts'
 import { type Format, printer } from '../report/printer.ts'
+import { readRules, ruleBookOf, SHIPPED_RULES } from '../rules/read.ts'
 import { timeText } from '../report/text.ts'
 import { HostWatch } from '../scan/host-watch.ts'
 import { type LiveOptions, type Phase, RELOAD } from '../session.ts'
@@ -98,6 +99,8 @@ class Session {
   readonly #ended = new AbortController()
   #isBaselineGone = false
   #next: Config | undefined
+  /** As they were read last: they may change without the configuration. */
+  #rules = ''
   #log: Log | undefined
   #outputs: (Sink & { readonly reach: Reach }) | undefined
 
@@ -153,7 +156,9 @@ class Session {
     this.#service.tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
     try {
       const next = this.#words.reread?.() ?? this.#config
-      const changes = changesOf(this.#next ?? this.#config, next)
+      const rules = rulesOf(next)
+      const changes =
+        changesOf(this.#next ?? this.#config, next) || (rules === this.#rules ? '' : 'other rules')
       if (changes === '') this.#say('the configuration was read again: nothing has changed')
       else if (this.#config.auditd === STDIN)
         // What was read of it and is not finished could not be read again.
@@ -161,6 +166,7 @@ class Session {
       else {
         this.#say(`the configuration was read again: ${changes}`)
         this.#next = next
+        this.#rules = rules
         this.#ended.abort(RELOAD)
         return
       }
@@ -185,7 +191,8 @@ class Session {
   }
 
   #options(http: HttpServer | undefined): LiveOptions {
-    const { auditd, db, log, baseline, monitor, networks, rebase, wait } = this.#config
+    const { auditd, db, log, baseline, monitor, networks, ports, rebase, rules, wait } = this.#config
+    this.#rules = rulesOf(this.#config)
     const { terminal, log: logged } = this.#config.outputs
     const host = this.#config.scan.interval === 0 ? undefined : new HostWatch(this.#config)
     const { print, again } = printer({
@@ -197,9 +204,13 @@ class Session {
     })
     return {
       ...{ auditd, db, log, networks, rebase },
+      rules: ruleBookOf(rules, ports.watched),
       dnsInterface: this.#config['dns-interface'],
       isBaselineGone: this.#isBaselineGone,
-      guarded: guarded(decisiveFiles(this.#words.configFile, this.#config.profile)),
+      guarded: [
+        ...guarded(decisiveFiles(this.#words.configFile, this.#config.profile)),
+        ...rules.folders.map((folder) => `${resolve(folder)}/`),
+      ],
       serves: { socket: http?.socket, port: http?.port },
       reach: this.#outputs?.reach,
       learnDegraded: this.#config['learn-degraded'],
@@ -292,9 +303,13 @@ class Status {
 /** @param configFiles whether they are there or not: who makes one changes what the agent will do */
 function guarded(configFiles: readonly string[]): readonly string[] {
   const rules = rulesFile()
+  const shipped = `${SHIPPED_RULES}/`
   const around = STARTED_WITH.map((name) => `${dirname(rules)}/${name}`)
-  return [...configFiles, PROGRAM, rules, process.execPath, ...around, ...UNITS]
+  return [...configFiles, PROGRAM, rules, shipped, process.execPath, ...around, ...UNITS]
 }
+
+/** The rules as a text that tells whether they are others. */
+const rulesOf = ({ rules }: Config): string => JSON.stringify(readRules(rules))
 
 const kept = ({ message }: Error): string =>
   `${message.replaceAll('\n', '; ')}; the configuration stays as it was`

@@ -8,7 +8,9 @@ import { Engine } from '../engine.ts'
 import { type Format, printer } from '../report/printer.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { readSaved, sizeOf } from '../tail/saved.ts'
-import { loadSaid } from '../config/config.ts'
+import { type ConfigWords, loadSaid } from '../config/config.ts'
+import type { RuleBook } from '../rules/match.ts'
+import { ruleBookOf } from '../rules/read.ts'
 import type { NetworkNames } from '../peers/networks.ts'
 import {
   ALERTS_OPTION,
@@ -57,6 +59,7 @@ export const replayCommand = command({
         'alerts-per-day': { ...ALERTS_OPTION, default: 10 },
         ...CONFIG_OPTIONS,
         config: { ...CONFIG_OPTIONS.config, describe: 'configuration of run', defaultDescription: 'none' },
+        rules: { type: 'boolean', default: true, describe: 'tell at once what rules are about' },
         ...FORMAT_OPTIONS,
       } as const)
       .conflicts('train', 'train-until')
@@ -75,13 +78,19 @@ export const replayCommand = command({
         learnDegraded: words['learn-degraded'],
         dns: words.dns ?? [],
         alertsPerDay: alertsPerDay(words['alerts-per-day']),
-        networks: loadSaid(words).networks,
+        ...fromConfig(words),
         format: formatOf(words),
       },
       words.log.map(fileFromYargs),
       signal,
     ),
 })
+
+/** What the configuration says of hosts and of rules; without one only the shipped rules count. */
+function fromConfig(words: ConfigWords & { readonly rules: boolean }): Pick<Reading, 'networks' | 'rules'> {
+  const { networks, ports, rules } = loadSaid(words)
+  return { networks, rules: words.rules ? ruleBookOf(rules, ports.watched) : undefined }
+}
 
 function planOf(
   words: { readonly train: number | undefined; readonly 'train-until': string | undefined },
@@ -103,6 +112,8 @@ interface Reading {
   readonly dns: readonly string[]
   readonly alertsPerDay: number
   readonly networks: NetworkNames
+  /** Undefined for none. */
+  readonly rules: RuleBook | undefined
   readonly format: Format
 }
 
@@ -112,7 +123,7 @@ interface Reading {
  */
 export async function readInto(
   db: string,
-  { plan, monitorMs, rebase, learnDegraded, alertsPerDay, dns, networks, format }: Reading,
+  { plan, monitorMs, rebase, learnDegraded, alertsPerDay, dns, networks, rules, format }: Reading,
   logs: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
@@ -147,6 +158,7 @@ export async function readInto(
       }).print,
       ...(names === undefined ? {} : { names }),
       networks,
+      ...(rules === undefined ? {} : { rules }),
       latestMs: () => Number.POSITIVE_INFINITY,
     })
     await ingest(engine, logs, signal, progress)

@@ -1,3 +1,4 @@
+import { ruleBookOf } from '../rules/read.ts'
 import { statusOf } from '../baseline/status.ts'
 import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
@@ -113,6 +114,7 @@ export const trainCommand = command({
       dns: words.dns ?? [],
       alertsPerDay: config['alerts-per-day'],
       networks: config.networks,
+      rules: ruleBookOf(config.rules, config.ports.watched),
       format: words.json ? ('json' as const) : ('text' as const),
     }
     const code = await readInto(config.db, reading, logs, signal)

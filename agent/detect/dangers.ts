@@ -375,8 +375,11 @@ function scansIn(findings: readonly Finding[]): readonly Scan[] {
 const isCopyOfRuntime = (source: NamedProcess, target: NamedProcess): boolean =>
   isSystemProgram(source.exe) && target.exe.startsWith(`/memfd:${programOf(source)}_cloned`)
 
-/** The nearest process above that takes connections, with nobody between who lets people in. */
-function serviceAbove(ancestors: readonly string[], { isService }: Normal): string | undefined {
+/** The nearest of these processes, oldest first, that takes connections, with nobody between who lets people in. */
+export function serviceAbove(
+  ancestors: readonly string[],
+  { isService }: Pick<Normal, 'isService'>,
+): string | undefined {
   for (const [index, name] of [...ancestors.entries()].reverse()) {
     const process = processOf(name)
     if (process === undefined || isKind(process, 'login') || isKind(process, 'scheduler')) return undefined

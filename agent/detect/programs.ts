@@ -84,6 +84,7 @@ const KINDS = {
 } as const
 
 export type ProgramKind = keyof typeof KINDS
+export const PROGRAM_KINDS = Object.keys(KINDS) as readonly ProgramKind[]
 
 /** Where packages put programs; everybody else may write elsewhere, but not here. */
 const SYSTEM_PROGRAM = /^\/(?:usr\/)?(?:local\/)?(?:s?bin|lib|lib64|libexec|games)\//

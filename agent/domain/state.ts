@@ -13,6 +13,7 @@ export type StateKind =
   | 'owned'
   | 'peer'
   | 'quota'
+  | 'rules'
   | 'sample'
   | 'schedule'
   | 'serial'

@@ -47,7 +47,7 @@ describe('incidents', () => {
     life.after(70_000).create(CRON, '/etc/cron.d/x').after(70_000)
     attack(life, 2100)
     writeFileSync(log, life.after(70_000).create(CRON, '/run/cron.pid').bytes)
-    expect(fullmon(['replay', log, '--train', '60', '--db', db]).status).toBe(0)
+    expect(fullmon(['replay', '--no-rules', log, '--train', '60', '--db', db]).status).toBe(0)
     const database = new Database(db)
     database.exec('UPDATE incidents SET withheld = 1 WHERE id = 2')
     database.close()

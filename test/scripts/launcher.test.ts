@@ -27,6 +27,7 @@ function checkout(): string {
   const root = mkdtempSync(join(folder, 'checkout-'))
   mkdirSync(join(root, 'scripts'))
   mkdirSync(join(root, 'agent'))
+  mkdirSync(join(root, 'rules'))
   const scripts = ['scripts/fullmon', 'scripts/packages', 'scripts/build.ts']
   for (const path of ['package.json', 'package-lock.json', ...scripts]) {
     copyFileSync(join(REPOSITORY, path), join(root, path))

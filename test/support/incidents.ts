@@ -29,7 +29,10 @@ export interface ReportedFinding {
 /** The unseen edges of all incidents, in the order of time. */
 export const findingsOf = (reports: readonly Report[]): ReportedFinding[] =>
   reports
-    .flatMap((report) => (report.kind === 'incident' ? report.edges : []))
+    .flatMap((report) =>
+      // What rules tell at once is told again at the end of the window.
+      report.kind === 'incident' && report.rule === undefined ? report.edges : [],
+    )
     .map(({ kind, from, to, firstMs, chain, evidence }) => ({
       timeMs: firstMs,
       edge: { kind, from, to },

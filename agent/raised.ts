@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import type { Baseline } from './baseline/baseline.ts'
+import type { Incident } from './domain/report.ts'
+import type { StateReader, StateWriter } from './domain/state.ts'
+import { type Hit, ruleIncidentOf } from './rules/incident.ts'
+
+/** Incidents that one process may raise by one rule in an hour, and that one rule may raise; more are counted to the last. */
+const MOST_OF_PROCESS = 5
+const MOST_OF_RULE = 20
+const MINUTE_MS = 60_000
+const HOUR_MS = 3_600_000
+/** What goes on is told again, as what may never be learned is. */
+const DAY_MS = 86_400_000
+/** Within this time a program is started by what has just been started. */
+const PASSING_MS = 10_000
+/** What is remembered; the oldest is forgotten. */
+const MOST_REMEMBERED = 2000
+
+type Remembered = readonly [incident: number, sinceMs: number, count: number]
+
+/**
+ * Incidents of rules: the same rule on the same chain raises one, until that is decided on or its alert is reset; what comes
+ * meanwhile counts there. Everything here belongs into a transaction.
+ */
+export class RaisedIncidents {
+  /** How many there were in this run. */
+  count = 0
+  private readonly baseline: Baseline
+  private readonly post: (incident: Incident) => void
+  /** By what they are about, as digests: names may be long. */
+  private readonly remembered = new Map<string, Remembered>()
+  private readonly changed = new Set<string>()
+  /** Sightings since the last `settle`, by the incident that they count to. */
+  private readonly again = new Map<number, { count: number; lastMs: number }>()
+
+  constructor(baseline: Baseline, post: (incident: Incident) => void) {
+    this.baseline = baseline
+    this.post = post
+  }
+
+  /** @param treeOf which processes did it */
+  raise(hit: Hit, treeOf: () => string): void {
+    const { rule, chain, edge, timeMs, succeeded } = hit
+    const names = chain.join('->')
+    const same = digestOf(`${rule.id} ${edge.kind} ${succeeded} ${names}->${edge.to}`)
+    const tree = treeOf()
+    const ofTree = digestOf(`${rule.id} in ${tree}`)
+    const ofProcess = digestOf(`${rule.id} of ${names}`)
+    const ofRule = digestOf(rule.id)
+    const open =
+      this.openAt(same, timeMs, DAY_MS) ??
+      this.raisedAbove(hit) ??
+      // What is unseen is told of whole at the end of the window.
+      (rule.novel ? this.openAt(ofTree, timeMs, MINUTE_MS) : undefined) ??
+      this.openAt(ofProcess, timeMs, HOUR_MS, MOST_OF_PROCESS) ??
+      this.openAt(ofRule, timeMs, HOUR_MS, MOST_OF_RULE)
+    if (open !== undefined) {
+      this.countTo(open, timeMs)
+      return
+    }
+    const incident = ruleIncidentOf(this.baseline.incidents.next, hit)
+    this.baseline.incidents.addRaised(tree, incident, timeMs)
+    for (const [key, spanMs] of [
+      [same, DAY_MS],
+      [ofTree, MINUTE_MS],
+      [ofProcess, HOUR_MS],
+      [ofRule, HOUR_MS],
+    ] as const)
+      this.remember(key, incident.id, timeMs, spanMs)
+    this.count++
+    this.post(incident)
+  }
+
+  /** Writes what has been counted. */
+  settle(): void {
+    for (const [id, { count, lastMs }] of this.again) {
+      this.baseline.incidents.countRaised(id, count, lastMs)
+      this.baseline.alerts.again(id, count, lastMs)
+    }
+    this.again.clear()
+  }
+
+  /** Writes what has changed since the last time. */
+  drain(writer: StateWriter): void {
+    for (const key of this.changed) {
+      const value = this.remembered.get(key)
+      if (value === undefined) writer.remove('rules', key)
+      else writer.put('rules', key, value)
+    }
+    this.changed.clear()
+  }
+
+  /** Goes on where another run stopped. */
+  restore(read: StateReader): void {
+    const entries = [...read('rules')].map(({ key, value }) => [key, value as Remembered] as const)
+    for (const [key, value] of entries.sort(([, [, one]], [, [, other]]) => one - other))
+      this.remembered.set(key, value)
+  }
+
+  /** The incident that was raised last for this, when it is not to be told again and there were at least `most`. */
+  private openAt(key: string, timeMs: number, spanMs: number, most = 1): number | undefined {
+    const known = this.remembered.get(key)
+    if (known === undefined) return undefined
+    const [incident, sinceMs, count] = known
+    if (count < most || timeMs - sinceMs >= spanMs) return undefined
+    return this.baseline.incidents.isUnsettled(incident) ? incident : undefined
+  }
+
+  /**
+   * What starts a program with the words of another one, as `sh -c` and `timeout` do, is told once: the incident of the same
+   * rule that was raised just before for a process above.
+   */
+  private raisedAbove({ rule, chain, edge, timeMs, succeeded }: Hit): number | undefined {
+    for (let length = chain.length; length > 1; length--) {
+      const above = digestOf(`${rule.id} ${edge.kind} ${succeeded} ${chain.slice(0, length).join('->')}`)
+      const open = this.openAt(above, timeMs, PASSING_MS)
+      if (open !== undefined) return open
+    }
+    return undefined
+  }
+
+  private remember(key: string, incident: number, timeMs: number, spanMs: number): void {
+    const [, sinceMs = timeMs, count = 0] = this.remembered.get(key) ?? []
+    const goesOn = timeMs - sinceMs < spanMs
+    this.remembered.delete(key)
+    this.remembered.set(key, goesOn ? [incident, sinceMs, count + 1] : [incident, timeMs, 1])
+    this.changed.add(key)
+    if (this.remembered.size <= MOST_REMEMBERED) return
+    const [oldest = ''] = this.remembered.keys()
+    this.remembered.delete(oldest)
+    this.changed.add(oldest)
+  }
+
+  private countTo(incident: number, timeMs: number): void {
+    const { count = 0, lastMs = timeMs } = this.again.get(incident) ?? {}
+    this.again.set(incident, { count: count + 1, lastMs: Math.max(lastMs, timeMs) })
+  }
+}
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22)
