@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { holderOf } from './baseline/lock.ts'
 import { type BaselineCounts, type BaselineStatus, type LogProgress, statusOf } from './baseline/status.ts'
+import { type AlertCounts, vitalsOf } from './baseline/vitals.ts'
 import { learningOf } from './detect/learning.ts'
 import type { Learning } from './domain/learning.ts'
 import type { BlindSpot } from './domain/report.ts'
@@ -18,6 +19,8 @@ export interface Standing {
   readonly db: string
   /** Undefined when there is no baseline. */
   readonly status: BaselineStatus | undefined
+  /** Undefined without a baseline. */
+  readonly alerts: AlertCounts | undefined
   readonly coverage: SeenCoverage
 }
 
@@ -42,7 +45,8 @@ export interface SeenCoverage {
  */
 export function standingOf(db: string, patienceMs?: number, counts?: BaselineCounts): Standing {
   const status = isThere(db) ? statusOf(db, patienceMs, counts) : undefined
-  return { db, status, coverage: coverageOf(status, holderOf(db)?.pid) }
+  const alerts = status && vitalsOf(db, Date.now(), patienceMs).alerts
+  return { db, status, alerts, coverage: coverageOf(status, holderOf(db)?.pid) }
 }
 
 /** How far the training has come that goes on, or the last one that ended; undefined when there was none. */
@@ -82,7 +86,7 @@ export function isThere(db: string): boolean {
 /**
  * For programs. Undefined becomes null, so that every object has the same keys; without a baseline there are none to have.
  */
-export function standingObject({ db, status, coverage }: Standing): object {
+export function standingObject({ db, status, alerts, coverage }: Standing): object {
   if (status === undefined) return { kind: 'status', db, phase: 'absent' }
   const { phase, training, edges, nodes, patterns, findings, incidents, lastReportMs, logs } = status
   const learning = learningIn(status)
@@ -103,6 +107,7 @@ export function standingObject({ db, status, coverage }: Standing): object {
     learning: learning === undefined ? null : { ...learning, enoughInMs: learning.enoughInMs ?? null },
     lastReportMs: lastReportMs ?? null,
     coverage: { ...coverage, sinceMs: coverage.sinceMs ?? null, pid: coverage.pid ?? null },
+    alerts,
     logs: logs.map((progress) => {
       const { log, path, offset, clockMs } = progress
       const behindBytes = bytesBehind(progress)

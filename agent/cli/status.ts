@@ -1,5 +1,5 @@
 import type { BaselineStatus, LogProgress } from '../baseline/status.ts'
-import { type AlertCounts, vitalsOf } from '../baseline/vitals.ts'
+import type { AlertCounts } from '../baseline/vitals.ts'
 import { loadConfig } from '../config/config.ts'
 import type { BudgetState } from '../domain/budget.ts'
 import { SEVERITIES } from '../domain/severity.ts'
@@ -36,9 +36,9 @@ export const statusCommand = command({
   run: (words) => {
     const { db } = loadConfig(words, { db: words.db })
     const standing = standingOf(db)
-    const alerts = standing.status && vitalsOf(db, Date.now()).alerts
-    const object = { ...standingObject(standing), ...(alerts === undefined ? {} : { alerts }) }
-    const text = words.json ? JSON.stringify(object) : alertsLine(alerts) + statusText(standing)
+    const text = words.json
+      ? JSON.stringify(standingObject(standing))
+      : alertsLine(standing.alerts) + statusText(standing)
     process.stdout.write(`${text}\n`)
     const isGood = standing.status?.phase === 'trained' && standing.coverage.state !== 'degraded'
     return Promise.resolve(isGood ? 0 : UNTRAINED_OR_DEGRADED)
