@@ -281,7 +281,8 @@ export class Findings {
           : maintenanceIncident(baseline.incidents.next, deeds, upkeep)
       const raised = this.raisedBefore(tree, told)
       if (raised !== undefined) {
-        baseline.incidents.addTo(tree, raised, toMs, !isWhole)
+        // As it was told: nothing has come since.
+        baseline.incidents.addTo(tree, raised.id, raised.firstMs, !isWhole)
         continue
       }
       const incident = summary === undefined ? told : { ...told, reasons: [summary.reason, ...told.reasons] }
@@ -334,7 +335,7 @@ export class Findings {
   }
 
   /** The incident of a rule that has told the very same already, and no less gravely. */
-  private raisedBefore(tree: string, { edges, severity, unlisted = 0 }: Incident): number | undefined {
+  private raisedBefore(tree: string, { edges, severity, unlisted = 0 }: Incident): Incident | undefined {
     const [edge] = edges
     if (edge === undefined || edges.length > 1 || unlisted > 0) return undefined
     const isSame = (other: Incident): boolean =>
@@ -342,7 +343,7 @@ export class Findings {
       other.edges.some(
         ({ kind, chain }) => kind === edge.kind && chain.join(ARROW) === edge.chain.join(ARROW),
       )
-    return this.baseline.incidents.raisedIn(tree).find(isSame)?.id
+    return this.baseline.incidents.raisedIn(tree).find(isSame)
   }
 
   /** Whether a danger of it is such that nobody may hide it behind noise. */

@@ -43,19 +43,22 @@ export class RaisedIncidents {
     const { rule, chain, edge, timeMs, succeeded } = hit
     const names = chain.join('->')
     const same = digestOf(`${rule.id} ${edge.kind} ${succeeded} ${names}->${edge.to}`)
+    const told = this.openAt(same, timeMs, DAY_MS) ?? this.raisedAbove(hit)
+    if (told !== undefined) {
+      this.countTo(told, timeMs)
+      return
+    }
     const tree = treeOf()
     const ofTree = digestOf(`${rule.id} in ${tree}`)
     const ofProcess = digestOf(`${rule.id} of ${names}`)
     const ofRule = digestOf(rule.id)
-    const open =
-      this.openAt(same, timeMs, DAY_MS) ??
-      this.raisedAbove(hit) ??
+    const crowded =
       // What is unseen is told of whole at the end of the window.
       (rule.novel ? this.openAt(ofTree, timeMs, MINUTE_MS) : undefined) ??
       this.openAt(ofProcess, timeMs, HOUR_MS, MOST_OF_PROCESS) ??
       this.openAt(ofRule, timeMs, HOUR_MS, MOST_OF_RULE)
-    if (open !== undefined) {
-      this.countTo(open, timeMs)
+    if (crowded !== undefined) {
+      this.countTo(crowded, timeMs)
       return
     }
     const incident = ruleIncidentOf(this.baseline.incidents.next, hit)

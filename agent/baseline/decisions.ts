@@ -294,7 +294,8 @@ export class Decisions {
     refused: readonly Refusal[],
   ): Outcome {
     if (state !== undefined) this.statements.putState.run(state, row, id)
-    const settled = state === 'accepted' || state === 'maintenance' ? this.settleOthers(id, state, row) : []
+    const settled =
+      state === 'accepted' || state === 'maintenance' ? this.settleOthers(id, state, row, edges) : []
     const toldAgain = tellAgain(this.database)
     const alerts = resetDecided(this.database, row)
     const now = state ?? this.incident(id).state
@@ -302,17 +303,29 @@ export class Decisions {
   }
 
   /** Incidents nobody has decided on that have nothing in them any more but what this decision has made normal. */
-  private settleOthers(id: number, state: IncidentState, row: number): number[] {
+  private settleOthers(id: number, state: IncidentState, row: number, edges: readonly Edge[]): number[] {
     const settled = this.statements.others
       .all(id, id)
       .map(({ other }) => other)
       .filter(
         (other) => this.countUndecided(other) === 0 && this.statements.anyDenied.get(other) === undefined,
       )
-    for (const other of settled) this.statements.putState.run(state, row, other)
-    return settled
+    const all = [...new Set([...settled, ...this.raisedOver(edges, id)])]
+    for (const other of all) this.statements.putState.run(state, row, other)
+    return all
+  }
+
+  /** Open incidents of rules that tell of nothing but these edges: what a rule told at once, the window told again. */
+  private raisedOver(edges: readonly Edge[], id: number): number[] {
+    const names = new Set(edges.map(nameOf))
+    return this.statements.raised
+      .all(id)
+      .filter(({ report }) => (JSON.parse(report) as Incident).edges.every((edge) => names.has(nameOf(edge))))
+      .map(({ raised }) => raised)
   }
 }
+
+const nameOf = ({ kind, from, to }: Edge): string => `${kind} ${from}->${to}`
 
 interface IncidentRow {
   report: string
@@ -365,6 +378,10 @@ const prepare = (database: Database.Database) => ({
        JOIN incidents ON incidents.id = other.incident_id
       WHERE one.incident_id = ? AND other.incident_id <> ? AND incidents.state IN ('open', 'later')
       ORDER BY other.incident_id`,
+  ),
+  raised: database.prepare<[number], { raised: number; report: string }>(
+    `SELECT id AS raised, report FROM incidents
+      WHERE id <> ? AND state IN ('open', 'later') AND json_extract(report, '$.rule') IS NOT NULL ORDER BY id`,
   ),
   addNode: database.prepare<[string]>('INSERT INTO nodes (name) VALUES (?) ON CONFLICT DO NOTHING'),
   isNormal: database.prepare<[string, string, string], { known: 1 }>(

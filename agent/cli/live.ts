@@ -15,7 +15,7 @@ import { AgentSources } from '../http/sources.ts'
 import { openOutputs } from '../outputs/outputs.ts'
 import type { Reach, Sink } from '../outputs/sink.ts'
 import { type Format, printer } from '../report/printer.ts'
-import { readRules, ruleBookOf, SHIPPED_RULES } from '../rules/read.ts'
+import { bookOf, readRules, SHIPPED_RULES } from '../rules/read.ts'
 import { timeText } from '../report/text.ts'
 import { HostWatch } from '../scan/host-watch.ts'
 import { type LiveOptions, type Phase, RELOAD } from '../session.ts'
@@ -156,7 +156,7 @@ class Session {
     this.#service.tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
     try {
       const next = this.#words.reread?.() ?? this.#config
-      const rules = rulesOf(next)
+      const rules = JSON.stringify(readRules(next.rules))
       const changes =
         changesOf(this.#next ?? this.#config, next) || (rules === this.#rules ? '' : 'other rules')
       if (changes === '') this.#say('the configuration was read again: nothing has changed')
@@ -192,7 +192,8 @@ class Session {
 
   #options(http: HttpServer | undefined): LiveOptions {
     const { auditd, db, log, baseline, monitor, networks, ports, rebase, rules, wait } = this.#config
-    this.#rules = rulesOf(this.#config)
+    const written = readRules(rules)
+    this.#rules = JSON.stringify(written)
     const { terminal, log: logged } = this.#config.outputs
     const host = this.#config.scan.interval === 0 ? undefined : new HostWatch(this.#config)
     const { print, again } = printer({
@@ -204,7 +205,7 @@ class Session {
     })
     return {
       ...{ auditd, db, log, networks, rebase },
-      rules: ruleBookOf(rules, ports.watched),
+      rules: bookOf(written, rules.skip, ports.watched),
       dnsInterface: this.#config['dns-interface'],
       isBaselineGone: this.#isBaselineGone,
       guarded: [
@@ -307,9 +308,6 @@ function guarded(configFiles: readonly string[]): readonly string[] {
   const around = STARTED_WITH.map((name) => `${dirname(rules)}/${name}`)
   return [...configFiles, PROGRAM, rules, shipped, process.execPath, ...around, ...UNITS]
 }
-
-/** The rules as a text that tells whether they are others. */
-const rulesOf = ({ rules }: Config): string => JSON.stringify(readRules(rules))
 
 const kept = ({ message }: Error): string =>
   `${message.replaceAll('\n', '; ')}; the configuration stays as it was`

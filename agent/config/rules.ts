@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isGlob } from '../support/glob.ts'
 
 /** Section `rules`. */
 export const RulesConfig = z
@@ -12,7 +13,9 @@ export const RulesConfig = z
       .strictObject({
         commands: z.array(z.string().min(1)).default([]).describe('names of programs that no rule is about'),
         paths: z
-          .array(z.string().min(1))
+          .array(
+            z.string().min(1).refine(isGlob, 'expected a prefix of paths, or a glob such as /srv/**/*.php'),
+          )
           .default([])
           .describe('prefixes or globs of files and programs that no rule is about'),
         users: z.array(z.string().min(1)).default([]).describe('users that no rule is about'),

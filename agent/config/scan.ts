@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { globExpression } from '../support/glob.ts'
+import { isGlob } from '../support/glob.ts'
 
 const Words = z.array(z.string().min(1)).default([])
 const Globs = z.array(z.string().min(1).refine(isGlob, 'expected a glob such as /opt/*/bin/**')).default([])
@@ -93,12 +93,3 @@ export const ContainersConfig = z
     allowlist: Globs.describe('globs over paths in a container that may change'),
   })
   .prefault({})
-
-function isGlob(text: string): boolean {
-  try {
-    globExpression(text)
-    return true
-  } catch {
-    return false
-  }
-}

@@ -2,7 +2,6 @@ import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readYaml } from '../config/yaml.ts'
 import { UsageError } from '../domain/result.ts'
-import { prefixOrGlobOf } from './glob.ts'
 import { RuleBook } from './match.ts'
 import { type Rule, Rules, type SkipPattern } from './schema.ts'
 
@@ -55,19 +54,20 @@ export function readRules({ folders, disabled }: Omit<RuleOptions, 'skip'>): rea
  * @param watched ports that `$watched` stands for
  * @throws UsageError with every mistake
  */
-export function ruleBookOf(options: RuleOptions, watched: readonly number[]): RuleBook {
-  for (const path of options.skip.paths) {
-    try {
-      prefixOrGlobOf(path)
-    } catch (error) {
-      throw new UsageError(
-        `rules.skip.paths: ${path}: ${error instanceof Error ? error.message : String(error)}`,
-      )
-    }
-  }
-  const rules = readRules(options).map(({ rule }) => rule)
-  return new RuleBook(rules, options.skip, watched)
-}
+export const ruleBookOf = (options: RuleOptions, watched: readonly number[]): RuleBook =>
+  bookOf(readRules(options), options.skip, watched)
+
+/** Rules that were read, ready to be asked. */
+export const bookOf = (
+  rules: readonly WrittenRule[],
+  skip: SkipPattern,
+  watched: readonly number[],
+): RuleBook =>
+  new RuleBook(
+    rules.map(({ rule }) => rule),
+    skip,
+    watched,
+  )
 
 /**
  * The rules of one file.

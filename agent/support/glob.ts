@@ -32,6 +32,16 @@ export function anyGlob(globs: readonly string[]): (text: string) => boolean {
   return (text) => expressions.some((expression) => expression.test(text))
 }
 
+/** Whether a glob makes sense. */
+export function isGlob(text: string): boolean {
+  try {
+    globExpression(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function expressionOf(token: string, beginsName: boolean): string {
   if (token === '*') return '[^/]*'
   if (token === '?') return '[^/]'

@@ -116,6 +116,10 @@ test.each([
   ['networks: {office: 10.0.0.0/8}', /^f:1:12: networks\.office: .*expected array/],
   ['networks: [10.0.0.0/8]', /^f:1:1: networks: .*expected record/],
   ['allowlist:\n  patterns: [/opt/**, "/x[z-a]"]', /^f:2:23: allowlist\.patterns\.1: expected a glob/],
+  [
+    'rules: {skip: {paths: ["/x{"]}}',
+    /^f:1:24: rules\.skip\.paths\.0: expected a prefix of paths, or a glob/,
+  ],
   ['containers: {allowlist: ["/{a"]}', /^f:1:26: containers\.allowlist\.0: expected a glob/],
   // Values that may be of several types.
   ['ports: {watched: [weeb]}', /^f:1:19: ports\.watched\.0: .*expected one of "web"/],

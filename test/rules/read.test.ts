@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readRules, ruleBookOf, rulesIn } from '../../agent/rules/read.ts'
+import { readRules, rulesIn } from '../../agent/rules/read.ts'
 import { complaint } from '../support/complaint.ts'
 import { folderForTest } from '../support/folder.ts'
 
@@ -76,13 +76,6 @@ describe('what is wrong is named with its place', () => {
     )
     expect(complaint(() => readRules({ folders: [], disabled: ['no-such'] }))).toBe(
       'rules.disabled: there is no rule no-such; see fullmon rules list',
-    )
-  })
-
-  test('a glob of the configuration', () => {
-    const skip = { ...NOTHING, paths: ['/x{'] }
-    expect(complaint(() => ruleBookOf({ folders: [], disabled: [], skip }, []))).toBe(
-      'rules.skip.paths: /x{: a { without its }',
     )
   })
 })

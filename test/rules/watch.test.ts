@@ -109,6 +109,17 @@ test('what a person has accepted raises nothing more', () => {
   expect(incidents(replayInto(path, ranAgain(log.timeMs + WINDOW_MS)))).toEqual([])
 })
 
+test('what the incident of the window is accepted for settles what rules told of it', () => {
+  const path = join(folderForTest(), 'b.db')
+  const log = trained().exec(SHELL, ['sh']).exec(RUN).create(RUN, '/srv/x')
+  const reports = replayInto(path, log)
+  const whole = incidents(reports).find(({ rule }) => rule === undefined)
+  const decisions = new Decisions(path)
+  expect(decisions.accept(whole?.id ?? 0, DECISION).settled).toEqual(ruled(reports).map(({ id }) => id))
+  decisions.close()
+  expect(alertsIn(path).filter(({ state }) => state === 'open')).toEqual([])
+})
+
 test('a rule for what is not normal is silent in the training, and about what was learned', () => {
   const nginxRunsShell = (log: LogBuilder): LogBuilder => log.exec(SHELL, ['sh', '-c', 'id'])
   const log = nginxRunsShell(new LogBuilder(NOON_MS).connect(NGINX, '192.0.2.1', 443)).after(1000)
@@ -124,9 +135,20 @@ test('other rules fire also in the training, and about what is known', () => {
   expect(rulesOf(replay(ordinaryLife(log), OPTIONS))).toEqual(['reverse-shell-command'])
 })
 
+/** What stands in the baseline of the incidents of a log. */
+function foldedIn(log: LogBuilder): { count: number; since: readonly unknown[] }[] {
+  const path = join(folderForTest(), 'b.db')
+  replayInto(path, log)
+  return [...incidentsIn(path, { withheld: true })].map(({ incident: { count }, since }) => ({
+    count,
+    since,
+  }))
+}
+
 test('the incident at the end of the window goes on from it, and is none when it says nothing more', () => {
   const one = incidents(replay(trained().exec({ ...RUN, ppid: 1 }), OPTIONS))
   expect(one.map(({ rule, severity }) => [rule, severity])).toEqual([['exec-from-temporary', 'high']])
+  expect(foldedIn(trained().exec({ ...RUN, ppid: 1 }))).toEqual([{ count: 1, since: [] }])
   const more = trained()
     .exec({ ...RUN, ppid: 1 })
     .create(RUN, '/srv/x')
