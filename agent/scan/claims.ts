@@ -1,8 +1,9 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { isSystemProgram } from '../detect/programs.ts'
+import { type ChosenPaths, isSameFile } from './chosen-paths.ts'
 
 /** What runs the programs of others under their names. */
 const RUNS_OTHERS = /\/(?:qemu-[\w-]+|ld-[\w.-]+|valgrind|memcheck-[\w-]+|rosetta|box64|wine[\w-]*)$/
-const ELF = Buffer.from('\x7fELF', 'latin1')
+const VENDOR_PROGRAM = /^\/(?:opt|snap)\//
 
 /**
  * The program that a process calls itself by the path of, when that is there and is another one; undefined else. Scripts
@@ -10,28 +11,19 @@ const ELF = Buffer.from('\x7fELF', 'latin1')
  *
  * @param directory of the process in /proc
  */
-export function claimedProgram(directory: string, exe: string, argv: readonly string[]): string | undefined {
+export function claimedProgram(
+  directory: string,
+  exe: string,
+  argv: readonly string[],
+  paths: ChosenPaths,
+): string | undefined {
   const [path = ''] = argv[0]?.split(' ') ?? []
-  if (!path.startsWith('/') || path === exe || exe.endsWith(' (deleted)') || RUNS_OTHERS.test(exe))
-    return undefined
-  try {
-    const claimed = statSync(`${directory}/root${path}`)
-    const own = statSync(`${directory}/exe`)
-    const isOwn = claimed.ino === own.ino && claimed.dev === own.dev
-    return !isOwn && claimed.isFile() && isElf(`${directory}/root${path}`) ? path : undefined
-  } catch {
-    // It is not there, or not for us: many programs call themselves what they like.
-    return undefined
-  }
-}
-
-function isElf(path: string): boolean {
-  const fd = openSync(path, 'r')
-  try {
-    const beginning = Buffer.alloc(ELF.length)
-    readSync(fd, beginning, 0, ELF.length, 0)
-    return beginning.equals(ELF)
-  } finally {
-    closeSync(fd)
-  }
+  // Nobody is trusted for being called by a path of his own.
+  if (!isSystemProgram(path) && !VENDOR_PROGRAM.test(path)) return undefined
+  if (path === exe || exe.endsWith(' (deleted)') || RUNS_OTHERS.test(exe)) return undefined
+  const claimed = paths.fileAt(directory, path)
+  if (claimed?.isFile !== true) return undefined
+  const own = paths.programOf(directory, exe)
+  if (own === undefined || isSameFile(claimed, own)) return undefined
+  return paths.isElfAt(directory, path) ? path : undefined
 }

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { ChosenPaths } from './chosen-paths.ts'
+import { linkTo } from './reading.ts'
 
 /** Digests that are remembered; the oldest goes first. */
 const MOST_KNOWN = 4096
@@ -9,9 +12,11 @@ export class Digests {
   private readonly known = new Map<string, string>()
 
   /** Of the program that a process runs, whatever its path leads to by now; undefined when it may not be read. */
-  async of(pid: number): Promise<string | undefined> {
+  async of(pid: number, paths = new ChosenPaths()): Promise<string | undefined> {
+    const directory = `/proc/${pid}`
     try {
-      const file = await open(`/proc/${pid}/exe`)
+      if (paths.programOf(directory, linkTo(`${directory}/exe`) ?? '') === undefined) return undefined
+      const file = await open(`${directory}/exe`, constants.O_RDONLY | constants.O_NONBLOCK)
       try {
         const { dev, ino, mtimeNs, size } = await file.stat({ bigint: true })
         const key = `${dev} ${ino} ${mtimeNs} ${size}`

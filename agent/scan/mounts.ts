@@ -1,5 +1,7 @@
 /** A mount, as a line of proc_pid_mountinfo(5) has it. */
 export interface Mount {
+  /** The same for nothing else that is mounted now, in any name space. */
+  readonly id: string
   /** `MAJOR:MINOR` of the file system. */
   readonly device: string
   readonly point: string
@@ -14,12 +16,12 @@ export interface Mount {
 export function parseMounts(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [before = '', after] = line.split(' - ', 2)
-    const [, , device, , point, options] = before.split(' ')
+    const [id = '', , device, , point, options] = before.split(' ')
     const [type, source, superOptions = ''] = after?.split(' ') ?? []
     if (device === undefined || point === undefined || options === undefined) return []
     if (type === undefined || source === undefined) return []
     return {
-      ...{ device, point: unescaped(point), type, source: unescaped(source) },
+      ...{ id, device, point: unescaped(point), type, source: unescaped(source) },
       // A comma within a value is written as \054.
       options: options.split(',').map(unescaped),
       superOptions: superOptions.split(',').map(unescaped),

@@ -1,9 +1,10 @@
-import { readdirSync, type Stats, statSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import type { FoundProcess } from '../domain/activity.ts'
 import { processName } from '../graph/names.ts'
 import { programFound } from '../interpret/processes.ts'
 import { textOfBytes } from '../parse/text.ts'
 import { containerOf, parseArguments, startedMs } from '../support/procfs.ts'
+import { type ChosenPaths, isSameFile } from './chosen-paths.ts'
 import { claimedProgram } from './claims.ts'
 import { isJitProgram } from './jit.ts'
 import { writableCodeIn, type WritableCode } from './memory.ts'
@@ -66,10 +67,11 @@ export function seeProcess(
   pid: number,
   userName: (uid: number) => string | undefined,
   networks: NetworkSockets,
+  paths: ChosenPaths,
 ): SeenProcess | undefined {
   try {
     const stat = parseWholeStat(textAt(`/proc/${pid}/stat`))
-    return stat.isKernelThread ? undefined : see(pid, stat, userName, networks)
+    return stat.isKernelThread ? undefined : see(pid, stat, userName, networks, paths)
   } catch (error) {
     if (isGone(error)) return undefined
     throw error
@@ -92,6 +94,7 @@ function see(
   stat: WholeStat,
   userName: (uid: number) => string | undefined,
   networks: NetworkSockets,
+  paths: ChosenPaths,
 ): SeenProcess {
   const status = textAt(`/proc/${pid}/status`)
   const uid = numberIn(status, /^Uid:\t(\d+)/m)
@@ -101,7 +104,7 @@ function see(
   const found =
     thread === undefined
       ? NOTHING
-      : lookInto(thread, stat.isZombie ? textAt(`${thread}/status`) : status, networks)
+      : lookInto(thread, stat.isZombie ? textAt(`${thread}/status`) : status, networks, paths)
   const program = programFound(found)
   return {
     ...{ pid, ppid: stat.ppid, uid, user, container, comm: stat.comm, ...found },
@@ -155,7 +158,7 @@ function liveThreadOf(pid: number): string | undefined {
 }
 
 /** @param directory of a process, or of one of its threads */
-function lookInto(directory: string, status: string, networks: NetworkSockets): Found {
+function lookInto(directory: string, status: string, networks: NetworkSockets, paths: ChosenPaths): Found {
   const unread = new Set<Unread>()
   const exe = linkTo(`${directory}/exe`)
   if (exe === undefined) unread.add('exe')
@@ -166,8 +169,8 @@ function lookInto(directory: string, status: string, networks: NetworkSockets): 
     cwd: linkTo(`${directory}/cwd`) ?? '',
     rssBytes: numberIn(status, /^VmRSS:\s+(\d+) kB/m) * 1024,
     tracerPid: numberIn(status, /^TracerPid:\t(\d+)/m),
-    successor: exe?.endsWith(DELETED) === true ? successorOf(directory, exe) : undefined,
-    claimed: exe === undefined ? undefined : claimedProgram(directory, exe, argv),
+    successor: exe?.endsWith(DELETED) === true ? successorOf(directory, exe, paths) : undefined,
+    claimed: exe === undefined ? undefined : claimedProgram(directory, exe, argv, paths),
     writableCode: writableCodeOf(directory, exe ?? UNKNOWN, unread),
     ...socketsOf(directory, numberIn(status, /^FDSize:\t(\d+)/m), networks, unread),
     unread,
@@ -220,23 +223,13 @@ function argumentsOf(directory: string): string[] {
  * What is called now as the program was called when it was started. A package renames the old file before the new one
  * takes its place, and some leave that name to the running program.
  */
-function successorOf(directory: string, exe: string): SeenProcess['successor'] {
+function successorOf(directory: string, exe: string, paths: ChosenPaths): SeenProcess['successor'] {
   const path = programPathOf(exe)
   if (!path.startsWith('/') || path.startsWith('/memfd:')) return 'none'
-  const now = statOrNothing(`${directory}/root${path}`)
-  if (now?.isFile() !== true) return 'none'
-  const root = statSync(`${directory}/root/`)
-  const ours = statSync('/')
-  return root.ino === ours.ino && root.dev === ours.dev ? 'of this host' : 'of another root'
-}
-
-/** What may not be looked at, or is a link in a circle, is no file either. */
-function statOrNothing(path: string): Stats | undefined {
-  try {
-    return statSync(path)
-  } catch {
-    return undefined
-  }
+  if (paths.fileAt(directory, path)?.isFile !== true) return 'none'
+  return isSameFile(paths.fileAt(directory, '/'), paths.fileAt('/proc/self', '/'))
+    ? 'of this host'
+    : 'of another root'
 }
 
 /** Maps of what compiles at run time are long, and what they show is no sign. */

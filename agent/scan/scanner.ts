@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Heuristic, ProcessScan, ScannedProcess, UnreadCounts } from '../domain/scan.ts'
 import { thisHost } from '../support/procfs.ts'
 import { Allowlist, type AllowlistSettings } from './allowlist.ts'
+import { ChosenPaths } from './chosen-paths.ts'
 import { Digests } from './digests.ts'
 import { marksOf, type Subject, type Surroundings } from './heuristics.ts'
 import { likenessOf, portsHandedOut } from './habits.ts'
@@ -48,7 +49,8 @@ export class ProcessScanner {
   async look(model = new Model()): Promise<ProcessScan> {
     const timeMs = Date.now()
     const slices = new Slices()
-    const { seen, kernelThreads } = await this.seeAll(slices)
+    const paths = new ChosenPaths()
+    const { seen, kernelThreads } = await this.seeAll(slices, paths)
     const atMs = performance.now()
     const subjects = seen.map((process) => this.measured(process, timeMs, atMs))
     this.worked = { atMs, cpuMs: new Map(seen.map((process) => [keyOf(process), process.cpuMs])) }
@@ -56,7 +58,7 @@ export class ProcessScanner {
     const processes: ScannedProcess[] = []
     for (const subject of subjects) {
       const { pid } = subject.process
-      const sha256 = this.allowlist.hasDigests ? await this.digests.of(pid) : undefined
+      const sha256 = this.allowlist.hasDigests ? await this.digests.of(pid, paths) : undefined
       processes.push(this.judged(subject, around, model, sha256))
       await slices.next()
     }
@@ -74,6 +76,7 @@ export class ProcessScanner {
 
   private async seeAll(
     slices: Slices,
+    paths: ChosenPaths,
   ): Promise<{ readonly seen: readonly SeenProcess[]; readonly kernelThreads: ReadonlySet<string> }> {
     const networks = new NetworkSockets()
     const seen: SeenProcess[] = []
@@ -81,7 +84,7 @@ export class ProcessScanner {
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name)) continue
       const pid = Number(name)
-      const process = seeProcess(pid, this.host.userName, networks)
+      const process = seeProcess(pid, this.host.userName, networks, paths)
       const kernelThread = process === undefined ? kernelThreadAt(pid) : undefined
       if (process !== undefined) seen.push(process)
       else if (kernelThread !== undefined) kernelThreads.add(kernelThread)
