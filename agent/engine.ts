@@ -272,7 +272,8 @@ export class Engine {
   stop(why?: string): void {
     this.batch(() => {
       const nowMs = this.options.latestMs()
-      if (why !== undefined) this.post(tamperOf('agent-stopped', nowMs, why))
+      // While it does not run everybody who asks is told, and once it does again nobody need see to it.
+      if (why !== undefined) this.post(tamperOf('agent-stopped', nowMs, why), false)
       this.tamper.endRun(nowMs)
       if (!this.training.isOn || this.options.log === undefined) this.closeWindow(this.schedule.nowMs)
       // The window goes on at the next start, but what was learned in it is not kept waiting.
@@ -311,9 +312,9 @@ export class Engine {
     this.outbox.deliver()
   }
 
-  private post(report: Exclude<Report, Summary>): void {
+  private post(report: Exclude<Report, Summary>, opensAlert = true): void {
     const { baseline, emit, log } = this.options
-    if (report.kind === 'incident' || report.kind === 'tamper') this.alerting?.take(report)
+    if (opensAlert && (report.kind === 'incident' || report.kind === 'tamper')) this.alerting?.take(report)
     const { head } = baseline
     const stamped = head === '' ? report : { ...report, head }
     if (log === undefined) emit(stamped)

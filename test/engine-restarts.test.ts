@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { alertsIn } from '../agent/baseline/alerts.ts'
 import { Baseline } from '../agent/baseline/baseline.ts'
 import { edgesIn, exportBaseline } from '../agent/baseline/transfer.ts'
 import type { FoundProcess } from '../agent/domain/activity.ts'
@@ -105,6 +106,22 @@ describe('an agent', () => {
       { reason: 'agent-stopped', detail: 'the agent was told to stop', process: '', chain: [] },
     ])
   })
+})
+
+test('who stops the agent in order leaves no alert behind, who kills it does', () => {
+  const opened = (ends: (engine: Engine) => void): number => {
+    const path = join(folderForTest(), 'baseline.db')
+    const first = new Baseline(path)
+    const { engine } = new Run(first, { own: agent(1), alertsFrom: 'low' })
+    engine.begin(NOON_MS, [])
+    ends(engine)
+    first.close()
+    const second = newBaseline(path)
+    new Run(second, { own: agent(2), alertsFrom: 'low' }).engine.begin(NOON_MS + 1000, [])
+    return alertsIn(path).length
+  }
+  expect(opened((engine) => engine.stop('the agent was told to stop'))).toBe(0)
+  expect(opened(() => undefined)).toBe(1)
 })
 
 describe('after a boot', () => {

@@ -17,6 +17,10 @@ const NAMES = (
   'TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'
 ).split(' ')
 
+/** What init sends for whoever reloads or stops a service: the agent says itself that it stops. */
+const BY_INIT: ReadonlySet<number> = new Set([1, 15])
+const INIT = 1
+
 /** 0 only asks whether the process is there; the others are ignored by whoever does not ask for them. */
 const HARMLESS: ReadonlySet<number> = new Set([0, 17, 18, 23, 28])
 
@@ -36,6 +40,7 @@ export function attackOn(event: AuditEvent, pids: ReadonlySet<number>): string |
   const argument = SIGNAL_IN.get(call)
   if (argument === undefined) return `${call} took hold of pid ${target.pid}`
   const signal = syscall[argument]
+  if (syscall.pid === INIT && BY_INIT.has(signal)) return undefined
   return HARMLESS.has(signal) ? undefined : `${call} sent ${nameOf(signal)} to pid ${target.pid}`
 }
 

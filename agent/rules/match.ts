@@ -11,8 +11,9 @@ import {
 import { isKind, programOf } from '../detect/programs.ts'
 import type { EdgeKind } from '../domain/edge.ts'
 import type { Severity } from '../domain/report.ts'
-import { Expression } from './expression.ts'
-import { anyGlobOf, type Fits, prefixOrGlobOf } from './glob.ts'
+import { Expression } from '../support/expression.ts'
+import { anyGlob } from '../support/glob.ts'
+import { type Fits, prefixOrGlobOf } from './glob.ts'
 import {
   FAR_ENDS,
   type ProgramPattern,
@@ -246,7 +247,7 @@ const OF_PROGRAM = ['name', 'is', 'exe', 'script', 'file', 'user', 'container'] 
 function targetFitsPlainly(pattern: Omit<TargetPattern, 'not'>, watched: readonly number[]): FitsParts {
   const { path, port } = pattern
   const isProgram = OF_PROGRAM.some((key) => pattern[key] !== undefined) ? programFits(pattern) : undefined
-  const isPath = path === undefined ? undefined : anyGlobOf(path)
+  const isPath = path === undefined ? undefined : anyGlob(path)
   const isPort = port === undefined ? undefined : portFits(port, watched)
   return ({ target, path: changed, to }) => {
     if (isProgram !== undefined && (target === undefined || !isProgram(target))) return false
@@ -269,7 +270,7 @@ function programFits({
   if (user !== undefined) checks.push((process) => user.includes(process.user))
   const globs = (given: readonly string[] | undefined, textOf: (process: NamedProcess) => string): void => {
     if (given === undefined) return
-    const fits = anyGlobOf(given)
+    const fits = anyGlob(given)
     checks.push((process) => fits(textOf(process)))
   }
   globs(name, programOf)
@@ -301,7 +302,7 @@ function peerFits(target: TargetPattern | undefined): Fits | undefined {
 }
 
 function hostFits(hosts: readonly string[]): Fits {
-  const isGlob = anyGlobOf(hosts.filter((host) => !FAR_ENDS.some((each) => each === host)))
+  const isGlob = anyGlob(hosts.filter((host) => !FAR_ENDS.some((each) => each === host)))
   return (name) => {
     const peer = networkPeerOf(name)
     if (peer === undefined) return false

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { PROGRAM_KINDS } from '../detect/programs.ts'
 import { EDGE_KINDS } from '../domain/edge.ts'
 import { SEVERITIES } from '../domain/report.ts'
-import { Expression } from './expression.ts'
+import { Expression } from '../support/expression.ts'
 import { globOf, prefixOrGlobOf } from './glob.ts'
 import { PLACEHOLDERS } from './sentence.ts'
 

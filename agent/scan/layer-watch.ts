@@ -2,7 +2,7 @@ import type { FoundProcess } from '../domain/activity.ts'
 import type { Observation } from '../domain/alert.ts'
 import { printable } from '../graph/names.ts'
 import { textOfBytes } from '../parse/text.ts'
-import { anyGlob, globExpression } from '../support/glob.ts'
+import { anyGlob, type Glob, globExpression } from '../support/glob.ts'
 import { nameOfLayer } from './container-names.ts'
 import { findLayers, type Layer } from './layer-places.ts'
 import { walkLayer } from './layer-walk.ts'
@@ -65,7 +65,7 @@ export class LayerWatch {
 }
 
 interface Allowed {
-  readonly owner: RegExp
+  readonly owner: Glob
   readonly globs: readonly string[]
 }
 

@@ -50,3 +50,21 @@ test('taking hold of a process is one, a failed try is none', () => {
   expect(seen(trace('yes'))).toEqual(['ptrace took hold of pid 4242'])
   expect(seen(trace('no'))).toEqual([undefined])
 })
+
+test('what init sends to stop or reload a service is none, what it sends for nobody is', () => {
+  const sent = (signal: string, pid: number): string | undefined => {
+    const log = event(1, [
+      ['SYSCALL', syscall('kill', { a0: '1092', a1: signal, pid })],
+      ['OBJ_PID', 'opid=4242 oauid=-1 ouid=0 oses=-1 ocomm="node"'],
+    ])
+    return runCore(log)
+      .events.flatMap((each) => attackOn(each, new Set([4242])) ?? [])
+      .at(0)
+  }
+  expect([sent('f', 1), sent('1', 1)]).toEqual([undefined, undefined])
+  expect(sent('13', 1)).toBe('kill sent SIGSTOP to pid 4242')
+  expect([sent('f', 2), sent('1', 2)]).toEqual([
+    'kill sent SIGTERM to pid 4242',
+    'kill sent SIGHUP to pid 4242',
+  ])
+})

@@ -48,3 +48,42 @@ test('what makes no sense is an error', () => {
   expect(() => globExpression('[z-a]')).toThrow(SyntaxError)
   expect(() => globExpression('/tmp/{a,b')).toThrow(SyntaxError)
 })
+
+/** The same as an expression, which tries one way after the other. */
+function expressionOf(glob: string): RegExp {
+  const text = glob
+    .replace(/[.]/g, '\\.')
+    .replace(/(?<=^|\/)\*\*\//g, '\u0001')
+    .replaceAll('**', '\u0002')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]')
+    .replaceAll('\u0001', '(?:.*/)?')
+    .replaceAll('\u0002', '.*')
+    .replaceAll('{', '(?:')
+    .replaceAll(',', '|')
+    .replaceAll('}', ')')
+  return new RegExp(`^${text}$`, 's')
+}
+
+test('law: in all ways at once it is the same as in one after the other', () => {
+  const part = fc.constantFrom('a', 'b', '.', '/', '*', '?', '**/', '/**/', '{a,*b}', '{,/a}', '{**,x}')
+  // Three stars and more are none of ours to explain.
+  const glob = fc
+    .array(part, { maxLength: 7 })
+    .map((parts) => parts.join(''))
+    .filter((text) => !text.includes('***'))
+  const text = fc.string({ unit: fc.constantFrom('a', 'b', 'x', '.', '/'), maxLength: 9 })
+  fc.assert(
+    fc.property(glob, text, (one, other) => {
+      expect(globExpression(one).test(other)).toBe(expressionOf(one).test(other))
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test.each([
+  ['java *-Dapp=*-Dname=*-jar *.jar'.replaceAll('*', '**'), `java ${'-Dapp=-Dname=-jar '.repeat(250)}`],
+  ['**/a/**/b/**/c/**/*.so', `${'/a/b/c'.repeat(700)}/x`],
+])('nobody chooses a text that takes long: %s', (glob, text) => {
+  expect(globExpression(glob).test(text)).toBe(false)
+})

@@ -30,6 +30,7 @@ export const CALL = {
   sendto: 44,
   bind: 49,
   execve: 59,
+  kill: 62,
   rename: 82,
   creat: 85,
   link: 86,

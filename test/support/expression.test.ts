@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Expression } from '../../agent/rules/expression.ts'
+import { Expression } from '../../agent/support/expression.ts'
 
 /** Expressions over few letters, so that they match now and then. */
 const source = fc.letrec<{ part: string; all: string }>((tie) => ({
