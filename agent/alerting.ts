@@ -1,5 +1,6 @@
 import type { AlertBook } from './baseline/alerts.ts'
-import type { Alert, HostLook, Observation } from './domain/alert.ts'
+import { processOf } from './detect/nodes.ts'
+import type { Alert, HostLook, Observation, Subject } from './domain/alert.ts'
 import { type Incident, SEVERITIES, type Severity, type Tamper } from './domain/report.ts'
 
 /** Which of what is reported stays open until somebody has seen to it. Everything here belongs into a transaction. */
@@ -31,16 +32,24 @@ function ofIncident({ id, rule, severity, title, chain, reasons, next, edges }: 
   const key = rule === undefined ? String(id) : `${rule} ${chain.join('->')}`
   const [first] = edges
   const who = first === undefined ? {} : { argv: first.evidence.argv, pids: [first.evidence.pid] }
-  const subject = { ...(rule === undefined ? {} : { rule }), chain, ...who }
+  const subject = { ...(rule === undefined ? {} : { rule }), chain, ...ownerIn(first?.from), ...who }
   return { source: 'incident', key, severity, title, reasons, next, subject }
 }
 
 function ofTamper({ reason, process, chain, detail, evidence }: Tamper): Observation {
-  const subject = evidence === undefined ? { chain } : { chain, argv: evidence.argv, pids: [evidence.pid] }
+  const who = evidence === undefined ? {} : { argv: evidence.argv, pids: [evidence.pid] }
+  const subject = { chain, ...ownerIn(process), ...who }
   const next = evidence === undefined ? [] : [`ausearch --event ${evidence.serial}`]
   return {
     ...{ source: 'tamper', key: `${reason} ${process}`, severity: 'critical', subject, next },
     title: detail,
     reasons: [`tampering: ${reason}`],
   }
+}
+
+/** Whose doing it was: nobody's alerts hide those of another. */
+function ownerIn(name = ''): Subject {
+  const { user, container = '' } = processOf(name) ?? {}
+  if (user === undefined) return {}
+  return { user, ...(container === '' ? {} : { container }) }
 }

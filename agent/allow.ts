@@ -100,9 +100,15 @@ async function processAllowance(alert: Alert, options: AllowOptions): Promise<Al
   }
 }
 
-/** A program that runs whatever it is told stands for all that it is told. */
-const defaultBy = (alert: Alert, named: NamedProcess, options: AllowOptions): AllowBy =>
-  isCovered(alert, options) && !isForAnybody(named) ? 'path' : 'expected'
+/** A program that runs whatever it is told stands for all that it is told, and one of many programs for itself only. */
+function defaultBy(alert: Alert, named: NamedProcess, options: AllowOptions): AllowBy {
+  if (!isCovered(alert, options)) return 'expected'
+  if (isOfFolder(alert)) return 'pattern'
+  return isForAnybody(named) ? 'expected' : 'path'
+}
+
+/** Whether it is about many programs that lie in one folder. */
+const isOfFolder = ({ subject }: Alert): boolean => textIn(subject, 'folder') !== ''
 
 /** Whether an entry of the allowlist is enough. One that has an entry already was too grave for it. */
 const isCovered = ({ subject, reasons }: Alert, options: AllowOptions): boolean =>
@@ -127,13 +133,15 @@ function refuseBlind(id: number, exe: string, path: string, by: AllowBy): void {
 }
 
 /** What it is, of whom and, where the program says little, with what arguments. */
-function expectedAllowance({ id, subject }: Alert, named: NamedProcess, path: string): Allowance {
+function expectedAllowance(alert: Alert, named: NamedProcess, path: string): Allowance {
+  const { id, subject } = alert
   const words = textsIn(subject, 'argv')
   // Of what is printed otherwise than it is, nobody says how it is written.
   const glob = words.join(' ').split(ESCAPED).map(globOf).join('*')
   const argv = words.length < MOST_WORDS ? glob : `${glob}*`
   const told = isForAnybody(named) && words.length > 0 ? { argv } : {}
-  const value = { exe: globOf(literal(id, path)), user: literal(id, named.user), ...told }
+  const exe = isOfFolder(alert) ? `${globOf(literal(id, folderOf(path)))}*` : globOf(literal(id, path))
+  const value = { exe, user: literal(id, named.user), ...told }
   return { key: ['processes', 'expected'], value }
 }
 

@@ -4,10 +4,12 @@ import {
   type AlertSource,
   type AlertState,
   type HostLook,
-  isObserved,
+  isLasting,
   type Observation,
+  type Subject,
 } from '../domain/alert.ts'
 import { SEVERITIES, type Severity } from '../domain/report.ts'
+import { AlertRoom, ownerOf, type UnresetCount } from './alert-room.ts'
 import { openForReading } from './open.ts'
 
 /**
@@ -26,15 +28,16 @@ export class AlertBook {
    * @param incident number of the incident that tells of it
    */
   raise(observation: Observation, timeMs: number, incident?: number): void {
-    const { source, key, severity } = observation
+    const { source, key } = observation
     const open = this.sql.unreset.get(source, key)
-    if (open !== undefined || this.hasRoom(observation)) {
+    const room = this.roomIn(source)
+    if (open !== undefined || room.take(observation)) {
       this.put(open, observation, { timeMs, isAnother: true, incident })
       return
     }
-    const rest = this.sql.unreset.get(source, restKey(severity))
-    const more = restOf([observation], observation, (rest?.count ?? 0) + 1)
-    this.put(rest, more, { timeMs, isAnother: true, incident })
+    const rest = this.restFor(observation, room)
+    const more = restOf([observation], rest, (rest.open?.count ?? 0) + 1)
+    this.put(rest.open, more, { timeMs, isAnother: true, incident })
   }
 
   /** What an incident told of went on. */
@@ -45,7 +48,7 @@ export class AlertBook {
   /**
    * Takes all that a look at the host has found of one source. What was there before and is not in it is gone from the host,
    * and stays open.
-   * @returns what is to be told: what is new, what became graver, and what is gone for the first time
+   * @returns what is to be told: what is new, what became graver or tenfold, and what is gone for the first time
    */
   look({ source, observations }: HostLook, timeMs: number): readonly Alert[] {
     const told: Alert[] = []
@@ -55,17 +58,20 @@ export class AlertBook {
       const id = this.put(open, observation, { timeMs, isAnother })
       if (id !== undefined) told.push(this.read(id))
     }
-    const rest = new Map<Severity, Observation[]>()
+    const room = this.roomIn(source)
+    const rests = new Map<string, { readonly rest: Rest; readonly observed: Observation[] }>()
     for (const observation of observations) {
       const open = this.sql.unreset.get(source, observation.key)
-      if (open !== undefined || this.hasRoom(observation)) put(open, observation)
-      else rest.set(observation.severity, [...(rest.get(observation.severity) ?? []), observation])
+      if (open !== undefined || room.take(observation)) {
+        put(open, observation)
+        continue
+      }
+      const rest = this.restFor(observation, room)
+      const others = rests.get(rest.key)
+      if (others === undefined) rests.set(rest.key, { rest, observed: [observation] })
+      else others.observed.push(observation)
     }
-    for (const [severity, observed] of rest)
-      put(
-        this.sql.unreset.get(source, restKey(severity)),
-        restOf(observed, { source, severity }, observed.length),
-      )
+    for (const { rest, observed } of rests.values()) put(rest.open, restOf(observed, rest, observed.length))
     for (const { id, count, muted_until_ms: mutedUntilMs } of gone.values()) {
       this.sql.leave.run(id)
       // What comes and goes is told once, and counted.
@@ -74,13 +80,29 @@ export class AlertBook {
     return told
   }
 
-  /** Whether one more alert can have a row of its own: whoever makes many hides none that is graver. */
-  private hasRoom({ source, severity }: Observation): boolean {
-    const { alike = 0, all = 0 } = this.sql.countUnreset.get({ source, severity }) ?? {}
-    return alike < MOST_ALIKE && all < MOST_OF_SOURCE
+  private roomIn(source: AlertSource): AlertRoom {
+    return new AlertRoom(this.sql.countUnreset.all(source))
   }
 
-  /** @returns its id, when it is new or has become graver */
+  /** The alert that tells of what has no room: one for each owner while that has room, else one for all. */
+  private restFor(observation: Observation, room: AlertRoom): Rest {
+    const { source, severity, subject } = observation
+    const owner = ownerOf(observation)
+    const key = `${MORE} ${severity} ${owner}`
+    const open = this.sql.unreset.get(source, key)
+    const { user, container } = subject
+    if (open !== undefined || room.hasRoomFor(owner)) {
+      const whose = {
+        ...(user === undefined ? {} : { user }),
+        ...(container === undefined ? {} : { container }),
+      }
+      return { source, severity, key, whose, open }
+    }
+    const keyOfAll = `${MORE} ${severity}`
+    return { source, severity, key: keyOfAll, whose: {}, open: this.sql.unreset.get(source, keyOfAll) }
+  }
+
+  /** @returns its id, when it is new, has become graver or stands for many more */
   private put(
     open: AlertRow | undefined,
     observation: Observation,
@@ -92,23 +114,23 @@ export class AlertBook {
   ): number | undefined {
     const { source, key, severity, title } = observation
     const detail = detailOf(observation)
-    const present = isObserved(source) ? 1 : 0
+    const present = isLasting(source) ? 1 : 0
     if (open === undefined) {
       const row = { source, key, severity, title, detail, timeMs, present, incident } as const
       return Number(this.sql.add.run(row).lastInsertRowid)
     }
     const difference = SEVERITIES.indexOf(severity) - SEVERITIES.indexOf(open.severity)
-    const isGraver = difference > 0
+    const isWorse = difference > 0 || isTenfold(alertOf(open), observation)
     this.sql.renew.run({
       ...(difference >= 0
         ? { severity, title, detail }
         : { severity: open.severity, title: open.title, detail: open.detail }),
       ...{ id: open.id, timeMs, more: isAnother ? 1 : 0, present, incident },
       // Nobody has acknowledged or muted this.
-      state: isGraver ? 'open' : open.state,
-      mutedUntilMs: isGraver ? null : open.muted_until_ms,
+      state: isWorse ? 'open' : open.state,
+      mutedUntilMs: isWorse ? null : open.muted_until_ms,
     })
-    return isGraver ? open.id : undefined
+    return isWorse ? open.id : undefined
   }
 
   private read(id: number): Alert {
@@ -118,16 +140,21 @@ export class AlertBook {
   }
 }
 
-/** Alerts of one source and gravity that are not reset and have a row each; what is more is one alert. */
-const MOST_ALIKE = 100
-/** The same for all gravities: what grows graver makes room for others. */
-const MOST_OF_SOURCE = 400
 /** Alerts that were reset and are kept, the last ones. */
 const MOST_RESET = 1000
 /** Titles that are named where one alert stands for many. */
 const MOST_NAMED = 10
 
-const restKey = (severity: Severity): string => `… ${severity}`
+/** What the key of an alert that stands for many begins with. */
+const MORE = '…'
+
+/** Where alerts are counted that have no room. */
+interface Rest extends Pick<Observation, 'source' | 'severity' | 'key'> {
+  /** Empty when they are of all. */
+  readonly whose: Subject
+  /** What is not reset of it. */
+  readonly open: AlertRow | undefined
+}
 
 /** What there are too many of. */
 const WORDS: Readonly<Record<AlertSource, string>> = {
@@ -143,21 +170,30 @@ const WORDS: Readonly<Record<AlertSource, string>> = {
 /** One alert for those that have no room. */
 function restOf(
   observations: readonly Observation[],
-  { source, severity }: Pick<Observation, 'source' | 'severity'>,
+  { source, severity, key, whose, open }: Rest,
   count: number,
 ): Observation {
   const titles = observations.slice(-MOST_NAMED).map(({ title }) => title)
+  const [user = '', container = ''] = [whose['user'], whose['container']].map((name = '') => String(name))
+  const of = (user === '' ? '' : ` of ${user}`) + (container === '' ? '' : ` in container ${container}`)
   return {
-    ...{ source, key: restKey(severity), severity },
-    title: `${count} more ${WORDS[source]}, as ${MOST_ALIKE} alerts of ${severity} gravity are not reset`,
+    ...{ source, key, severity },
+    title: `${count} more ${WORDS[source]}${of}, as too many alerts of ${severity} gravity are not reset`,
     reasons: titles.map((title) => `among them: ${title}`),
     next: [
       `fullmon alerts --source ${source}`,
       `fullmon reset --all --source ${source}, once they are seen to`,
     ],
-    subject: { count },
+    subject: { ...whose, count, most: Math.max(count, open === undefined ? 0 : mostIn(alertOf(open))) },
   }
 }
+
+/** Whether it stands for so many more than ever that this has another power of ten. */
+const isTenfold = (before: Observation, after: Observation): boolean =>
+  after.key.startsWith(MORE) && String(mostIn(after)).length > String(mostIn(before)).length
+
+/** For how many it has stood at once. */
+const mostIn = ({ subject: { most } }: Observation): number => (typeof most === 'number' ? most : 0)
 
 /**
  * Only the last alerts that were reset are kept. Belongs into the transaction that resets.
@@ -255,9 +291,11 @@ const statements = (database: Database.Database) => ({
     `INSERT INTO alerts (source, key, severity, title, detail, first_ms, last_ms, count, present, incident_id)
      VALUES (@source, @key, @severity, @title, @detail, @timeMs, @timeMs, 1, @present, @incident)`,
   ),
-  countUnreset: database.prepare<{ source: string; severity: string }, { alike: number; all: number }>(
-    `SELECT count(*) AS "all", count(*) FILTER (WHERE severity = @severity) AS alike FROM alerts
-      WHERE source = @source AND state <> 'reset'`,
+  // As `ownerOf` says it.
+  countUnreset: database.prepare<[string], UnresetCount>(
+    `SELECT coalesce(detail ->> '$.subject.container', '') || ' ' || coalesce(detail ->> '$.subject.user', '') AS owner,
+            severity, count(*) AS count
+       FROM alerts WHERE source = ? AND state <> 'reset' GROUP BY owner, severity`,
   ),
   renew: database.prepare<{
     id: number

@@ -1,7 +1,7 @@
 import { type AlertDeed, historyOf } from '../baseline/alert-history.ts'
 import { alertsIn } from '../baseline/alerts.ts'
 import { loadConfig } from '../config/config.ts'
-import { type Alert, ALERT_SOURCES, isObserved, isUnhandled, type Subject } from '../domain/alert.ts'
+import { type Alert, ALERT_SOURCES, isOver, isUnhandled, type Subject } from '../domain/alert.ts'
 import { UsageError } from '../domain/result.ts'
 import { SEVERITIES } from '../domain/severity.ts'
 import { jsonOf } from '../report/printer.ts'
@@ -107,13 +107,12 @@ function lineOf(alert: Alert, nowMs: number, { severities, off, branches }: Look
   const [number = '', time = '', grade = '', ...rest] = words.map((word, index) =>
     word.padEnd(WIDTHS[index] ?? 0),
   )
-  const told = onOneLine(title).replaceAll('…', branches.more) + (isOver(alert) ? ' (over)' : '')
+  const told = onOneLine(title).replaceAll('…', branches.more) + (isKnownOver(alert) ? ' (over)' : '')
   return [number, time, `${severities[severity]}${grade}${off}`, ...rest, told].join(' ')
 }
 
-/** Whether what it is about is not there any more. */
-const isOver = ({ source, isPresent, state }: Alert): boolean =>
-  isObserved(source) && !isPresent && state !== 'reset'
+/** Whether what it is about is not there any more, and somebody should know. */
+const isKnownOver = (alert: Alert): boolean => isOver(alert) && alert.state !== 'reset'
 
 /** All that is known of one, for a person. */
 function wholeText(alert: Alert, history: readonly AlertDeed[], nowMs: number, look: Look): string {
@@ -124,7 +123,7 @@ function wholeText(alert: Alert, history: readonly AlertDeed[], nowMs: number, l
   const lines = [
     // With its reasons, although it may be over.
     textOf({ ...alert, isPresent: true }, look),
-    `  state ${fate}${until}${isOver(alert) ? '; what it is about is over' : ''}`,
+    `  state ${fate}${until}${isKnownOver(alert) ? '; what it is about is over' : ''}`,
     `  found ${often}, ${timeText(firstMs)} to ${timeText(lastMs)}, source ${source}`,
     ...(incident === undefined ? [] : [`  see   fullmon incidents ${incident}`]),
     ...subjectLines(subject),

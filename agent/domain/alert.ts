@@ -21,9 +21,9 @@ export type AlertSource = (typeof ALERT_SOURCES)[number]
 /** What a look at the host tells; an alert of these is gone from the host when the next look does not find it. */
 export type ObservedSource = Exclude<AlertSource, 'incident' | 'tamper'>
 
-/** Whether it is about what is there, or not there, from one look at the host to the next. */
-export const isObserved = (source: AlertSource): source is ObservedSource =>
-  source !== 'incident' && source !== 'tamper'
+/** Whether it is about what is there, or not there, from one look at the host to the next; others are over when they are told. */
+export const isLasting = (source: AlertSource): boolean =>
+  source !== 'incident' && source !== 'tamper' && source !== 'count'
 
 /** `acknowledged`: a person knows of it. `reset`: a person has seen to it. */
 export const ALERT_STATES = ['open', 'acknowledged', 'reset'] as const
@@ -63,7 +63,7 @@ export interface Alert extends Observation {
   readonly lastMs: number
   /** How often it was found, or reported. */
   readonly count: number
-  /** Whether the last look found it; of an incident and of tampering always false: they are over when they are told. */
+  /** Whether the last look found it; of what is over when it is told always false. */
   readonly isPresent: boolean
   readonly state: AlertState
   /** It makes nobody look before. */
@@ -73,6 +73,10 @@ export interface Alert extends Observation {
   /** See `Tamper`. */
   readonly head?: string
 }
+
+/** Whether what it was about is gone from the host. */
+export const isOver = ({ source, isPresent }: Pick<Alert, 'source' | 'isPresent'>): boolean =>
+  isLasting(source) && !isPresent
 
 /** Whether nobody has taken care of an alert yet. */
 export const isUnhandled = (

@@ -1,5 +1,5 @@
 import type { NamedProcess } from '../detect/nodes.ts'
-import type { Alert } from '../domain/alert.ts'
+import { type Alert, isOver } from '../domain/alert.ts'
 import type { EdgeKind } from '../domain/edge.ts'
 import type {
   BlindSpot,
@@ -177,7 +177,7 @@ function ofAlert(alert: Alert): Told {
     event: {
       kind: 'alert',
       category: ['intrusion_detection', ...(ALERT_CATEGORIES[source] ?? [])],
-      type: [isPresent ? 'start' : 'end', 'info'],
+      type: [isOver(alert) ? 'end' : 'start', 'info'],
       action: source,
       reason: reasons.length === 0 ? title : reasons.join('; '),
       id: `alert-${id}`,

@@ -1,5 +1,5 @@
 import type { NamedProcess } from '../detect/nodes.ts'
-import type { Alert } from '../domain/alert.ts'
+import { type Alert, isOver } from '../domain/alert.ts'
 import type { BlindSpot, Evidence, Incident, Report, Severity, Tamper } from '../domain/report.ts'
 import { deedOf, gravestOf, tampererOf } from './deed.ts'
 import { gravityOf } from './gravity.ts'
@@ -78,8 +78,8 @@ function incidentValues(incident: Incident): Values {
   }
 }
 
-const alertHeadline = ({ title, isPresent }: Alert): string =>
-  isPresent ? title : `${title}: over, and open until it is reset`
+const alertHeadline = (alert: Alert): string =>
+  isOver(alert) ? `${alert.title}: over, and open until it is reset` : alert.title
 
 function alertValues({ id, source, incident, count, subject }: Alert): Values {
   const subjects = Object.entries(subject).map(([name, value]): [string, string] => [

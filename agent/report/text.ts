@@ -1,4 +1,4 @@
-import { type Alert, isObserved } from '../domain/alert.ts'
+import { type Alert, isOver } from '../domain/alert.ts'
 import type {
   BlindSpot,
   DnsCounts,
@@ -100,10 +100,10 @@ function incidentLine({ id, firstMs, severity, title }: Incident, look: Look): s
 
 /** What is wrong in one line, and below it why, and what to do, as for an incident. */
 function alertText(alert: Alert, { dim, off, severities }: Look): string {
-  const { id, lastMs, severity, title, reasons, next, source, isPresent } = alert
+  const { id, lastMs, severity, title, reasons, next } = alert
   const told = `${timeText(lastMs)} ${severities[severity]}${severity}${off} ${onOneLine(title)}`
   const where = `${dim}[alert ${id}]${off}`
-  if (!isPresent && isObserved(source)) return `${told}: over, and open until it is reset ${where}`
+  if (isOver(alert)) return `${told}: over, and open until it is reset ${where}`
   return [`${told} ${where}`, ...labelled('why:', reasons), ...labelled('next:', next)].join('\n')
 }
 

@@ -34,7 +34,7 @@ export interface LookOptions {
 const Memory = z.object({
   layers: z.unknown(),
   absences: z.record(z.string(), z.object({ sinceMs: z.number(), looks: z.int() })),
-  /** How many processes are suspicious as a rule. */
+  /** How many processes were suspicious. */
   usual: z.int().nullable(),
 })
 type Memory = z.infer<typeof Memory>
@@ -144,12 +144,13 @@ export class HostWatch {
     const { absences, observations } = this.required.look(scan.processes, this.kept.absences, nowMs)
     this.latest = withoutExpected(scan, this.settings.processes.expected)
     const suspicious = this.latest.processes.filter(({ isSuspicious }) => isSuspicious)
-    const usual = isTraining ? suspicious.length : (this.kept.usual ?? suspicious.length)
-    this.kept = { ...this.kept, absences, usual }
+    const before = isTraining ? suspicious.length : (this.kept.usual ?? suspicious.length)
+    // A change is one once.
+    this.kept = { ...this.kept, absences, usual: suspicious.length }
     return [
       { source: 'missing', observations },
       { source: 'process', observations: suspiciousProcesses(suspicious) },
-      { source: 'count', observations: changedCount(suspicious, usual) },
+      { source: 'count', observations: changedCount(suspicious, before) },
     ]
   }
 
@@ -167,19 +168,20 @@ export class HostWatch {
   }
 }
 
-function changedCount(suspicious: readonly ScannedProcess[], usual: number): Observation[] {
+/** That there are fewer is told by the alerts of those that are gone. */
+function changedCount(suspicious: readonly ScannedProcess[], before: number): Observation[] {
   const count = suspicious.length
-  if (count === usual) return []
+  if (count <= before) return []
   const are = (number: number): string => (number === 1 ? '1 process is' : `${number} processes are`)
   return [
     {
       source: 'count',
       key: 'suspicious',
       severity: 'low',
-      title: `${are(count)} suspicious, where it was ${usual} before`,
+      title: `${are(count)} suspicious, where it was ${before} before`,
       reasons: ['the number of suspicious processes has changed'],
       next: ['fullmon scan'],
-      subject: { count, before: usual, pids: suspicious.map(({ pid }) => pid).slice(0, 20) },
+      subject: { count, before, pids: suspicious.map(({ pid }) => pid).slice(0, 20) },
     },
   ]
 }

@@ -123,21 +123,87 @@ test('what becomes graver is open again, whoever acknowledged or muted it', () =
 test('a flood is one alert beside those that have a row each, and hides none that is graver', () => {
   const { look, path, baseline } = open()
   const flood = missing(350, 'medium')
-  expect(look(flood, 1000)).toHaveLength(101)
+  expect(look(flood, 1000)).toHaveLength(51)
   const grave = missing(1, 'critical')
   expect(look([...flood, ...grave], 2000)).toMatchObject([{ severity: 'critical', title: grave[0]?.title }])
-  const rest = alertsIn(path).find(({ title }) => title.startsWith('250 more required processes'))
-  expect(rest).toMatchObject({ severity: 'medium', count: 1, isPresent: true, subject: { count: 250 } })
+  const rest = alertsIn(path).find(({ title }) => title.startsWith('300 more required processes'))
+  expect(rest).toMatchObject({ severity: 'medium', count: 1, isPresent: true, subject: { count: 300 } })
   expect(rest?.reasons.at(-1)).toBe('among them: daemon 349 does not run')
   // The same again is nothing new.
   expect(look([...flood, ...grave], 3000)).toEqual([])
   const ids = new AlertDecisions(path)
-  expect(ids.reset({ source: 'missing' }, BY_CAROL).changed).toHaveLength(102)
+  expect(ids.reset({ source: 'missing' }, BY_CAROL).changed).toHaveLength(52)
   ids.close()
   // Others have the places now.
   expect(look(missing(50, 'medium', 300), 4000).map(({ title }) => title)).toContain(
     'daemon 349 does not run',
   )
+  baseline.close()
+})
+
+/** So many suspicious processes of a user. */
+const suspects = (count: number, user: string, container = ''): Observation[] =>
+  Array.from({ length: count }, (_, index) => ({
+    ...{ source: 'process', key: `${container} ${user} ${index}`, severity: 'high' },
+    ...{ title: `program ${index} of ${user}`, reasons: [], next: [], subject: { user, container } },
+  }))
+
+test('nobody hides what another user does, and more and more of it is told again', () => {
+  const { alerting, baseline, path } = open()
+  const lookAt = (observations: readonly Observation[], timeMs: number) =>
+    baseline.batch(() => alerting.look([{ source: 'process', observations }], timeMs))
+  const flood = (count: number): Observation[] => suspects(count, 'nobody')
+  expect(lookAt(flood(150), 1000)).toHaveLength(51)
+  const told = lookAt([...flood(150), ...suspects(1, 'root'), ...suspects(1, 'alice')], 2000)
+  expect(told.map(({ title }) => title)).toEqual(['program 0 of root', 'program 0 of alice'])
+  const decisions = new AlertDecisions(path)
+  decisions.acknowledge({}, BY_CAROL)
+  decisions.close()
+  expect(lookAt(flood(900), 3000).filter(({ isPresent }) => isPresent)).toEqual([])
+  expect(lookAt(flood(1200), 4000)).toMatchObject([
+    { state: 'open', subject: { user: 'nobody', count: 1150, most: 1150 } },
+  ])
+  // It has stood for as many before.
+  lookAt(flood(200), 5000)
+  expect(lookAt(flood(1200), 6000)).toEqual([])
+  baseline.close()
+})
+
+test('whoever has many names hides nothing that root does', () => {
+  const { alerting, baseline, path } = open()
+  const flood = Array.from({ length: 600 }, (_, index) => suspects(2, `u${index}`, 'c0ffee')).flat()
+  const root = suspects(1, 'root')
+  const look = [{ source: 'process', observations: [...flood, ...root] }] as const
+  const told = baseline.batch(() => alerting.look(look, 1000))
+  expect(told.map(({ title }) => title)).toContain('program 0 of root')
+  expect(alertsIn(path)).toHaveLength(402)
+  baseline.close()
+})
+
+test('signs of tampering by one user are not hidden by those of another', () => {
+  const { alerting, baseline, path } = open()
+  const by = (user: string, count: number): void => {
+    for (let index = 0; index < count; index++)
+      alerting.take({
+        ...{ kind: 'tamper', reason: 'forged-lines', timeMs: 1000, chain: [], detail: `by ${user}` },
+        process: `proc::${user}:/tmp/x${index}`,
+      })
+  }
+  baseline.batch(() => {
+    by('nobody', 130)
+    by('root', 1)
+  })
+  baseline.close()
+  expect(alertsIn(path).at(-1)).toMatchObject({ title: 'by root', subject: { user: 'root' } })
+})
+
+test('a change of a number is over when it is told, and nothing more is told of it', () => {
+  const { alerting, baseline } = open()
+  const change: Observation = { ...MISSING, source: 'count', key: 'suspicious', severity: 'low' }
+  const lookAt = (observations: readonly Observation[], timeMs: number) =>
+    baseline.batch(() => alerting.look([{ source: 'count', observations }], timeMs))
+  expect(lookAt([change], 1000)).toMatchObject([{ state: 'open', isPresent: false }])
+  expect(lookAt([], 2000)).toEqual([])
   baseline.close()
 })
 
@@ -153,8 +219,8 @@ test('what grows graver makes no room for more without an end', () => {
       )
     }
   baseline.close()
-  // Four hundred with a row of their own, and one for the rest of each gravity.
-  expect(alertsIn(path).length).toBeLessThanOrEqual(404)
+  // A hundred and fifty with a row of their own, and one for the rest of each gravity.
+  expect(alertsIn(path).length).toBeLessThanOrEqual(154)
 })
 
 test('incidents beyond measure are counted in one alert', () => {
@@ -165,16 +231,16 @@ test('incidents beyond measure are counted in one alert', () => {
   })
   baseline.close()
   const alerts = alertsIn(path)
-  expect(alerts).toHaveLength(101)
-  expect(alerts.at(-1)).toMatchObject({ count: 30, incident: 130, subject: { count: 30 } })
-  expect(alerts.at(-1)?.title).toMatch(/^30 more incidents/)
+  expect(alerts).toHaveLength(51)
+  expect(alerts.at(-1)).toMatchObject({ count: 80, incident: 130, subject: { count: 80 } })
+  expect(alerts.at(-1)?.title).toMatch(/^80 more incidents/)
 })
 
 test('only the last alerts that were reset are kept', () => {
   const { look, path, baseline } = open()
   const decisions = new AlertDecisions(path)
-  for (let round = 0; round < 11; round++) {
-    look(missing(100, 'high', 100 * round), 1000)
+  for (let round = 0; round < 22; round++) {
+    look(missing(50, 'high', 50 * round), 1000)
     decisions.reset({}, BY_CAROL)
   }
   decisions.close()

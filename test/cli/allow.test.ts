@@ -178,3 +178,10 @@ test.skipIf(noPython !== undefined)('a process that is allowed raises no alert a
   expect(told('allow', '1', '--by', 'expected', '--write', ...words).status).toBe(0)
   expect(await suspicious()).toEqual([])
 })
+
+test('many programs of one folder are allowed by their folder', () => {
+  const many = process_('/srv/jobs/a', { folder: '/srv/jobs/', programs: 9 })
+  expect(linesFor(many)).toEqual({ allowlist: { patterns: ['/srv/jobs/*'] } })
+  const grave = process_('/srv/jobs/a', { folder: '/srv/jobs/', programs: 9, score: 30 })
+  expect(linesFor(grave)).toEqual({ processes: { expected: [{ exe: '/srv/jobs/*', user: 'app' }] } })
+})

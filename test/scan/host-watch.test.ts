@@ -63,6 +63,29 @@ describe('suspicious processes', () => {
     expect(new Set(suspiciousProcesses([SUSPECT, ...others]).map(({ key }) => key)).size).toBe(6)
   })
 
+  test('of many programs in one folder are one alert, but not those that packages bring', () => {
+    const many = (folder: string, count: number): ScannedProcess[] =>
+      Array.from({ length: count }, (_, index) => ({
+        ...SUSPECT,
+        ...{ pid: 100 + index, exe: `${folder}/p${index}`, argv: [`${folder}/p${index}`] },
+      }))
+    const [one, ...others] = suspiciousProcesses(many('/tmp/x', 300))
+    expect(others).toEqual([])
+    expect(one).toMatchObject({ severity: 'high', subject: { folder: '/tmp/x/', programs: 300 } })
+    expect(one?.title).toMatch(
+      /^300 suspicious programs in \/tmp\/x\/, such as \/tmp\/x\/p0, of www-data, 300 times/,
+    )
+    expect(suspiciousProcesses(many('/tmp/x', 200)).map(({ key }) => key)).toEqual([one?.key])
+    expect(suspiciousProcesses(many('/tmp/x', 3))).toHaveLength(3)
+    expect(suspiciousProcesses(many('/usr/bin', 9))).toHaveLength(9)
+    const byTwo = many('/tmp/x', 20).map((process, index) => ({ ...process, user: `u${index % 2}` }))
+    expect(suspiciousProcesses(byTwo)).toHaveLength(2)
+    const scripts = many('/usr/bin', 9).map((process, index) => ({
+      ...{ ...process, exe: '/usr/bin/python3', script: `/tmp/y/${index}.py` },
+    }))
+    expect(suspiciousProcesses(scripts)).toMatchObject([{ subject: { folder: '/tmp/y/', programs: 9 } }])
+  })
+
   test('write no second line', () => {
     const [{ title, subject } = { title: '\n', subject: {} }] = suspiciousProcesses([SUSPECT])
     expect(title).toContain('/tmp/x\\x0a of www-data')
@@ -106,26 +129,29 @@ describe.skipIf(unavailable !== undefined)('a look', () => {
     expect(await looks).toEqual([undefined, undefined])
   })
 
-  test('takes for usual what is suspicious while it learns', async () => {
+  test('tells once that more processes are suspicious, and not that fewer are', async () => {
     const watch = new HostWatch(settings())
-    const count = async (isTraining: boolean): Promise<unknown> =>
-      (await watch.look(1, { isTraining, signal, onBlind: () => undefined }))?.find(
+    const changed = async (each: HostWatch, isTraining = false): Promise<unknown> =>
+      (await each.look(1, { isTraining, signal, onBlind: () => undefined }))?.find(
         ({ source }) => source === 'count',
       )?.observations
-    expect(await count(true)).toEqual([])
+    expect(await changed(watch, true)).toEqual([])
     const memory = watch.takeMemory()
-    const usual = (memory.get('host') as { usual: number }).usual
+    const { usual } = memory.get('host') as { usual: number }
     expect(usual).toBe(watch.latest?.suspicious)
-    const next = new HostWatch(settings())
-    next.restore((name) =>
-      name === 'host' ? { ...(memory.get(name) as object), usual: usual + 5 } : undefined,
-    )
-    const [look] =
-      (await next.look(1, { isTraining: false, signal, onBlind: () => undefined }))?.filter(
-        ({ source }) => source === 'count',
-      ) ?? []
-    expect(look?.observations).toMatchObject([
-      { severity: 'low', subject: { before: usual + 5, count: next.latest?.suspicious } },
+    const rememberedAs = (count: number): HostWatch => {
+      const next = new HostWatch(settings())
+      next.restore((name) =>
+        name === 'host' ? { ...(memory.get(name) as object), usual: count } : undefined,
+      )
+      return next
+    }
+    expect(await changed(rememberedAs(usual + 50))).toEqual([])
+    const more = rememberedAs(-50)
+    expect(await changed(more)).toMatchObject([
+      { severity: 'low', subject: { before: -50, count: more.latest?.suspicious } },
     ])
+    const told = (more.takeMemory().get('host') as { usual: number }).usual
+    expect(told).toBe(more.latest?.suspicious)
   })
 })
