@@ -54,7 +54,7 @@ async function inSessions(
   let retryMs = FIRST_RETRY_MS
   let isFirst = true
   while (isFirst || !signal.aborted) {
-    const session = new Session(options, kernel, names, { isAgain: !isFirst, faultyMs, waiting })
+    const session = new Session(options, kernel, names, { isAgain: !isFirst, faultyMs, waiting }, signal)
     try {
       session.open()
       isFirst = false

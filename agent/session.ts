@@ -14,7 +14,7 @@ import type { Reach } from './outputs/sink.ts'
 import type { RuleBook } from './rules/match.ts'
 import type { HostWatch } from './scan/host-watch.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
-import { follow } from './tail/follow.ts'
+import { follow, type Following } from './tail/follow.ts'
 import { ClockWatch } from './watch/clock.ts'
 import type { KernelWatch } from './watch/kernel-watch.ts'
 import { Lag } from './watch/lag.ts'
@@ -120,8 +120,8 @@ export class Feed {
   private readonly iterator: AsyncIterator<News, void>
   private pending: Promise<IteratorResult<News, void>> | undefined
 
-  constructor(input: AsyncIterable<News, void>) {
-    this.iterator = input[Symbol.asyncIterator]()
+  constructor(input: AsyncIterator<News, void>) {
+    this.iterator = input
   }
 
   /** The next one; undefined at the end. Rejects when `onFail` has been given a reason meanwhile, and then nothing is lost. */
@@ -162,6 +162,7 @@ export class Session {
   private readonly trained = new AbortController()
   /** Ends the following of the log when the session ends. */
   private readonly over = new AbortController()
+  private readonly ended: AbortSignal
   private readonly past: Past
   private baseline: Baseline | undefined
   private engine: Engine | undefined
@@ -185,7 +186,9 @@ export class Session {
     kernel: KernelWatch | undefined,
     names: CapturedNames | undefined,
     past: Past,
+    signal: AbortSignal,
   ) {
+    this.ended = AbortSignal.any([signal, this.trained.signal, this.over.signal])
     this.options = options
     this.kernel = kernel
     this.names = names
@@ -193,7 +196,7 @@ export class Session {
     this.waiting = past.waiting
   }
 
-  /** Opens the baseline, and goes on where it says. */
+  /** Opens the baseline and the log, and goes on where the baseline says. */
   open(): void {
     const { options, past } = this
     if (past.isAgain && !existsSync(options.db))
@@ -220,10 +223,9 @@ export class Session {
    * @param stdin where standard input is read; without it the log is followed
    */
   async run(stdin: Feed | undefined, signal: AbortSignal): Promise<void> {
-    const { engine, options } = this
-    if (engine === undefined) throw new Error('a session must be opened first')
-    const ended = AbortSignal.any([signal, this.trained.signal, this.over.signal])
-    const feed = stdin ?? (this.feed = new Feed(this.followed(ended)))
+    const { ended, engine, options } = this
+    const feed = stdin ?? this.feed
+    if (engine === undefined || feed === undefined) throw new Error('a session must be opened first')
     const ticking = setInterval(() => this.tick(engine), TICK_MS)
     try {
       const { waiting } = this
@@ -370,28 +372,31 @@ export class Session {
     engine.heardOfKernel(news, kernel.memory)
   }
 
-  private followed(signal: AbortSignal): AsyncIterable<News, void> {
+  private followed(baseline: Baseline): Following {
     const { auditd, pollMs } = this.options
-    const checkpoint = this.baseline?.kept.checkpoint(logName(auditd))
+    const checkpoint = baseline.kept.checkpoint(logName(auditd))
     const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
-    return follow(auditd, { ...from, startAt: 'end', isPatient: this.past.isAgain, pollMs, signal })
+    const { isAgain: isPatient } = this.past
+    return follow(auditd, { ...from, startAt: 'end', isPatient, pollMs, signal: this.ended })
   }
 
   /**
    * An engine that goes on where the baseline says, or anew where what it says was not written by an engine.
-   * @throws UsageError when the baseline cannot be believed at all
+   * @throws UsageError when the baseline cannot be believed at all, or the log cannot be read
    */
   private begun(baseline: Baseline): Engine {
     try {
       return this.beginWith(baseline)
     } catch (error) {
-      if (storageFault(error) !== undefined || !(error instanceof Error)) throw error
+      if (storageFault(error) !== undefined || error instanceof UsageError || !(error instanceof Error))
+        throw error
       return this.begunAnew(baseline, error.message)
     }
   }
 
   private begunAnew(baseline: Baseline, complaint: string): Engine {
     baseline.kept.forgetAll()
+    void this.feed?.close()
     try {
       const engine = this.beginWith(baseline)
       const detail = `what the agent had remembered was not written by it (${complaint}); it begins anew`
@@ -405,7 +410,8 @@ export class Session {
       })
       return engine
     } catch (error) {
-      if (storageFault(error) !== undefined || !(error instanceof Error)) throw error
+      if (storageFault(error) !== undefined || error instanceof UsageError || !(error instanceof Error))
+        throw error
       const { db } = this.options
       throw new UsageError(
         `${db} holds what fullmon did not write (${error.message}): see fullmon verify --db ${db}`,
@@ -415,6 +421,8 @@ export class Session {
 
   private beginWith(baseline: Baseline): Engine {
     const engine = this.engineOf(baseline)
+    // Before anybody hears that the agent trains or monitors: what is written from then on is read.
+    if (this.options.auditd !== STDIN) this.feed = new Feed(this.followed(baseline))
     engine.deliverAgain()
     engine.begin(Date.now(), snapshot())
     return engine

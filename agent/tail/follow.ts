@@ -41,13 +41,38 @@ const PATIENCE_POLLS = 10
  * When the log that `from` is in has been rotated away, goes on with the oldest saved log there is.
  *
  * @param path of the live log; the saved ones are `path.1` (newest), `path.2` …
+ * @returns what is to be left with `return()` when it is not read to its end. Where it begins is fixed before this returns:
+ *   what is written from then on is read, however late the first is asked for.
  * @throws UsageError when a log cannot be read at the start or is not a regular file, unless `isPatient`
  */
-export async function* follow(path: string, options: FollowOptions): AsyncGenerator<News, void, undefined> {
-  const { isPatient = false, signal } = options
+export function follow(path: string, options: FollowOptions): Following {
   const log = new FollowedLog(path, options)
   try {
-    if (!isPatient) log.start()
+    log.start()
+  } catch (error) {
+    // Who is patient is told of it by the first step.
+    if (options.isPatient !== true || !(error instanceof UsageError)) throw error
+  }
+  const news = newsOf(log, options.signal)
+  return {
+    [Symbol.asyncIterator]: () => news,
+    next: () => news.next(),
+    return: async () => {
+      const end = await news.return()
+      // A generator that was not begun has not closed it.
+      log.close()
+      return end
+    },
+  }
+}
+
+export interface Following extends AsyncIterable<News, void> {
+  readonly next: () => Promise<IteratorResult<News, void>>
+  readonly return: () => Promise<IteratorResult<News, void>>
+}
+
+async function* newsOf(log: FollowedLog, signal: AbortSignal): AsyncGenerator<News, void, undefined> {
+  try {
     while (!signal.aborted) {
       const isIdle = await log.step()
       const news = log.takeNews()
@@ -144,6 +169,7 @@ class FollowedLog {
   close(): void {
     this.#file?.close()
     this.#next?.close()
+    this.#file = this.#next = undefined
   }
 
   /** Looks whether this log and its name are what they were, and for the log after it; true when there is one. */

@@ -133,6 +133,30 @@ const MANY = 900
 const flood = (): string =>
   programs(Array.from({ length: MANY }, (_, index) => `unseen-${'x'.repeat(200)}${index}`))
 
+/** Writes to the log in the moment in which the agent says what it does, and before it can do anything else. */
+const AT_ITS_WORD = `
+import { appendFileSync } from 'node:fs'
+const { write } = process.stderr
+process.stderr.write = function (text, ...more) {
+  if (text.includes(process.env.WORD)) appendFileSync(process.env.LOG, process.env.RECORDS)
+  return write.call(this, text, ...more)
+}`
+
+test('what is written to the log as soon as it says that it monitors is read', async () => {
+  const host = newHost()
+  writeFileSync(host.log, programs(['before']))
+  const agent = host.start({
+    NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(AT_ITS_WORD)}`,
+    WORD: 'monitoring',
+    LOG: host.log,
+    RECORDS: programs(['at-once']),
+  })
+  await isMonitoring(agent)
+  await reports(agent, host, 'after')
+  expect(findingsOf(agent.reports).map(({ edge }) => edge.to)).toContain('proc::root:/usr/bin/at-once')
+  expect(findingsOf(agent.reports).map(({ edge }) => edge.to)).not.toContain('proc::root:/usr/bin/before')
+})
+
 describe('SIGTERM and SIGINT end it in order', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('%s while nothing happens', async (signal) => {
     const agent = newHost().start()

@@ -411,12 +411,33 @@ test('a consumer that leaves between two logs leaves nothing open', async () => 
   await expect.poll(() => openIn(dirname(path))).toEqual([])
 })
 
-test('what is not a regular file cannot be followed', async () => {
+test('what is not a regular file cannot be followed', () => {
   const path = join(folderForTest(), 'audit.log')
   mkdirSync(path)
-  const items = follow(path, { startAt: 'end', pollMs: POLL_MS, signal: new AbortController().signal })
-  await expect(items.next()).rejects.toThrow(
+  const { signal } = new AbortController()
+  expect(() => follow(path, { startAt: 'end', pollMs: POLL_MS, signal })).toThrow(
     new UsageError(`cannot follow ${path}: it is not a regular file`),
   )
+  expect(openIn(dirname(path))).toEqual([])
+})
+
+test('begins where the log ended when it was asked to, however late it is read', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\n')
+  const stop = new AbortController()
+  const items = follow(path, { startAt: 'end', pollMs: POLL_MS, signal: stop.signal })
+  appendFileSync(path, 'two\n')
+  expect((await items.next()).value).toMatchObject({ at: { path, offset: 4 } })
+  expect((await items.next()).value).toMatchObject({ bytes: Buffer.from('two\n') })
+  stop.abort()
+  await items.return()
+})
+
+test('who never asks for anything leaves nothing open', async () => {
+  const path = join(folderForTest(), 'audit.log')
+  writeFileSync(path, 'one\n')
+  const items = follow(path, { startAt: 'end', pollMs: POLL_MS, signal: new AbortController().signal })
+  expect(openIn(path)).toEqual([path])
+  await items.return()
   expect(openIn(dirname(path))).toEqual([])
 })
