@@ -3,12 +3,15 @@ import { explain } from '../config/show.ts'
 import { UsageError } from '../domain/result.ts'
 import { tokenFor } from '../http/access.ts'
 import { webhookAddress } from '../outputs/outputs.ts'
+import { ruleBookOf } from '../rules/read.ts'
 
 /** What is wrong with the files that a configuration names, each with its place: what the agent would not begin with. */
 export function mistakesBehind(loaded: Loaded): readonly string[] {
   const { config, file } = loaded
   const { address, port, token_file: token } = config.http
-  const checks: readonly (readonly [key: string, check: () => unknown])[] = [
+  // Complaints of rules name their own place.
+  const checks: readonly (readonly [key: string | undefined, check: () => unknown])[] = [
+    [undefined, () => ruleBookOf(config.rules, config.ports.watched)],
     ['http.address', () => port !== undefined && token === undefined && tokenFor(address, undefined)],
     ['http.token_file', () => token !== undefined && tokenFor(address, token)],
     ['outputs.webhook', () => webhookAddress(config.outputs, file)],
@@ -19,7 +22,9 @@ export function mistakesBehind(loaded: Loaded): readonly string[] {
       return []
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
-      return [`${placeOf(loaded, key)}${key}: ${error.message}`]
+      return key === undefined
+        ? error.message.split('\n')
+        : [`${placeOf(loaded, key)}${key}: ${error.message}`]
     }
   })
 }

@@ -19,6 +19,8 @@ function typeText(json: Json): string {
   if (json.enum !== undefined) return `one of ${json.enum.map(String).join(', ')}`
   if (json.anyOf !== undefined) return [...new Set(json.anyOf.map((each) => typeText(each)))].join(', or ')
   switch (json.type) {
+    case 'null':
+      return 'null'
     case 'boolean':
       return 'true or false'
     case 'integer':

@@ -2,6 +2,7 @@ import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readYaml } from '../config/yaml.ts'
 import { UsageError } from '../domain/result.ts'
+import { readTrusted } from '../support/trusted-file.ts'
 import { RuleBook } from './match.ts'
 import { type Rule, Rules, type SkipPattern } from './schema.ts'
 
@@ -31,7 +32,9 @@ export interface RuleOptions {
  * @throws UsageError with file:line:column of every mistake in one file
  */
 export function readRules({ folders, disabled }: Omit<RuleOptions, 'skip'>): readonly WrittenRule[] {
-  const own = folders.flatMap((folder) => filesIn(folder)).flatMap((file) => rulesIn(file, false))
+  const own = folders
+    .flatMap((folder) => filesIn(folder))
+    .flatMap((file) => rulesOf(readTrusted(file, 'the rules'), file, false))
   const rules = new Map<string, WrittenRule>()
   for (const written of [...filesIn(SHIPPED_RULES).flatMap((file) => rulesIn(file, true)), ...own]) {
     const { rule, place, isShipped } = written
@@ -82,6 +85,10 @@ export function rulesIn(file: string, isShipped = false): readonly WrittenRule[]
       `cannot read the rules ${file}: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
+  return rulesOf(text, file, isShipped)
+}
+
+function rulesOf(text: string, file: string, isShipped: boolean): readonly WrittenRule[] {
   const { value, placeOf } = readYaml(text, file, Rules, [])
   return value.map((rule, index) => ({ rule, place: placeOf([index, 'id']), isShipped }))
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -41,6 +41,28 @@ describe('config check', () => {
       expect.stringContaining(`${file}:3:3: scan.min_score: `),
       expect.stringContaining(`${file}:4:1: monitor: `),
     ])
+  })
+
+  test('reads the rules', () => {
+    const rules = join(folderForTest(), 'rules')
+    mkdirSync(rules)
+    writeFileSync(join(rules, 'ours.yaml'), '- id: ours\n  type: exec\n')
+    const file = fileWith(`rules: {folders: [${rules}], disabled: [nothing-such]}\n`)
+    const { status, stderr } = fullmon(['check', file])
+    expect(status).toBe(2)
+    expect(stderr).toContain(`\n${rules}/ours.yaml:2:3: 0.type: `)
+    writeFileSync(join(rules, 'ours.yaml'), '')
+    expect(fullmon(['check', file]).stderr).toContain('rules.disabled: there is no rule nothing-such')
+    expect(fullmon(['check', file, '--set', 'rules.disabled=[]']).status).toBe(0)
+  })
+
+  test.skipIf(process.geteuid?.() !== 0)('refuses rules that others may write (needs root)', () => {
+    const rules = join(folderForTest(), 'rules')
+    mkdirSync(rules)
+    writeFileSync(join(rules, 'ours.yaml'), '')
+    chmodSync(join(rules, 'ours.yaml'), 0o666)
+    const { stderr } = fullmon(['check', fileWith(`rules: {folders: [${rules}]}\n`)])
+    expect(stderr).toContain(`others than root may write it: chmod go-w ${rules}/ours.yaml`)
   })
 
   test('looks at the files that are named', () => {

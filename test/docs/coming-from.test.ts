@@ -43,7 +43,12 @@ const commandsIn = (text: string): string[][] =>
   )
 
 test('there is a page for each', () => {
-  expect(PAGES.toSorted()).toEqual(['cron-ps.md', 'process-whitelist-nagios.md', 'scoring-scanner.md'])
+  expect(PAGES.toSorted()).toEqual([
+    'cron-ps.md',
+    'process-whitelist-nagios.md',
+    'rule-based-runtime.md',
+    'scoring-scanner.md',
+  ])
 })
 
 describe.each(PAGES)('%s', (name) => {
