@@ -41,6 +41,8 @@ export interface ScannedProcess {
   readonly exe: string
   /** What an interpreter runs: a path, or `-m MODULE`; null when it runs none. */
   readonly script: string | null
+  /** One of the two, when it leads there only in a name space of mounts that its user made; null else. */
+  readonly forged: string | null
   /** What it calls itself: 15 bytes at most. */
   readonly comm: string
   readonly argv: readonly string[]

@@ -38,9 +38,10 @@ export class Allowlist {
    * @param sha256 of its executable; undefined when that is not known
    */
   entryFor(process: SeenProcess, sha256: string | undefined): string | undefined {
-    const { comm, exe, script, uid, user } = process
+    const { comm, exe, forged, script, uid, user } = process
     const path = programPathOf(exe)
-    const places = [path, script].filter((place) => place.startsWith('/'))
+    const isTrue = forged === undefined
+    const places = isTrue ? [path, script].filter((place) => place.startsWith('/')) : []
     if (sha256 !== undefined && this.digests.has(sha256)) return `sha256: ${sha256}`
     const known = places.find((place) => this.paths.has(place))
     if (known !== undefined) return `paths: ${known}`
@@ -48,6 +49,7 @@ export class Allowlist {
     if (pattern !== undefined) return `patterns: ${pattern[0]}`
     const owner = [user, String(uid)].find((each) => this.users.has(each))
     if (owner !== undefined) return `users: ${owner}`
+    if (!isTrue) return undefined
     const name = [baseName(path), baseName(script), comm].find((each) => this.names.has(each))
     return name === undefined ? undefined : `names: ${name}`
   }

@@ -12,6 +12,7 @@ const REMOTE =
 /** With the rights of who mounted it this one asks other file systems, `fuse` among them. */
 const LAYERED = 'overlay'
 const SELF = '/proc/self'
+const INIT = '/proc/1'
 
 /** A file, by what no other has at the same time. */
 export interface FileIdentity {
@@ -35,19 +36,32 @@ export class ChosenPaths {
    * @param directory of the process in /proc
    */
   programOf(directory: string, exe: string): FileIdentity | undefined {
-    try {
-      // To open what lies on NFS its server may be asked, even by O_PATH.
-      const mount = mountOf(this.mountsOf(directory), exe)
-      if (mount !== undefined && !this.isHere(mount, directory)) return undefined
-      const fd = openSync(`${directory}/exe`, O_PATH)
-      try {
-        return this.isLocal(fd, directory) ? identityOf(fd) : undefined
-      } finally {
-        closeSync(fd)
-      }
-    } catch {
-      return undefined
-    }
+    return this.opened(directory, exe, (fd) => (this.isLocal(fd, directory) ? identityOf(fd) : undefined))
+  }
+
+  /**
+   * For whom the program that a process runs is mounted where it is: for all of this host, for those in the name space of
+   * the process, or for others only; undefined when it may not be looked at.
+   * @param directory of the process in /proc
+   */
+  mountedFor(directory: string, exe: string): 'all' | 'its own' | 'others' | undefined {
+    return this.opened(directory, exe, (fd) => {
+      const id = mountIdOf(fd)
+      const has = (whose: string): boolean => this.mountsOf(whose).some((mount) => mount.id === id)
+      if (has(SELF) || has(INIT)) return 'all'
+      return has(directory) ? 'its own' : 'others'
+    })
+  }
+
+  /** Whether a process has the mounts of the host, not a name space of its own. */
+  isOfHost(directory: string): boolean {
+    const own = linkTo(`${directory}/ns/mnt`)
+    return own === linkTo(`${SELF}/ns/mnt`) || own === linkTo(`${INIT}/ns/mnt`)
+  }
+
+  /** What is at a path of this host; undefined when nothing is, or it may not be looked at. */
+  fileOfHost(path: string): FileIdentity | undefined {
+    return this.fileAt(INIT, path) ?? this.fileAt(SELF, path)
   }
 
   /**
@@ -61,6 +75,22 @@ export class ChosenPaths {
   /** Whether a file at a path in the root of a process is of the format that programs have. */
   isElfAt(directory: string, path: string): boolean {
     return this.walked(directory, path, isElf) ?? false
+  }
+
+  private opened<T>(directory: string, exe: string, use: (fd: number) => T): T | undefined {
+    try {
+      // To open what lies on NFS its server may be asked, even by O_PATH.
+      const mount = mountOf(this.mountsOf(directory), exe)
+      if (mount !== undefined && !this.isHere(mount, directory)) return undefined
+      const fd = openSync(`${directory}/exe`, O_PATH)
+      try {
+        return use(fd)
+      } finally {
+        closeSync(fd)
+      }
+    } catch {
+      return undefined
+    }
   }
 
   private walked<T>(directory: string, path: string, use: (fd: number) => T): T | undefined {
@@ -99,9 +129,7 @@ export class ChosenPaths {
 
   /** Whether what was opened lies in a file system that answers at once. The kernel tells without asking that. */
   private isLocal(fd: number, directory: string): boolean {
-    const text = readUpTo(`${SELF}/fdinfo/${fd}`, MOST_MOUNTS_BYTES)
-    if (text.kind === 'forbidden') return false
-    const id = /^mnt_id:\t(\d+)$/m.exec(text.bytes.toString('latin1'))?.[1]
+    const id = mountIdOf(fd)
     const has = (mount: Mount): boolean => mount.id === id
     if (this.mountsOf(SELF).some((mount) => has(mount) && this.isHere(mount, SELF))) return true
     return this.mountsOf(directory).some((mount) => has(mount) && this.isHere(mount, directory))
@@ -124,6 +152,12 @@ export class ChosenPaths {
     this.mounts.set(key, mounts)
     return mounts
   }
+}
+
+function mountIdOf(fd: number): string | undefined {
+  const reading = readUpTo(`${SELF}/fdinfo/${fd}`, MOST_MOUNTS_BYTES)
+  const text = reading.kind === 'forbidden' ? '' : reading.bytes.toString('latin1')
+  return /^mnt_id:\t(\d+)$/m.exec(text)?.[1]
 }
 
 function identityOf(fd: number): FileIdentity {

@@ -21,7 +21,7 @@ export type ProcessPattern =
     }
 
 /** What a pattern is compared with. */
-type Known = Pick<ScannedProcess, 'argv' | 'exe' | 'script' | 'uid' | 'user'>
+type Known = Pick<ScannedProcess, 'argv' | 'exe' | 'forged' | 'script' | 'uid' | 'user'>
 
 /** Whether a process is what a pattern describes. @throws SyntaxError when it is no glob */
 export function processMatcher(pattern: ProcessPattern): (process: Known) => boolean {
@@ -38,11 +38,12 @@ export function processMatcher(pattern: ProcessPattern): (process: Known) => boo
 
 const anything = (): boolean => true
 
-/** What has a slash is compared with whole paths. A process chooses its own argv, so that is not asked. */
+/** What has a slash is compared with whole paths. A process chooses its own argv, so that is not asked, nor are paths that its user has made up. */
 function programMatcher(pattern: string): (process: Known) => boolean {
   const expression = globExpression(pattern)
   const isPath = pattern.includes('/')
-  return ({ argv, exe, script }) => {
+  return ({ argv, exe, forged, script }) => {
+    if (forged !== null) return false
     const program = exe.replace(DELETED, '')
     const paths = [program, ...(script === null || script === '' ? [] : [script])]
     if (isPath) return paths.some((path) => expression.test(path))

@@ -156,7 +156,9 @@ function temporaryProgram({ exe, script }: SeenProcess): Sign | undefined {
 function disguise(process: SeenProcess, kernelThreads: ReadonlySet<string>): Sign | undefined {
   if (isDisguised(process, kernelThreads))
     return sign('disguised', 'it calls itself like a thread of the kernel, and is none')
-  const { claimed, exe } = process
+  const { claimed, exe, forged } = process
+  if (forged !== undefined)
+    return sign('disguised', `what it runs is called ${forged} only where its user has mounted it`)
   return claimed === undefined
     ? undefined
     : sign('disguised', `it calls itself ${claimed}, and is ${exe}`, 0.5)

@@ -6,6 +6,7 @@ import { textOfBytes } from '../parse/text.ts'
 import { containerOf, parseArguments, startedMs } from '../support/procfs.ts'
 import { type ChosenPaths, isSameFile } from './chosen-paths.ts'
 import { claimedProgram } from './claims.ts'
+import { forgedPath } from './forged-paths.ts'
 import { isJitProgram } from './jit.ts'
 import { writableCodeIn, type WritableCode } from './memory.ts'
 import type { NetworkSockets } from './network-sockets.ts'
@@ -47,6 +48,8 @@ export interface SeenProcess extends FoundProcess {
   readonly successor: 'none' | 'of this host' | 'of another root' | undefined
   /** Path of another program, which it calls itself by. */
   readonly claimed: string | undefined
+  /** Path of its program or script that leads there only for itself: see `forgedPath`. */
+  readonly forged: string | undefined
   readonly writableCode: WritableCode | undefined
   readonly listening: readonly SeenSocket[]
   /** Connections that it began itself. */
@@ -109,6 +112,10 @@ function see(
   return {
     ...{ pid, ppid: stat.ppid, uid, user, container, comm: stat.comm, ...found },
     script: program.script ?? '',
+    forged:
+      thread === undefined
+        ? undefined
+        : forgedPath(thread, { container, exe: found.exe, script: program.script ?? '', uid }, paths),
     name: processName({ container, user, ...program, origin: undefined, depth: 0 }),
     isZombie: thread === undefined,
     startTicks: stat.startTicks,

@@ -165,6 +165,7 @@ function factsOf(
   return {
     ...{ pid, ppid, name, uid, user, container, exe, comm, argv, startMs, rssBytes, cpuPercent },
     script: script === '' ? null : script,
+    forged: seen.forged ?? null,
     tty: tty ?? null,
     listens: [...new Set(seen.listening.map(placeOf))].sort().slice(0, MANY_PLACES),
     connections: seen.outgoing.length,

@@ -83,7 +83,7 @@ test('a program that runs whatever it is told is expected with its arguments', (
     processes: { expected: [{ exe: string; user: string; argv: string }] }
   }
   const [pattern] = expected.processes.expected
-  const seen = { exe: '/usr/bin/python3.13', script: null, uid: 999, user: 'app' }
+  const seen = { exe: '/usr/bin/python3.13', script: null, forged: null, uid: 999, user: 'app' }
   expect(processMatcher(pattern)({ ...seen, argv: ['python3', '-c', 'import x; x.y(*z)\n'] })).toBe(true)
   expect(processMatcher(pattern)({ ...seen, argv: ['python3', '-c', 'import os'] })).toBe(false)
   expect(

@@ -147,7 +147,18 @@ describe('fullmon train --processes', () => {
 
 describe('the table', () => {
   const process = (words: Partial<ScannedProcess>): ScannedProcess => ({
-    ...{ pid: 1, ppid: 0, name: '', uid: 0, user: 'root', container: '', exe: '/x', script: null, comm: 'x' },
+    ...{
+      pid: 1,
+      ppid: 0,
+      name: '',
+      uid: 0,
+      user: 'root',
+      container: '',
+      exe: '/x',
+      script: null,
+      forged: null,
+      comm: 'x',
+    },
     ...{ argv: ['x'], startMs: 0, rssBytes: 0, cpuPercent: 0, tty: null, listens: [], connections: 0 },
     ...{ sha256: null, marks: [], surprise: null, surpriseReasons: [], score: 0, allowlistedBy: null },
     ...{ isSuspicious: false, ...words },

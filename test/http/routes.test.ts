@@ -69,6 +69,7 @@ const scanOf = (...found: readonly Partial<ScannedProcess>[]): ProcessScan => ({
       container: '',
       exe: '/bin/sh',
       script: null,
+      forged: null,
     },
     ...{
       comm: 'sh',

@@ -13,6 +13,7 @@ const ORDINARY: SeenProcess = {
   ...{ isZombie: false, startTicks: 1, startMs: STARTED_MS, cpuMs: 0, rssBytes: 1, tty: undefined },
   ...{
     tracerPid: 0,
+    forged: undefined,
     successor: undefined,
     claimed: undefined,
     writableCode: undefined,

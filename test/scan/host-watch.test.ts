@@ -16,7 +16,17 @@ if (unavailable !== undefined) process.stderr.write(`host-watch.test.ts: left ou
 const settings = (): Config => Config.parse({ db: join(folderForTest(), 'none.db') })
 
 const SUSPECT: ScannedProcess = {
-  ...{ pid: 10, ppid: 1, uid: 33, user: 'www-data', container: '', exe: '/tmp/x\n', script: null, comm: 'x' },
+  ...{
+    pid: 10,
+    ppid: 1,
+    uid: 33,
+    user: 'www-data',
+    container: '',
+    exe: '/tmp/x\n',
+    script: null,
+    forged: null,
+    comm: 'x',
+  },
   ...{
     argv: ['./x\n', '-p'],
     startMs: 0,
