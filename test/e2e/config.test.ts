@@ -59,9 +59,12 @@ test('whoever makes a configuration that would win over the one that is read is 
   const agent = start('--set', 'scan.interval=0')
   await says(agent, 'monitoring')
   const written = new LogBuilder(Date.now())
-  written.create({ pid: 4000, ppid: 3999, exe: '/usr/bin/tee' }, config)
-  appendFileSync(log, written.text)
-  await agent.waitFor('a sign of tampering', () => agent.reports.some(({ kind }) => kind === 'tamper'))
+  // The log is followed from its end on, a moment after that is said.
+  await agent.waitFor('a sign of tampering', () => {
+    written.text = ''
+    appendFileSync(log, written.create({ pid: 4000, ppid: 3999, exe: '/usr/bin/tee' }, config).text)
+    return agent.reports.some(({ kind }) => kind === 'tamper')
+  })
   expect(JSON.stringify(agent.reports.filter(({ kind }) => kind === 'tamper'))).toContain(config)
   expect(await agent.end('SIGTERM')).toBe(0)
 })
