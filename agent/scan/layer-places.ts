@@ -1,13 +1,11 @@
-import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { lstat } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
-import { setImmediate as othersTurn } from 'node:timers/promises'
-import type { FoundProcess } from '../domain/activity.ts'
 import { fail, ok, type Result } from '../domain/result.ts'
 import { textOfBytes } from '../parse/text.ts'
+import { type IdRange, isAmong, type Seen, type View, viewsOf } from './layer-views.ts'
 import { type Mount, mountAt, mountOf, optionOf, parseMounts } from './mounts.ts'
 
-/** Processes that are asked before others get their turn. */
-const AT_ONCE = 50
 /** What answers over a network, or by a program of somebody's, may never answer. */
 const UNSAFE = /^(?:fuse(?:blk)?(?:\..*)?|nfs4?|cifs|smb3|9p|ceph|afs|autofs|glusterfs|lustre)$/
 
@@ -23,28 +21,22 @@ export interface Layer {
   readonly startMs: number | undefined
 }
 
+type Eyes = Pick<View, 'root' | 'mounts'>
+
 export interface FoundLayers {
   readonly layers: readonly Layer[]
   /** Upper directories that cannot be opened, each with the reason. */
   readonly unreachable: readonly string[]
-  /** Where something is mounted, for the agent. */
+  /** Where something is mounted, as the agent can open it. */
   readonly mountPoints: ReadonlySet<string>
 }
 
-/** What must be known of the processes of this host. */
-type Seen = Pick<FoundProcess, 'pid' | 'container' | 'startMs'>
-
-/** A way to see mounts: a name space, and a root in it. */
-interface View {
-  readonly root: string
-  readonly mounts: readonly Mount[]
-  container: string
-  startMs: number
-}
-
 /**
- * The writable layers of this host, whoever made them: the overlays that any process sees. What is mounted on the root of
- * pid 1 is the host itself.
+ * The writable layers of this host, whoever made them: the overlays that any process sees, those that root mounted first.
+ * What is mounted on the root of pid 1 is the host itself.
+ *
+ * Every user mounts overlays in name spaces of his own, of whatever folders, and calls them what he likes: his are only
+ * folders that belong to somebody in them.
  */
 export async function findLayers(processes: readonly Seen[]): Promise<FoundLayers> {
   const own = parseMounts(readFileSync('/proc/self/mountinfo', 'latin1'))
@@ -53,51 +45,51 @@ export async function findLayers(processes: readonly Seen[]): Promise<FoundLayer
   const views = await viewsOf(processes)
   const host = views.find(({ root }) => root === '/proc/1/root')
   const hostRoot = host && mountAt(host.mounts, '/')
-  for (const { container, mounts, startMs } of views)
-    for (const mount of mounts) {
-      const upper = mount.type === 'overlay' ? optionOf(mount, 'upperdir') : undefined
-      if (upper === undefined || mount.device === hostRoot?.device) continue
-      const found = reach(candidates(upper, mount.point), own, views)
-      if (!found.ok) {
-        unreachable.add(textOfBytes(Buffer.from(`${upper} ${found.error}`, 'latin1')))
-        continue
-      }
-      const { id } = found.value
-      const known = layers.get(id) ?? { ...found.value, container: '', startMs: undefined }
-      // Only the processes that have it as their root are those of the container.
-      const isRoot = mount.point === '/'
-      layers.set(id, {
-        ...known,
-        container: known.container === '' && isRoot ? container : known.container,
-        // Who takes a name space of his own in a container does not start it anew.
-        startMs: isRoot ? Math.min(known.startMs ?? startMs, startMs) : known.startMs,
-      })
-    }
+  const overlays = views.flatMap((view) =>
+    view.mounts
+      .filter(({ device, type }) => type === 'overlay' && device !== hostRoot?.device)
+      .map((mount) => ({ ...view, mount })),
+  )
+  const mounters = mountersOf(overlays)
+  const isRoots = ({ device }: Mount): boolean => mounters.get(device) === 'root'
+  overlays.sort((a, b) => Number(isRoots(b.mount)) - Number(isRoots(a.mount)))
   const mountPoints = new Set(own.map(({ point }) => point))
+  for (const { container, mount, startMs } of overlays) {
+    const upper = optionOf(mount, 'upperdir')
+    if (upper === undefined) continue
+    const mounter = mounters.get(mount.device) ?? []
+    const isOwner = (uid: number): boolean => mounter === 'root' || isAmong(uid, mounter)
+    const found = await reach(candidates(upper, mount.point), own, views, isOwner)
+    if (!found.ok) {
+      unreachable.add(textOfBytes(Buffer.from(`${upper} ${found.error}`, 'latin1')))
+      continue
+    }
+    const { folder, id, view } = found.value
+    for (const { point } of view.mounts) mountPoints.add(`${view.root}${point}`)
+    const known = layers.get(id) ?? { folder, id, container: '', startMs: undefined }
+    // Only the processes that have it as their root are those of the container.
+    const isRoot = mount.point === '/'
+    layers.set(id, {
+      ...known,
+      container: known.container === '' && isRoot ? container : known.container,
+      // Who takes a name space of his own in a container does not start it anew.
+      startMs: isRoot ? Math.min(known.startMs ?? startMs, startMs) : known.startMs,
+    })
+  }
   return { layers: [...layers.values()], unreachable: [...unreachable], mountPoints }
 }
 
-async function viewsOf(processes: readonly Seen[]): Promise<View[]> {
-  const views = new Map<string, View>()
-  for (const [index, { pid, container, startMs }] of processes.entries()) {
-    if (index % AT_ONCE === AT_ONCE - 1) await othersTurn()
-    const root = `/proc/${pid}/root`
-    try {
-      const id = `${readlinkSync(`/proc/${pid}/ns/mnt`)} ${readlinkSync(root)}`
-      const known = views.get(id)
-      if (known === undefined) {
-        const mounts = parseMounts(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'))
-        views.set(id, { root, mounts, container, startMs })
-        continue
-      }
-      // Who enters the name space of a container need not be in its cgroup.
-      if (known.container === '') known.container = container
-      known.startMs = Math.min(known.startMs, startMs)
-    } catch {
-      // It has ended.
-    }
+/** Who mounted what, by device: root, or one of these users. */
+function mountersOf(
+  overlays: readonly (View & { readonly mount: Mount })[],
+): Map<string, 'root' | IdRange[]> {
+  const mounters = new Map<string, 'root' | IdRange[]>()
+  for (const { isOfHost, mount, users } of overlays) {
+    const known = mounters.get(mount.device) ?? []
+    if (isOfHost) mounters.set(mount.device, 'root')
+    else if (known !== 'root') mounters.set(mount.device, [...known, ...users])
   }
-  return [...views.values()]
+  return mounters
 }
 
 /**
@@ -115,28 +107,40 @@ function candidates(upper: string, point: string): string[] {
   return folders.flatMap((folder) => names.map((name) => join(folder, name)))
 }
 
-/** Where the agent sees a folder by one of these names; a container in a container by the eyes of the one around it. */
-function reach(
+/**
+ * Where the agent sees a folder by one of these names; a container in a container by the eyes of the one around it.
+ * @param isOwner whether it may be the folder of that user
+ */
+async function reach(
   names: readonly string[],
   own: readonly Mount[],
   views: readonly View[],
-): Result<Pick<Layer, 'folder' | 'id'>, string> {
-  for (const { root, mounts } of [{ root: '', mounts: own }, ...views])
+  isOwner: (uid: number) => boolean,
+): Promise<Result<Pick<Layer, 'folder' | 'id'> & { readonly view: Eyes }, string>> {
+  let isOthers = false
+  for (const view of [{ root: '', mounts: own }, ...views])
     for (const name of names) {
+      const { root, mounts } = view
       const type = mountOf(mounts, name)?.type ?? ''
       if (UNSAFE.test(type)) return fail(`is on ${type}, which may never answer`)
-      const id = folderAt(`${root}${name}`)
-      if (id !== undefined) return ok({ folder: `${root}${name}`, id })
+      const found = await folderAt(`${root}${name}`)
+      if (found === undefined) continue
+      if (isOwner(found.uid)) return ok({ folder: `${root}${name}`, id: found.id, view })
+      isOthers = true
     }
-  return fail('is not there')
+  return fail(isOthers ? 'does not belong to who mounted it' : 'is not there')
 }
 
-/** Device and inode of a folder; undefined when there is none. */
-function folderAt(path: string): string | undefined {
+/** Undefined when there is no folder. Not at once: what a user names may be slow to answer. */
+async function folderAt(path: string): Promise<{ readonly id: string; readonly uid: number } | undefined> {
   try {
-    const status = lstatSync(Buffer.from(path, 'latin1'), { bigint: true })
-    return status.isDirectory() ? `${status.dev}:${status.ino}` : undefined
+    const status = await lstat(Buffer.from(path, 'latin1'), { bigint: true })
+    return status.isDirectory() ? { id: folderId(status), uid: Number(status.uid) } : undefined
   } catch {
     return undefined
   }
 }
+
+/** Device and inode. */
+export const folderId = ({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string =>
+  `${dev}:${ino}`

@@ -1,7 +1,8 @@
-import { constants } from 'node:fs'
+import { constants, readFileSync } from 'node:fs'
 import { type FileHandle, lstat, open, opendir } from 'node:fs/promises'
 import { textOfBytes } from '../parse/text.ts'
 import type { LayerFile } from './layer-files.ts'
+import { folderId } from './layer-places.ts'
 
 /** Files that are looked at together: the threads that read files are shared with those who follow the log. */
 const AT_ONCE = 32
@@ -10,6 +11,8 @@ const DEEPEST = 64
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 export interface WalkOptions {
+  /** Of the folder: what lies there under its name may be another one by now. */
+  readonly id: string
   /** Of paths in the container: what is neither looked at nor entered. */
   readonly isLeftOut: (path: string) => boolean
   readonly onFile: (file: LayerFile) => void
@@ -29,12 +32,28 @@ export async function walkLayer(folder: string, options: WalkOptions): Promise<s
   const walk = new Walk(options)
   try {
     const top = await open(Buffer.from(folder, 'latin1'), FOLDER)
-    await walk.enter(top, '', (await top.stat()).dev, 0)
+    const status = await top.stat({ bigint: true })
+    const place = { device: Number(status.dev), mount: mountIdOf(top) }
+    if (folderId(status) === options.id) await walk.enter(top, '', place, 0)
+    else {
+      await top.close()
+      walk.trouble = 'it is another folder now'
+    }
   } catch (error) {
     walk.trouble ??= messageOf(error)
   }
   return walk.trouble
 }
+
+/** What is not left. */
+interface Place {
+  readonly device: number
+  readonly mount: string | undefined
+}
+
+/** See proc_pid_fdinfo(5). */
+const mountIdOf = ({ fd }: FileHandle): string | undefined =>
+  /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]
 
 class Walk {
   trouble: string | undefined
@@ -47,7 +66,7 @@ class Walk {
   }
 
   /** Closes the folder. */
-  async enter(folder: FileHandle, path: string, device: number, depth: number): Promise<void> {
+  async enter(folder: FileHandle, path: string, place: Place, depth: number): Promise<void> {
     try {
       const here = `/proc/self/fd/${folder.fd}`
       const names: string[] = []
@@ -55,9 +74,9 @@ class Walk {
       for await (const { name } of await opendir(here, { encoding: 'latin1', bufferSize: AT_ONCE })) {
         if (!this.mayGoOn()) break
         names.push(name)
-        if (names.length >= AT_ONCE) await this.take(names.splice(0), here, path, device, depth)
+        if (names.length >= AT_ONCE) await this.take(names.splice(0), here, path, place, depth)
       }
-      await this.take(names, here, path, device, depth)
+      await this.take(names, here, path, place, depth)
     } finally {
       await folder.close()
     }
@@ -67,7 +86,7 @@ class Walk {
     names: readonly string[],
     here: string,
     path: string,
-    device: number,
+    place: Place,
     depth: number,
   ): Promise<void> {
     const entries = names
@@ -79,7 +98,7 @@ class Walk {
     for (const [index, { name, inside }] of entries.entries()) {
       const status = statuses[index]
       // It is gone, or the device is another one.
-      if (status?.dev !== device) continue
+      if (status?.dev !== place.device) continue
       if (!status.isDirectory()) {
         const isDevice = status.isCharacterDevice() || status.isBlockDevice()
         if (isDevice && status.rdev === 0) continue
@@ -91,11 +110,11 @@ class Walk {
               ? 'device'
               : 'other'
         this.options.onFile({ path: inside, type, mode: status.mode & 0o7777, changedMs: status.ctimeMs })
-      } else if (!this.isOver) await this.enterBelow(bytesOf(here, name), inside, device, depth + 1)
+      } else if (!this.isOver) await this.enterBelow(bytesOf(here, name), inside, place, depth + 1)
     }
   }
 
-  private async enterBelow(name: Buffer, path: string, device: number, depth: number): Promise<void> {
+  private async enterBelow(name: Buffer, path: string, place: Place, depth: number): Promise<void> {
     if (depth > DEEPEST) {
       this.trouble ??= `its folders are deeper than ${DEEPEST}`
       return
@@ -108,7 +127,9 @@ class Walk {
       if (!isGone(error)) this.trouble ??= messageOf(error)
       return
     }
-    await this.enter(folder, path, device, depth)
+    // The device may be the same where another folder of the host is mounted.
+    if (mountIdOf(folder) === place.mount) await this.enter(folder, path, place, depth)
+    else await folder.close()
   }
 
   private mayGoOn(): boolean {

@@ -44,6 +44,7 @@ export class LayerWatch {
       const named = withName(layer)
       const isAllowed = this.allowedIn(named)
       const trouble = await walkLayer(layer.folder, {
+        id: layer.id,
         isLeftOut: (path) => isAllowed(path) || mountPoints.has(`${layer.folder}${path}`),
         onFile: (file) => look.see(named, file),
         mostEntries: MOST_ENTRIES,
