@@ -69,6 +69,7 @@ try {
   if (isCheck) process.stdout.write(`UNKNOWN - ${error.message.replace(/[|\p{C}]+/gu, '; ')}\n`)
   // A bug keeps its stack; a full disk needs no line of our code.
   if (!isUsage && !('code' in error) && !isCheck) throw error
-  process.stderr.write(`fullmon: ${error.message}\n`)
+  // What somebody else has named may stand in it, and a terminal would obey.
+  process.stderr.write(`fullmon: ${error.message.replace(/[\p{C}--\n]/gv, '?')}\n`)
   process.exitCode = isUsage && !isCheck ? USAGE : FAILED
 }

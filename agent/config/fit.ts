@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { UsageError } from '../domain/result.ts'
 import { describeType } from './types.ts'
-import { type Located, nearestTo, type Place, placeText, plain } from './located.ts'
+import { keyText, type Located, nearestTo, type Place, placeText, plain } from './located.ts'
 
 /** Letters that may be wrong, left out or too many in a key that is taken for another one. */
 const FARTHEST = 2
@@ -64,7 +64,7 @@ function complaintsOf(schema: Schema, issues: readonly z.core.$ZodIssue[], locat
       .toSorted((one, other) => one.place.line - other.place.line || one.place.column - other.place.column)
       .map(
         ({ path, text, place }) =>
-          `${placeText(place)}: ${isNamed(place, path) ? '' : `${path.map(String).join('.')}: `}${text}`,
+          `${placeText(place)}: ${isNamed(place, path) ? '' : `${path.map(keyText).join('.')}: `}${text}`,
       ),
   )
 }

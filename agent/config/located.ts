@@ -1,5 +1,5 @@
 /** YAML of people, with the place of each value for whoever has to complain of it. */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
 import { UsageError } from '../domain/result.ts'
 
 /** Where something stands. Options of the command line have neither line nor column. */
@@ -18,6 +18,16 @@ export interface Located {
     | { readonly kind: 'scalar'; readonly value: unknown }
 }
 
+/** Deeper than anybody means it, and far from what fills the stack. */
+const MOST_DEEP = 100
+
+/** A key for complaints: on one line, and without what a terminal obeys. */
+export const keyText = (key: PropertyKey): string =>
+  String(key).replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`,
+  )
+
 export const placeText = ({ source, line, column }: Place): string =>
   line === 0 ? source : `${source}:${line}:${column}`
 
@@ -29,7 +39,7 @@ export const placeText = ({ source, line, column }: Place): string =>
  */
 export function locate(text: string, source: string): Located {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
+  const document = parsed(text, source, lines)
   const placeOf = (offset: number): Place => {
     const { line, col } = lines.linePos(offset)
     return { source, line, column: col }
@@ -38,13 +48,15 @@ export function locate(text: string, source: string): Located {
     throw new UsageError(`${placeText(placeOf(offset))}: ${complaint}`)
   }
   const [broken] = document.errors
-  if (broken !== undefined) refuse(broken.pos[0], broken.message)
+  if (broken !== undefined)
+    refuse(broken.pos[0], broken.code === 'RESOURCE_EXHAUSTION' ? TOO_DEEP : broken.message)
   visit(document, {
     // A few lines of them stand for more than fits into memory.
     Alias: (_, alias) => refuse(alias.range?.[0] ?? 0, `*${alias.source}: aliases are not understood here`),
   })
 
-  function located(node: unknown, offset: number): Located {
+  function located(node: unknown, offset: number, depth: number): Located {
+    if (depth > MOST_DEEP) refuse(offset, TOO_DEEP)
     const place = placeOf(offset)
     if (isMap(node)) {
       const entries = new Map<string, Located>()
@@ -53,19 +65,33 @@ export function locate(text: string, source: string): Located {
         const [name, keyOffset] = [String(key.value), key.range?.[0] ?? offset]
         // An object would take it for its prototype.
         if (name === '__proto__') refuse(keyOffset, '__proto__: no such key')
-        if (entries.has(name)) refuse(keyOffset, `${name}: it stands here twice`)
-        entries.set(name, located(value, keyOffset))
+        if (entries.has(name)) refuse(keyOffset, `${keyText(name)}: it stands here twice`)
+        entries.set(name, located(value, keyOffset, depth + 1))
       }
       return { place, content: { kind: 'map', entries } }
     }
     if (isSeq(node)) {
-      const items = node.items.map((item) => located(item, offsetOf(item) ?? offset))
+      const items = node.items.map((item) => located(item, offsetOf(item) ?? offset, depth + 1))
       return { place, content: { kind: 'list', items } }
     }
     return { place, content: { kind: 'scalar', value: isScalar(node) ? node.value : null } }
   }
-  return located(document.contents, offsetOf(document.contents) ?? 0)
+  return located(document.contents, offsetOf(document.contents) ?? 0, 0)
 }
+
+/** @throws UsageError when it is nested so deeply that it cannot be read at all */
+function parsed(text: string, source: string, lineCounter: LineCounter): Document {
+  try {
+    const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' })
+    visit(document, () => undefined)
+    return document
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`${source}: ${TOO_DEEP}`)
+    throw error
+  }
+}
+
+const TOO_DEEP = 'it is nested too deeply'
 
 const offsetOf = (node: unknown): number | undefined =>
   isMap(node) || isSeq(node) || isScalar(node) ? node.range?.[0] : undefined

@@ -100,6 +100,7 @@ describe('the baseline', () => {
     expect(await check('--db', none)).toMatchObject({
       code: 2,
       told: `there is no baseline, and ${NO_AGENT}`,
+      perfdata: '',
     })
   })
 
@@ -161,6 +162,18 @@ describe('the agent', () => {
     await new Promise<void>((listening) => closing.listen(socket, listening))
     onTestFinished(() => void closing.close())
     expect(await check('--socket', socket)).toMatchObject({ code: 3, state: 'UNKNOWN' })
+  })
+
+  test('that says nothing for nine seconds is critical, and nothing is measured', async () => {
+    const socket = join(folderForTest(), 's.sock')
+    const server = createServer((_, response) => {
+      setTimeout(() => response.end(JSON.stringify(VIEW)), 9000).unref()
+    })
+    await new Promise<void>((listening) => server.listen(socket, listening))
+    onTestFinished(() => void server.close())
+    expect(await check('--socket', socket)).toEqual({
+      ...{ code: 2, state: 'CRITICAL', told: `the agent does not answer at ${socket}`, perfdata: '' },
+    })
   })
 
   test('that has gone is not there: the baseline is read', async () => {

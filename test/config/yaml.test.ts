@@ -32,3 +32,17 @@ describe('an unknown key is named with its place, and those that there are', () 
     expect(complaint(() => readYaml(text, 'f', Schema))).toBe(said)
   })
 })
+
+test('what a terminal would obey is not said', () => {
+  const said = [
+    complaint(() => readYaml('"b\\e[31m\\nad": 1\n', 'f', Schema)),
+    complaint(() => readYaml('"\\e[31m": 1\n"\\e[31m": 2\n', 'f', Schema)),
+  ]
+  expect(said[0]).toBe('f:1:1: b\\u{1b}[31m\\u{a}ad: no such key; there are plain, section, list, named')
+  expect(said.join('')).not.toContain('\u001b')
+})
+
+test.each([200, 20_000, 200_000])('what is nested %i times is refused in a sentence', (depth) => {
+  const text = `list: ${'['.repeat(depth)}${']'.repeat(depth)}`
+  expect(complaint(() => readYaml(text, 'f', Schema))).toMatch(/^f(?::1:\d+)?: it is nested too deeply$/)
+})
