@@ -31,7 +31,7 @@ export const rulesCommand = command({
         for (const written of named(readRules(options), what)) show(written, words.json)
         return Promise.resolve(0)
       case 'test': {
-        const files = what.flatMap((file) => rulesIn(file))
+        const files = what.flatMap((file) => rulesIn(file, 'tried'))
         return Promise.resolve(
           test(what.length === 0 ? readRules(options) : files, ports.watched, words.json),
         )

@@ -138,6 +138,8 @@ export class CompiledRule {
   readonly rule: Rule
   readonly kinds: readonly DeedKind[]
   private readonly fits: readonly FitsParts[]
+  /** All of them together; empty when there is none. */
+  private readonly exceptions: readonly FitsParts[]
   private readonly isSkipped: FitsParts
   /** Undefined for a rule that wants no peer. */
   private readonly isPeer: Fits | undefined
@@ -151,12 +153,9 @@ export class CompiledRule {
     const { type, when, skip } = rule
     this.rule = rule
     this.kinds = type === 'edge' ? (when.kind ?? []) : KINDS_OF_TYPE[type]
-    const { process, ancestor, target } = when
-    this.fits = [
-      ...(target === undefined ? [] : [targetFits(target, watched)]),
-      ...(process === undefined ? [] : [processFits(process)]),
-      ...(ancestor === undefined ? [] : [ancestorFits(ancestor)]),
-    ]
+    const { target, unless } = when
+    this.fits = checksOf(when, watched)
+    this.exceptions = unless === undefined ? [] : checksOf(unless, watched)
     this.isSkipped = skipping(skip)
     this.isPeer = peerFits(target)
     this.argv = (when.argv ?? []).map((source) => new Expression(source))
@@ -166,7 +165,9 @@ export class CompiledRule {
 
   /** Whether everything that does not change from one time to the next fits. */
   mayFireFor(parts: Parts): boolean {
-    return this.fits.every((fits) => fits(parts)) && !this.isSkipped(parts)
+    const { fits, exceptions } = this
+    if (!fits.every((each) => each(parts)) || this.isSkipped(parts)) return false
+    return exceptions.length === 0 || !exceptions.every((each) => each(parts))
   }
 
   /** How grave a candidate is this time; undefined when it does not fit, or is not to be told. */
@@ -217,6 +218,17 @@ function joined(argv: readonly string[]): string {
   for (let index = 1; index < argv.length && text.length < MOST_ARGUMENTS; index++)
     text += ` ${argv[index] ?? ''}`
   return text.slice(0, MOST_ARGUMENTS)
+}
+
+function checksOf(
+  { process, ancestor, target }: Pick<Rule['when'], 'process' | 'ancestor' | 'target'>,
+  watched: readonly number[],
+): readonly FitsParts[] {
+  return [
+    ...(target === undefined ? [] : [targetFits(target, watched)]),
+    ...(process === undefined ? [] : [processFits(process)]),
+    ...(ancestor === undefined ? [] : [ancestorFits(ancestor)]),
+  ]
 }
 
 type FitsProgram = (process: NamedProcess) => boolean

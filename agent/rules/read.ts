@@ -1,8 +1,8 @@
-import { globSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readYaml } from '../config/yaml.ts'
 import { UsageError } from '../domain/result.ts'
-import { readTrusted } from '../support/trusted-file.ts'
+import { readBounded, readTrusted, requireTrustedFolder } from '../support/trusted-file.ts'
 import { RuleBook } from './match.ts'
 import { type Rule, Rules, type SkipPattern } from './schema.ts'
 
@@ -32,11 +32,9 @@ export interface RuleOptions {
  * @throws UsageError with file:line:column of every mistake in one file
  */
 export function readRules({ folders, disabled }: Omit<RuleOptions, 'skip'>): readonly WrittenRule[] {
-  const own = folders
-    .flatMap((folder) => filesIn(folder))
-    .flatMap((file) => rulesOf(readTrusted(file, 'the rules'), file, false))
+  const own = folders.flatMap((folder) => ownFilesIn(folder)).flatMap((file) => rulesIn(file, 'own'))
   const rules = new Map<string, WrittenRule>()
-  for (const written of [...filesIn(SHIPPED_RULES).flatMap((file) => rulesIn(file, true)), ...own]) {
+  for (const written of [...filesIn(SHIPPED_RULES).flatMap((file) => rulesIn(file, 'shipped')), ...own]) {
     const { rule, place, isShipped } = written
     const other = rules.get(rule.id)
     if (other !== undefined && other.isShipped === isShipped)
@@ -74,23 +72,19 @@ export const bookOf = (
 
 /**
  * The rules of one file.
+ * @param whose `own`: they decide what root does; `tried`: they decide nothing
  * @throws UsageError with file:line:column of every mistake
  */
-export function rulesIn(file: string, isShipped = false): readonly WrittenRule[] {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new UsageError(
-      `cannot read the rules ${file}: ${error instanceof Error ? error.message : String(error)}`,
-    )
-  }
-  return rulesOf(text, file, isShipped)
+export function rulesIn(file: string, whose: 'shipped' | 'own' | 'tried'): readonly WrittenRule[] {
+  const read = whose === 'own' ? readTrusted : readBounded
+  const { value, placeOf } = readYaml(read(file, 'the rules'), file, Rules, [])
+  return value.map((rule, index) => ({ rule, place: placeOf([index, 'id']), isShipped: whose === 'shipped' }))
 }
 
-function rulesOf(text: string, file: string, isShipped: boolean): readonly WrittenRule[] {
-  const { value, placeOf } = readYaml(text, file, Rules, [])
-  return value.map((rule, index) => ({ rule, place: placeOf([index, 'id']), isShipped }))
+function ownFilesIn(folder: string): readonly string[] {
+  const files = filesIn(folder)
+  if (folder !== OWN_RULES || existsSync(folder)) requireTrustedFolder(folder, 'rules.folders:')
+  return files
 }
 
 function filesIn(folder: string): readonly string[] {

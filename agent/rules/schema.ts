@@ -58,13 +58,18 @@ const PROGRAM = {
 const Program = z.strictObject({ ...PROGRAM, not: z.strictObject(PROGRAM).optional() })
 export type ProgramPattern = z.output<typeof Program>
 
-const TARGET = {
+const NAMED = {
   ...PROGRAM,
   path: list(Glob).optional().describe('of a file'),
+  port: list(Port).optional().describe('of a peer'),
+}
+/** Hosts are left out: see RuleBook. */
+const Named = z.strictObject({ ...NAMED, not: z.strictObject(NAMED).optional() })
+const TARGET = {
+  ...NAMED,
   host: list(z.union([z.enum(FAR_ENDS), Glob]))
     .optional()
     .describe('name or address of a peer'),
-  port: list(Port).optional().describe('of a peer'),
 }
 const Target = z.strictObject({ ...TARGET, not: z.strictObject(TARGET).optional() })
 export type TargetPattern = z.output<typeof Target>
@@ -76,6 +81,11 @@ const When = z.strictObject({
   process: Program.optional().describe('who did it'),
   ancestor: Program.optional().describe('some process above'),
   target: Target.optional().describe('to what it was done'),
+  unless: z
+    .strictObject({ process: Program, ancestor: Program, target: Named })
+    .partial()
+    .optional()
+    .describe('an exception: the rule is silent where all of this fits'),
   argv: list(compiled((text) => new Expression(text)))
     .optional()
     .describe('expressions over the arguments, joined by spaces; one of them has to match'),

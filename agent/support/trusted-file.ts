@@ -13,7 +13,34 @@ const STICKY = 0o1000
  * @param what the file is, in complaints: `the configuration`
  * @throws UsageError when it cannot be read, is no file of UTF-8 of a sane size, or others may write it
  */
-export function readTrusted(file: string, what: string): string {
+export const readTrusted = (file: string, what: string): string => readSane(file, what, refuseForeign)
+
+/**
+ * The text of a file that decides nothing, whoever wrote it.
+ *
+ * @param what the file is, in complaints
+ * @throws UsageError when it cannot be read, or is no file of UTF-8 of a sane size
+ */
+export const readBounded = (file: string, what: string): string => readSane(file, what, () => undefined)
+
+/**
+ * For root, a folder whose files decide what root does must belong to root, and nobody else may write into it.
+ *
+ * @param what the folder is, in complaints
+ * @throws UsageError when it is another's, or others may write into it
+ */
+export function requireTrustedFolder(folder: string, what: string): void {
+  if (process.geteuid?.() !== 0) return
+  const { uid, mode } = statSync(folder)
+  if (uid !== 0)
+    throw new UsageError(`${what} ${folder} belongs to uid ${uid}, who may change what root does`)
+  if ((mode & WRITABLE_BY_OTHERS) !== 0)
+    throw new UsageError(`others may write into ${what} ${folder}: chmod go-w ${folder}`)
+}
+
+type Check = (file: string, found: { readonly uid: number; readonly mode: number }) => void
+
+function readSane(file: string, what: string, check: Check): string {
   let descriptor: number | undefined
   try {
     // A pipe would wait for a writer.
@@ -21,7 +48,7 @@ export function readTrusted(file: string, what: string): string {
     const found = fstatSync(descriptor)
     if (!found.isFile()) throw new UsageError('it is no file')
     if (found.size > MOST_BYTES) throw new UsageError(`it has ${found.size} bytes, more than ${MOST_BYTES}`)
-    if (process.geteuid?.() === 0) refuseForeign(file, found)
+    if (process.geteuid?.() === 0) check(file, found)
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(descriptor))
   } catch (error) {
     throw new UsageError(`cannot read ${what} ${file}: ${reasonOf(error)}`, { cause: error })

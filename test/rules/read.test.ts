@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readRules, rulesIn } from '../../agent/rules/read.ts'
@@ -22,7 +23,7 @@ function fileWith(text: string, name = 'r.yaml'): string {
 
 test('a rule is what it says, and what it does not say has its default', () => {
   const file = fileWith(RULE)
-  expect(rulesIn(file)).toEqual([
+  expect(rulesIn(file, 'own')).toEqual([
     {
       rule: {
         ...{ id: 'my-rule', type: 'bin-execution', title: '{process} ran {target}', severity: 'low' },
@@ -49,14 +50,14 @@ describe('what is wrong is named with its place', () => {
     ['  examples: { match: [{ kind: exe }] }\n', /^7:25: 0\.examples\.match\.0\.kind: /],
   ])('%s', (more, said) => {
     const file = fileWith(RULE + more)
-    const told = complaint(() => rulesIn(file)).replaceAll(`${file}:`, '')
+    const told = complaint(() => rulesIn(file, 'own')).replaceAll(`${file}:`, '')
     if (typeof said === 'string') expect(told).toBe(said)
     else expect(told).toMatch(said)
   })
 
   test('a part of a sentence that there is not', () => {
     const file = fileWith(RULE.replace('{target}', '{victim}'))
-    expect(complaint(() => rulesIn(file))).toBe(
+    expect(complaint(() => rulesIn(file, 'own'))).toBe(
       `${file}:3:3: 0.title: there is no {victim}; there are process, user, parent, target, path, pid, how`,
     )
   })
@@ -90,4 +91,40 @@ test('a rule of the host replaces a shipped one, and any can be switched off', (
   expect(own.map(({ rule }) => [rule.id, rule.severity])).toEqual([['account-tool', 'low']])
   expect(rules.filter(({ rule }) => rule.id === 'account-tool')).toHaveLength(1)
   expect(rules.filter(({ rule }) => !rule.enabled).map(({ rule }) => rule.id)).toEqual(['setuid-bit'])
+})
+
+describe('a file of rules is read as one that decides what root does', () => {
+  const said = (folder: string): string => complaint(() => readRules({ folders: [folder], disabled: [] }))
+
+  test('nobody waits for a pipe, and nothing endless is read', () => {
+    const folder = folderForTest()
+    const file = join(folder, 'x.yaml')
+    execFileSync('mkfifo', [file])
+    expect(said(folder)).toBe(`cannot read the rules ${file}: it is no file`)
+    expect(complaint(() => rulesIn(file, 'tried'))).toBe(`cannot read the rules ${file}: it is no file`)
+    const large = fileWith(RULE)
+    truncateSync(large, 2 << 20)
+    expect(complaint(() => rulesIn(large, 'own'))).toContain('it has 2097152 bytes')
+  })
+
+  test.skipIf(process.geteuid?.() !== 0)('what others may write is refused (needs root)', () => {
+    const folder = folderForTest()
+    const file = join(folder, 'x.yaml')
+    writeFileSync(file, RULE)
+    expect(said(folder)).toBe('no complaint')
+    chmodSync(file, 0o646)
+    expect(said(folder)).toContain(`others than root may write it: chmod go-w ${file}`)
+    chmodSync(file, 0o644)
+    chownSync(file, 65534, 65534)
+    expect(said(folder)).toContain('it belongs to uid 65534, who may change what root does')
+    // It is only tried.
+    expect(rulesIn(file, 'tried')).toHaveLength(1)
+    chownSync(file, 0, 0)
+    chmodSync(folder, 0o1777)
+    expect(said(folder)).toBe(`others may write into rules.folders: ${folder}: chmod go-w ${folder}`)
+    chmodSync(folder, 0o755)
+    chownSync(folder, 65534, 65534)
+    expect(said(folder)).toContain(`${folder} belongs to uid 65534`)
+    chownSync(folder, 0, 0)
+  })
 })

@@ -163,6 +163,12 @@ test('packages are no reason to tell', () => {
   const DPKG: Doer = { pid: 2110, ppid: 2100, exe: '/usr/bin/dpkg' }
   const log = trained().exec(APT, ['apt-get', 'install', 'x']).exec(DPKG, ['dpkg', '--unpack', 'x.deb'])
   log.create(DPKG, '/usr/bin/x').create(DPKG, '/etc/cron.d/x')
+  // Scripts of packages that apt and rpm put into a place for temporary files to run them.
+  const RPM: Doer = { pid: 2120, ppid: 1, exe: '/usr/bin/rpm' }
+  log
+    .exec({ pid: 2111, ppid: 2100, exe: '/tmp/x.config.Ab12Cd' }, ['/tmp/x.config.Ab12Cd', 'configure'])
+    .exec(RPM, ['rpm', '-U', 'x.rpm'])
+    .exec({ pid: 2121, ppid: 2120, exe: '/usr/bin/bash' }, ['/bin/sh', '/var/tmp/rpm-tmp.k2Ab1c', '1'])
   expect(rulesOf(replay(log, OPTIONS))).toEqual([])
   const shell = { pid: 2100, ppid: 1, exe: '/usr/bin/bash' }
   const byHand = trained().exec(shell).create(shell, '/usr/bin/x').create(shell, '/etc/cron.d/x')
