@@ -20,6 +20,8 @@ type Step =
 export class Expression {
   private readonly steps: readonly Step[]
   private readonly isAnyCase: boolean
+  /** Whether it matches from the beginning of a text on, or not at all. */
+  private readonly isAnchored: boolean
   /** See `Piece`; in small letters where case does not matter. */
   private readonly needs: readonly string[] | undefined
   /** Steps that are waited at, in order, and at which position of the text each was put there last. */
@@ -36,6 +38,8 @@ export class Expression {
     ).parse()
     this.steps = steps
     this.needs = this.isAnyCase ? needs?.map((text) => text.toLowerCase()) : needs
+    const [first] = steps
+    this.isAnchored = first?.does === 'assert' && first.what === '^'
     this.seenAt = new Int32Array(this.steps.length)
   }
 
@@ -60,8 +64,8 @@ export class Expression {
     this.here.length = 0
     for (let at = 0; at <= text.length;) {
       const code = text.codePointAt(at)
-      if (this.follow(0, this.here, text, at)) return true
-      if (code === undefined) return false
+      if ((at === 0 || !this.isAnchored) && this.follow(0, this.here, text, at)) return true
+      if (code === undefined || (this.isAnchored && this.here.length === 0)) return false
       const next = at + (code > 0xffff ? 2 : 1)
       this.there.length = 0
       for (const index of this.here) {
