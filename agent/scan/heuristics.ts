@@ -1,6 +1,6 @@
 import type { Heuristic, ScanMark } from '../domain/scan.ts'
 import { baseName } from '../detect/nodes.ts'
-import { hasNoScript, isKind, temporaryPlaceOf } from '../detect/programs.ts'
+import { hasNoScript, isKind, programOf, temporaryPlaceOf } from '../detect/programs.ts'
 import { printable } from '../graph/names.ts'
 import { obfuscationIn } from './command-lines.ts'
 import type { PortRange } from './habits.ts'
@@ -71,7 +71,7 @@ const SIGNS: readonly ((subject: Subject, around: Surroundings) => Sign | undefi
   ({ process }, { packagedMs }) => deletedProgram(process, packagedMs),
   ({ process }) => temporaryProgram(process),
   ({ process }, { kernelThreads }) => disguise(process, kernelThreads),
-  ({ process }) => shellSocket(process),
+  ({ process }, { byPid }) => shellSocket(process, byPid),
   ({ process }) => writableCode(process),
   ({ process }, { byPid }) => traced(process, byPid),
   ({ process }, around) => {
@@ -145,12 +145,25 @@ function deletedProgram(process: SeenProcess, packagedMs: Surroundings['packaged
     : sign('deleted_exe', `its program was replaced by another ${path}, and not by the package that owns it`)
 }
 
-function temporaryProgram({ exe, script }: SeenProcess): Sign | undefined {
+/** Runs the program that it is given, and is what the kernel calls the executable then. */
+const LOADER = /\/ld(?:-[\w.-]+)?\.so(?:\.\d+)?$/
+/** What bash(1) writes a long here-document into. */
+const HERE_DOCUMENT = /^\/tmp\/sh-thd[.-]\w+ \(deleted\)$/
+
+function temporaryProgram(process: SeenProcess): Sign | undefined {
+  const { exe, inputPath, script, temporaryCode } = process
   const path = programPathOf(exe)
   if (temporaryPlaceOf(path) !== undefined)
     return sign('tmp_exe', `its program ${path} is in a place for temporary files`)
-  if (temporaryPlaceOf(script) === undefined) return undefined
-  return sign('tmp_exe', `its script ${script} is in a place for temporary files`, 0.5)
+  if (temporaryCode !== undefined && LOADER.test(path))
+    return sign('tmp_exe', `it is the loader of ${temporaryCode}, which is in a place for temporary files`)
+  if (temporaryPlaceOf(script) !== undefined)
+    return sign('tmp_exe', `its script ${script} is in a place for temporary files`, 0.5)
+  if (isToldByInput(process) && temporaryPlaceOf(inputPath) !== undefined && !HERE_DOCUMENT.test(inputPath))
+    return sign('tmp_exe', `its input ${inputPath} is its script, in a place for temporary files`, 0.5)
+  return temporaryCode === undefined
+    ? undefined
+    : sign('tmp_exe', `it has loaded ${temporaryCode} from a place for temporary files`, 0.5)
 }
 
 function disguise(process: SeenProcess, kernelThreads: ReadonlySet<string>): Sign | undefined {
@@ -164,16 +177,52 @@ function disguise(process: SeenProcess, kernelThreads: ReadonlySet<string>): Sig
     : sign('disguised', `it calls itself ${claimed}, and is ${exe}`, 0.5)
 }
 
-/** What is left of `sh -i <&3 >&3`, whatever made the connection. */
-function shellSocket(process: SeenProcess): Sign | undefined {
+/** What is left of `sh -i <&3 >&3`, whatever made the connection; or a program in words that has a connection itself. */
+function shellSocket(process: SeenProcess, byPid: Surroundings['byPid']): Sign | undefined {
   const { standardSocket } = process
-  const isShell = isKind(process, 'shell') || isKind(process, 'interpreter')
-  if (standardSocket === undefined || !isShell || !hasNoScript(process)) return undefined
-  return sign(
-    'shell_socket',
-    `a shell whose input or output is a connection: ${peerText(standardSocket)} commands it`,
+  if (!isShellOrInterpreter(process) || !hasNoScript(process)) return undefined
+  if (standardSocket !== undefined)
+    return sign(
+      'shell_socket',
+      `a shell whose input or output is a connection: ${peerText(standardSocket)} commands it`,
+    )
+  const peer = process.outgoing.find(
+    ({ protocol, state, remoteAddress }) =>
+      protocol === 'tcp' && state === 'connected' && !LOOPBACK.test(remoteAddress),
   )
+  if (peer === undefined || !isKind(process, 'interpreter') || !hasCodeInWords(process)) return undefined
+  const parent = byPid.get(process.ppid)
+  // multiprocessing of Python and the like start workers of a script so.
+  const isWorker = parent?.exe === process.exe && !hasNoScript(parent)
+  return isWorker || isBelowLogin(process, byPid)
+    ? undefined
+    : sign(
+        'shell_socket',
+        `a program in the words of its command line is connected to ${peerText(peer)}`,
+        0.6,
+      )
 }
+
+const LOOPBACK = /^(?:127\.|::1$)/
+/** Options after which code stands, by the name of the program; of perl, ruby, node, lua and Rscript the last. */
+const CODE_FLAGS: readonly (readonly [program: RegExp, flag: RegExp])[] = [
+  [/^(?:python|pypy|expect)/, /^-[A-Za-z]*c/],
+  [/^php/, /^-[A-Za-z]*[rRBE]/],
+  [/^/, /^(?:-[A-Za-z]*[eEp]|--eval|--print)/],
+]
+
+const isShellOrInterpreter = (process: SeenProcess): boolean =>
+  isKind(process, 'shell') || isKind(process, 'interpreter')
+
+function hasCodeInWords(process: SeenProcess): boolean {
+  const [, interpreterFlag] = CODE_FLAGS.find(([program]) => program.test(programOf(process))) ?? []
+  const flag = isKind(process, 'shell') ? /^-[A-Za-z]*c/ : interpreterFlag
+  return process.argv.slice(1).some((word) => flag?.test(word))
+}
+
+/** It was given neither a script nor code. */
+const isToldByInput = (process: SeenProcess): boolean =>
+  isShellOrInterpreter(process) && hasNoScript(process) && !hasCodeInWords(process)
 
 function writableCode({ writableCode: code, exe }: SeenProcess): Sign | undefined {
   if (code === undefined || isJit(exe, code)) return undefined

@@ -1,3 +1,5 @@
+import { temporaryPlaceOf } from '../detect/programs.ts'
+
 /** Memory of a process that it may write and execute. */
 export interface WritableCode {
   /** Length of each region. */
@@ -34,4 +36,16 @@ export function writableCodeIn(maps: string): WritableCode | undefined {
       regionBytes.push(Number.parseInt(end, 16) - Number.parseInt(start, 16))
   }
   return regionBytes.length === 0 || !isDataPlain ? undefined : { regionBytes, files }
+}
+
+/** Of a region of a file that is executed: permissions, and the path. */
+const EXECUTED_FILE = /^[0-9a-f]+-[0-9a-f]+ ..x. [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ [1-9]\d* +(\/.*)$/gm
+/** Libraries that make small pieces of code keep them in files like these: libffi, Mesa, Orc. */
+const MAKESHIFT = /\/(?:ffi\w{6}|\.gl\w{6}|orcexec\.\w{6}) \(deleted\)$/
+
+/** A file in a place for temporary files that a process executes code of, from the text of `/proc/PID/maps`. */
+export function temporaryCodeIn(maps: string): string | undefined {
+  for (const [, path = ''] of maps.matchAll(EXECUTED_FILE))
+    if (temporaryPlaceOf(path) !== undefined && !MAKESHIFT.test(path)) return path
+  return undefined
 }

@@ -8,7 +8,7 @@ import { type ChosenPaths, isSameFile } from './chosen-paths.ts'
 import { claimedProgram } from './claims.ts'
 import { forgedPath } from './forged-paths.ts'
 import { isJitProgram } from './jit.ts'
-import { writableCodeIn, type WritableCode } from './memory.ts'
+import { temporaryCodeIn, writableCodeIn, type WritableCode } from './memory.ts'
 import type { NetworkSockets } from './network-sockets.ts'
 import { programPathOf } from './program-path.ts'
 import { descriptorsOf, isGone, linkTo, readUpTo } from './reading.ts'
@@ -51,6 +51,10 @@ export interface SeenProcess extends FoundProcess {
   /** Path of its program or script that leads there only for itself: see `forgedPath`. */
   readonly forged: string | undefined
   readonly writableCode: WritableCode | undefined
+  /** A file in a place for temporary files, of which it executes code. */
+  readonly temporaryCode: string | undefined
+  /** Path of the file that its standard input is; empty for what is no file. */
+  readonly inputPath: string
   readonly listening: readonly SeenSocket[]
   /** Connections that it began itself. */
   readonly outgoing: readonly SeenSocket[]
@@ -136,6 +140,8 @@ type Found = Pick<
   | 'successor'
   | 'claimed'
   | 'writableCode'
+  | 'temporaryCode'
+  | 'inputPath'
   | 'listening'
   | 'outgoing'
   | 'standardSocket'
@@ -147,6 +153,8 @@ const NOTHING: Found = {
   ...{
     claimed: undefined,
     writableCode: undefined,
+    temporaryCode: undefined,
+    inputPath: '',
     listening: [],
     outgoing: [],
     standardSocket: undefined,
@@ -178,7 +186,8 @@ function lookInto(directory: string, status: string, networks: NetworkSockets, p
     tracerPid: numberIn(status, /^TracerPid:\t(\d+)/m),
     successor: exe?.endsWith(DELETED) === true ? successorOf(directory, exe, paths) : undefined,
     claimed: exe === undefined ? undefined : claimedProgram(directory, exe, argv, paths),
-    writableCode: writableCodeOf(directory, exe ?? UNKNOWN, unread),
+    ...codeOf(directory, exe ?? UNKNOWN, unread),
+    inputPath: inputPathOf(directory),
     ...socketsOf(directory, numberIn(status, /^FDSize:\t(\d+)/m), networks, unread),
     unread,
   }
@@ -240,15 +249,30 @@ function successorOf(directory: string, exe: string, paths: ChosenPaths): SeenPr
 }
 
 /** Maps of what compiles at run time are long, and what they show is no sign. */
-function writableCodeOf(directory: string, exe: string, unread: Set<Unread>): WritableCode | undefined {
-  if (isJitProgram(exe)) return undefined
+function codeOf(
+  directory: string,
+  exe: string,
+  unread: Set<Unread>,
+): Pick<SeenProcess, 'temporaryCode' | 'writableCode'> {
+  const none = { temporaryCode: undefined, writableCode: undefined }
+  if (isJitProgram(exe)) return none
   const maps = readUpTo(`${directory}/maps`, MOST_MAPS_BYTES)
   if (maps.kind === 'forbidden') {
     unread.add('memory')
-    return undefined
+    return none
   }
   if (maps.kind === 'cut') unread.add('cut')
-  return writableCodeIn(maps.bytes.toString('latin1'))
+  const text = maps.bytes.toString('latin1')
+  const temporary = temporaryCodeIn(text)
+  return {
+    writableCode: writableCodeIn(text),
+    temporaryCode: temporary === undefined ? undefined : textOfBytes(Buffer.from(temporary, 'latin1')),
+  }
+}
+
+function inputPathOf(directory: string): string {
+  const target = targetOf(`${directory}/fd/0`)
+  return target.startsWith('/') ? target : ''
 }
 
 function socketsOf(

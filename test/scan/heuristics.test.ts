@@ -14,6 +14,8 @@ const ORDINARY: SeenProcess = {
   ...{
     tracerPid: 0,
     forged: undefined,
+    temporaryCode: undefined,
+    inputPath: '',
     successor: undefined,
     claimed: undefined,
     writableCode: undefined,
@@ -226,4 +228,65 @@ test('reasons cannot write a second line', () => {
     weights,
   )
   expect(mark?.reason).toBe('its program /tmp/a\\x0ab\\x1b[2J is in a place for temporary files')
+})
+
+describe('a program in the words of its command line that is connected to another host', () => {
+  const code = {
+    exe: '/usr/bin/perl',
+    argv: ['perl', '-MIO::Socket', '-e', 'while(<$s>){print $s `$_`}'],
+    ppid: 7,
+  }
+  const outgoing = [socket({})]
+  const below = (told: Partial<SeenProcess>): Partial<Surroundings> => ({
+    byPid: new Map([[7, { ...ORDINARY, pid: 7, ...told }]]),
+  })
+  test.each([
+    ['is commanded from there', { ...code, outgoing }, {}, true],
+    [
+      'in Python, too',
+      { exe: '/usr/bin/python3.13', argv: ['python3', '-Ic', 'x'], ppid: 7, outgoing },
+      {},
+      true,
+    ],
+    ['talks to itself', { ...code, outgoing: [socket({ remoteAddress: '127.0.0.1' })] }, {}, false],
+    ['asks for a name', { ...code, outgoing: [socket({ protocol: 'udp' })] }, {}, false],
+    ['is that of a person', { ...code, outgoing }, { exe: '/usr/sbin/sshd' }, false],
+    ['is a worker of a script', { ...code, outgoing }, { exe: '/usr/bin/perl', script: '/srv/app' }, false],
+    ['has a title instead', { ...code, argv: ['worker -e 1'], outgoing }, {}, false],
+    ['is a script', { ...code, script: '/srv/x.pl', outgoing }, {}, false],
+  ] as const)('%s', (_, told, parent, isSign) => {
+    expect(marks(told, below(parent))).toEqual(isSign ? [['shell_socket', 3]] : [])
+  })
+})
+
+describe('what runs from a temporary place although its program is elsewhere', () => {
+  const loaded = { temporaryCode: '/tmp/x/evil' }
+  test.each([
+    ['is loaded by the loader', { ...loaded, exe: '/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2' }, 4],
+    ['is a library', loaded, 2],
+    [
+      'is the input of an interpreter',
+      { exe: '/usr/bin/python3', argv: ['python3'], inputPath: '/dev/shm/x' },
+      2,
+    ],
+    [
+      'is the input of a program in words',
+      { exe: '/usr/bin/python3', argv: ['python3', '-c', 'x'], inputPath: '/tmp/x' },
+      0,
+    ],
+    ['is the input of a script', { exe: '/usr/bin/python3', script: '/srv/x', inputPath: '/tmp/x' }, 0],
+    ['is the input of another program', { exe: '/usr/bin/sort', inputPath: '/tmp/x' }, 0],
+    [
+      'is a here-document',
+      { exe: '/usr/bin/bash', tty: 'pts/0', argv: ['bash', '-e'], inputPath: '/tmp/sh-thd.Ab1 (deleted)' },
+      0,
+    ],
+    [
+      'is the input of a shell',
+      { exe: '/usr/bin/bash', tty: 'pts/0', argv: ['bash', '-e'], inputPath: '/tmp/x' },
+      2,
+    ],
+  ] as const)('%s', (_, told, points) => {
+    expect(marks(told)).toEqual(points === 0 ? [] : [['tmp_exe', points]])
+  })
 })

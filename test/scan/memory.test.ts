@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { isJit } from '../../agent/scan/jit.ts'
-import { writableCodeIn } from '../../agent/scan/memory.ts'
+import { temporaryCodeIn, writableCodeIn } from '../../agent/scan/memory.ts'
 
 const DATA = '7f0000000000-7f0000001000 rw-p 00000000 00:00 0 '
 const LIBC =
@@ -65,4 +65,14 @@ describe('a reason to execute what was written', () => {
   ])('%s with %j and %j: %j', (exe, files, regionBytes, is) => {
     expect(isJit(exe, { files: new Set(files), regionBytes })).toBe(is)
   })
+})
+
+test.each([
+  ['r-xp 00001000 fe:00 1312', '/tmp/x/evil.so', '/tmp/x/evil.so'],
+  ['r-xp 00001000 fe:00 1312', '/tmp/x/evil.so (deleted)', '/tmp/x/evil.so (deleted)'],
+  ['r--p 00001000 fe:00 1312', '/tmp/x/words', undefined],
+  ['rwxs 00001000 fe:00 1312', '/tmp/ffiAbC123 (deleted)', undefined],
+  ['r-xp 00001000 fe:00 1312', '/srv/tmp/lib.so', undefined],
+])('code of a file in a temporary place: %s %s', (region, path, expected) => {
+  expect(temporaryCodeIn(maps(`7f2000000000-7f2000003000 ${region}                  ${path}`))).toBe(expected)
 })

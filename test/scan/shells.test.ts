@@ -1,5 +1,15 @@
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, realpathSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -60,6 +70,44 @@ describe.skipIf(noPython !== undefined)('a shell', () => {
       `import subprocess; p = subprocess.Popen(["/bin/sh", "-c", "read x; echo done"], stdin=subprocess.PIPE); ${FOREVER}`,
     )
     expect(named(await childOf(pid))).toEqual([])
+  })
+})
+
+describe.skipIf(noPython !== undefined)('a program without a file of its own in a temporary place', () => {
+  const folder = (): string => {
+    const made = realpathSync(mkdtempSync('/tmp/fullmon-shells-'))
+    onTestFinished(() => rmSync(made, { recursive: true }))
+    return made
+  }
+  const marksOf = async (pid: number): Promise<[string, number][]> => {
+    const { processes } = await new ProcessScanner(Config.parse({})).look()
+    const found = processes.find((each) => each.pid === pid)
+    return (found?.marks ?? []).map(({ heuristic, points }) => [heuristic, points])
+  }
+
+  test('is found when the loader of all programs runs it', async () => {
+    const loader = /\S*\/ld-\S+$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0] ?? ''
+    const evil = join(folder(), 'evil')
+    copyFileSync(realpathSync('/usr/bin/python3'), evil)
+    const { pid } = await running(loader, [evil, '-c', FOREVER])
+    expect(await marksOf(pid)).toEqual([['tmp_exe', 4]])
+  })
+
+  test('is found when it was loaded into another', async () => {
+    const libm = /\S*\/libm\S+$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0] ?? ''
+    const evil = join(folder(), 'evil.so')
+    copyFileSync(libm, evil)
+    const { pid } = await python(FOREVER, { env: { LD_PRELOAD: evil } })
+    expect(await marksOf(pid)).toEqual([['tmp_exe', 2]])
+  })
+
+  test('is found when it is the input of an interpreter', async () => {
+    const script = join(folder(), 'x.py')
+    writeFileSync(script, FOREVER)
+    const input = openSync(script, 'r')
+    onTestFinished(() => closeSync(input))
+    const { pid } = await running('/usr/bin/python3', [], { stdio: [input, 'pipe', 'inherit'] })
+    expect(await marksOf(pid)).toEqual([['tmp_exe', 2]])
   })
 })
 if (noPython !== undefined) process.stderr.write(`shells.test.ts: all left out: ${noPython}\n`)
