@@ -12,6 +12,7 @@ import {
 import { loadConfig } from '../config/config.ts'
 import { EDGE_KINDS } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
+import { jsonOf } from '../report/printer.ts'
 import { onOneLine, timeText } from '../report/text.ts'
 import { commandAuthor } from './author.ts'
 import { CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
@@ -73,7 +74,7 @@ interface Shown {
 function show(db: string, { match, state, json: isJson }: Shown): void {
   const isShown = (path: string): boolean => match === undefined || path.includes(match)
   const print = (json: object, text: string): void => {
-    process.stdout.write(`${isJson ? JSON.stringify(json) : text}\n`)
+    process.stdout.write(`${isJson ? jsonOf(json) : text}\n`)
   }
   if (state === 'denied') {
     for (const { edge, denied } of deniedIn(db)) {
@@ -125,7 +126,7 @@ function stats(db: string, json: boolean): void {
     count.sightings += sightings
   }
   for (const [kind, { edges, sightings }] of counts) {
-    if (json) process.stdout.write(`${JSON.stringify({ kind: 'stats', edgeKind: kind, edges, sightings })}\n`)
+    if (json) process.stdout.write(`${jsonOf({ kind: 'stats', edgeKind: kind, edges, sightings })}\n`)
     else if (edges > 0) process.stdout.write(`${kind.padEnd(11)} ${edges} edges, seen ${sightings} times\n`)
   }
 }
@@ -149,7 +150,7 @@ function importFile(db: string, file: string | undefined, json: boolean): void {
     )
   process.stdout.write(
     json
-      ? `${JSON.stringify({ kind: 'import', edges, refused, isRepeated })}\n`
+      ? `${jsonOf({ kind: 'import', edges, refused, isRepeated })}\n`
       : isRepeated === true
         ? `${file} was imported into ${db} before: nothing is added\n`
         : `${edges - refused} edges merged into ${db}${refused === 0 ? '' : `; ${refused} are denied there and stay unseen`}\n`,

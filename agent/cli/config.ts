@@ -4,6 +4,7 @@ import { exampleConfig } from '../config/example.ts'
 import { configCandidates, shadowedBy } from '../config/find.ts'
 import { effective, effectiveText, type Explained, explain, yamlText } from '../config/show.ts'
 import { UsageError } from '../domain/result.ts'
+import { jsonOf } from '../report/printer.ts'
 import { onOneLine } from '../report/text.ts'
 import { mistakesBehind } from './config-check.ts'
 import { command, CONFIG_OPTIONS, JSON_OPTION } from './command.ts'
@@ -45,17 +46,15 @@ function textOf(
       const loaded = loadWithPlaces({ ...words, config: what ?? words.config })
       const mistakes = mistakesBehind(loaded)
       if (mistakes.length > 0) throw new UsageError(mistakes.map(onOneLine).join('\n'))
-      return isJson
-        ? JSON.stringify({ file: loaded.file, isRight: true })
-        : checkedText(loaded, what ?? words.config)
+      return isJson ? jsonOf({ file: loaded.file, isRight: true }) : checkedText(loaded, what ?? words.config)
     }
     case 'show': {
       const loaded = loadWithPlaces(words)
-      return isJson ? JSON.stringify(effective(loaded)) : effectiveText(loaded).trimEnd()
+      return isJson ? jsonOf(effective(loaded)) : effectiveText(loaded).trimEnd()
     }
     case 'explain': {
       const keys = explain(loadWithPlaces(words), what)
-      return isJson ? keys.map((key) => JSON.stringify(key)).join('\n') : keys.map(explainedText).join('\n\n')
+      return isJson ? keys.map((key) => jsonOf(key)).join('\n') : keys.map(explainedText).join('\n\n')
     }
     case 'schema':
       return JSON.stringify(jsonSchema(), undefined, 2)

@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/config.ts'
 import { type Check, diagnose } from '../doctor/checks.ts'
 import { findFacts } from '../doctor/facts.ts'
+import { jsonOf } from '../report/printer.ts'
 import { ANSI, type Look, PLAIN } from '../report/text.ts'
 import { hasColours } from '../support/standard-output.ts'
 import { AUDITD_OPTION, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command, fileFromYargs } from './command.ts'
@@ -26,7 +27,7 @@ export const doctorCommand = command({
     const checks = diagnose(await findFacts(auditd, db))
     const colours = hasColours(process.stdout.isTTY, process.env) ? ANSI : PLAIN
     for (const check of checks) {
-      process.stdout.write(`${words.json ? JSON.stringify(check) : textOf(check, colours)}\n`)
+      process.stdout.write(`${words.json ? jsonOf(check) : textOf(check, colours)}\n`)
     }
     return checks.some(({ state }) => state === 'bad') ? SOMETHING_BAD : 0
   },

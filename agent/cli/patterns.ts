@@ -11,6 +11,7 @@ import { isPeerAction, prefixOf } from '../domain/edge.ts'
 import { UsageError } from '../domain/result.ts'
 import { namesAllowedBy, variablePartsOf } from '../graph/allowed.ts'
 import { coversPeer } from '../peers/learned.ts'
+import { jsonOf } from '../report/printer.ts'
 import { timeText } from '../report/text.ts'
 import { command, type Command } from './command.ts'
 import { baselineOf, DECISION_OPTIONS, decisionOf } from './decisions.ts'
@@ -63,7 +64,7 @@ function show(pattern: KeptPattern, isJson: boolean): void {
   const allows = othersAllowedBy(pattern, FEW)
   print(
     isJson
-      ? JSON.stringify({
+      ? jsonOf({
           ...{ kind: 'pattern', id, state, process: teacher, action, path, pattern: printed },
           ...{ examples, changing, allows, sightings, learnedMs },
         })
@@ -88,7 +89,7 @@ function preview(db: string, id: number, isJson: boolean): void {
   const findings = namesOf(pattern.findings)
   print(
     isJson
-      ? JSON.stringify({ kind: 'preview', id, pattern: printed, allows, edges, findings })
+      ? jsonOf({ kind: 'preview', id, pattern: printed, allows, edges, findings })
       : [
           `pattern ${id}: ${printed}`,
           ...allows.map((name) => `  would allow   ${name}`),
@@ -103,7 +104,7 @@ function decide(db: string, id: number, action: 'pin' | 'forget', decision: Deci
   const { printed, state } = change(db, id, decision)
   print(
     isJson
-      ? JSON.stringify({ kind: 'decision', id, pattern: printed, state })
+      ? jsonOf({ kind: 'decision', id, pattern: printed, state })
       : `pattern ${id} is ${state}: ${printed}`,
   )
 }

@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs'
 import { UsageError } from '../domain/result.ts'
 import { type Rebased, rebase } from '../rebase.ts'
+import { jsonOf } from '../report/printer.ts'
 import { onOneLine } from '../report/text.ts'
 import { rawConversation } from '../support/conversation.ts'
 import { command, type Command } from './command.ts'
@@ -63,7 +64,7 @@ async function isAgreed(signal: AbortSignal): Promise<boolean> {
 }
 
 function print(rebased: Rebased, { isDone, isJson }: { isDone: boolean; isJson: boolean }): void {
-  const text = isJson ? JSON.stringify({ kind: 'rebase', isDone, ...rebased }) : textOf(rebased, isDone)
+  const text = isJson ? jsonOf({ kind: 'rebase', isDone, ...rebased }) : textOf(rebased, isDone)
   process.stdout.write(`${text}\n`)
 }
 

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml'
 import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
+import { jsonOf } from '../report/printer.ts'
 import { failuresOf } from '../rule-examples.ts'
 import { readRules, rulesIn, type WrittenRule } from '../rules/read.ts'
 import type { Rule } from '../rules/schema.ts'
@@ -55,7 +56,7 @@ function list({ rule, place, isShipped }: WrittenRule, isJson: boolean): void {
   const notes = [...(isShipped ? [] : [place]), ...(novel ? ['novel'] : []), ...(enabled ? [] : ['disabled'])]
   print(
     isJson
-      ? JSON.stringify({ kind: 'rule', ...rule, place, isShipped })
+      ? jsonOf({ kind: 'rule', ...rule, place, isShipped })
       : `${id.padEnd(28)} ${type.padEnd(20)} ${severity.padEnd(16)} ${notes.join(', ')}`.trimEnd(),
   )
 }
@@ -67,7 +68,7 @@ function severityText({ severity }: Rule): string {
 }
 
 function show({ rule, place, isShipped }: WrittenRule, isJson: boolean): void {
-  if (isJson) print(JSON.stringify({ kind: 'rule', ...rule, place, isShipped }))
+  if (isJson) print(jsonOf({ kind: 'rule', ...rule, place, isShipped }))
   else print(`# ${place}\n${stringify([rule], { lineWidth: 120 }).trimEnd()}`)
 }
 
@@ -80,7 +81,7 @@ function test(rules: readonly WrittenRule[], watched: readonly number[], isJson:
     const count = rule.examples.match.length + rule.examples.no_match.length
     examples += count
     failed += failures.length
-    if (isJson) print(JSON.stringify({ kind: 'rule-test', rule: rule.id, place, examples: count, failures }))
+    if (isJson) print(jsonOf({ kind: 'rule-test', rule: rule.id, place, examples: count, failures }))
     else for (const { example, why } of failures) print(`${place}: ${rule.id}: ${example}: ${why}`)
   }
   if (!isJson)

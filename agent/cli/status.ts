@@ -3,6 +3,7 @@ import type { AlertCounts } from '../baseline/vitals.ts'
 import { loadConfig } from '../config/config.ts'
 import type { BudgetState } from '../domain/budget.ts'
 import { SEVERITIES } from '../domain/severity.ts'
+import { jsonOf } from '../report/printer.ts'
 import { textOf, timeText } from '../report/text.ts'
 import {
   bytesBehind,
@@ -37,7 +38,7 @@ export const statusCommand = command({
     const { db } = loadConfig(words, { db: words.db })
     const standing = standingOf(db)
     const text = words.json
-      ? JSON.stringify(standingObject(standing))
+      ? jsonOf(standingObject(standing))
       : alertsLine(standing.alerts) + statusText(standing)
     process.stdout.write(`${text}\n`)
     const isGood = standing.status?.phase === 'trained' && standing.coverage.state !== 'degraded'

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { learnHabits } from '../baseline/habits.ts'
 import type { Config } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
+import { jsonOf } from '../report/printer.ts'
 import { HabitTraining } from '../scan/training.ts'
 import { commandAuthor } from './author.ts'
 import { inMs } from './values.ts'
@@ -46,7 +47,7 @@ export async function trainProcesses(
     (suspicious.size === 0 ? '' : `; suspicious, and not learned: ${suspicious.size} (see fullmon scan)`)
   process.stdout.write(
     words['json'] === true
-      ? `${JSON.stringify({ kind: 'habits', looks, learned: learned.size, suspicious: [...suspicious].sort() })}\n`
+      ? `${jsonOf({ kind: 'habits', looks, learned: learned.size, suspicious: [...suspicious].sort() })}\n`
       : `${text}\n`,
   )
   return 0

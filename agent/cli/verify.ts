@@ -1,6 +1,7 @@
 import { verifyBaseline } from '../baseline/verify.ts'
 import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
+import { jsonOf } from '../report/printer.ts'
 import { CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
 const DOES_NOT_FIT = 1
@@ -32,7 +33,7 @@ export const verifyCommand = command({
     ]
     const fits = problems.length === 0
     const text = words.json
-      ? JSON.stringify({ kind: 'verify', db, rows, head, fits, problem: problem ?? null, unknownHeads })
+      ? jsonOf({ kind: 'verify', db, rows, head, fits, problem: problem ?? null, unknownHeads })
       : [
           `${label('baseline')}${db}`,
           `${label('journal')}${rows} rows${rows === 0 ? '' : `, head ${head}`}`,

@@ -1,3 +1,4 @@
+import { printable } from '../graph/names.ts'
 import type { Report } from '../domain/report.ts'
 import type { Log } from '../support/log.ts'
 import type { Output } from '../support/standard-output.ts'
@@ -66,12 +67,23 @@ function isWanted(report: Report, least: Severity | undefined): boolean {
 }
 
 /** What JSON leaves as it is although it ends a line somewhere, moves a cursor, or hides or turns text. */
-const LIVELY = /[\u007f-\u009f\p{Zl}\p{Zp}\p{Cf}]/gu
+const LIVELY = /[\u007f-\u009f\p{Zl}\p{Zp}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
+/** How JSON.stringify writes half a character, which no strict reader takes, and the backslash that this could be confused with. */
+const HALF = /\\\\|\\u(d[89a-f][0-9a-f]{2})/g
 
-/** One line of JSON that is safe to look at on a terminal: arguments of programs stand in it as they were. */
+/**
+ * One line of JSON that is safe to look at on a terminal: arguments of programs stand in it as they were, except that a
+ * byte which is no UTF-8 is written as it is printed everywhere, `\xNN`.
+ */
 export const jsonOf = (report: object): string =>
-  JSON.stringify(report).replace(LIVELY, (character) =>
-    Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
-      .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
-      .join(''),
-  )
+  JSON.stringify(report)
+    .replace(HALF, (text, half: string | undefined) =>
+      half === undefined
+        ? text
+        : JSON.stringify(printable(String.fromCharCode(Number.parseInt(half, 16)))).slice(1, -1),
+    )
+    .replace(LIVELY, (character) =>
+      Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
+        .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
+        .join(''),
+    )

@@ -3,7 +3,7 @@ import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeF
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { BlindSpot, Incident, Report } from '../../agent/domain/report.ts'
-import { printer } from '../../agent/report/printer.ts'
+import { jsonOf, printer } from '../../agent/report/printer.ts'
 import { textOf } from '../../agent/report/text.ts'
 import { hasColours, isUnicodeIn } from '../../agent/support/standard-output.ts'
 import { ALERT, HOSTILE_INCIDENT } from '../outputs/reports.ts'
@@ -30,7 +30,7 @@ function inProcess(
   }: { json?: boolean; log?: string; stdout?: number | 'pipe' } = {},
 ): string {
   const program = `
-    import { printer } from '${AGENT}/report/printer.ts'
+    import { jsonOf, printer } from '${AGENT}/report/printer.ts'
     import { openLog } from '${AGENT}/support/log.ts'
     import { standardOutput } from '${AGENT}/support/standard-output.ts'
     const log = ${log === '' ? 'undefined' : `openLog('${log}')`}
@@ -225,4 +225,19 @@ test.each([
   [true, { TERM: 'dumb' }, false],
 ])('a terminal %j with %j has colours: %j', (isTerminal, environment, expected) => {
   expect(hasColours(isTerminal, environment)).toBe(expected)
+})
+
+test('JSON is one line that every reader takes and no terminal obeys', () => {
+  const text = 'a\udcff\ud800 \\udcff \\\\udcff \u202e\u009b\u2028\u200b\ufe0f\u{1f600}'
+  const line = jsonOf({ argv: [text], 'key\udc80': 1 })
+  expect(line).toMatch(/^[\x20-\x7e\u{1f600}]+$/u)
+  expect(line).not.toMatch(/[^\\]\\ud[89a-f]/)
+  // As they were, but for bytes that are no UTF-8.
+  expect(JSON.parse(line)).toEqual({
+    argv: [text.replace('\udcff', '\\xff').replace('\ud800', '\\u{d800}')],
+    'key\\x80': 1,
+  })
+  const words = ['-c', 'import json, sys; json.load(sys.stdin)["argv"][0].encode("utf-8")']
+  const { status, error } = spawnSync('/usr/bin/python3', words, { input: line })
+  expect(error === undefined ? status : 0).toBe(0)
 })
