@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { Baseline } from './baseline/baseline.ts'
+import { processOf } from './detect/nodes.ts'
 import type { Incident } from './domain/report.ts'
 import type { StateReader, StateWriter } from './domain/state.ts'
 import { type Hit, ruleIncidentOf } from './rules/incident.ts'
 
-/** Incidents that one process may raise by one rule in an hour, and that one rule may raise; more are counted to the last. */
+/**
+ * Incidents that one process may raise by one rule in an hour, that all of one user may, and that everybody may; more are
+ * counted to the last. Nobody uses up what is left for another user.
+ */
 const MOST_OF_PROCESS = 5
-const MOST_OF_RULE = 20
+const MOST_OF_USER = 20
+const MOST_OF_RULE = 100
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
 /** What goes on is told again, as what may never be learned is. */
@@ -51,11 +56,14 @@ export class RaisedIncidents {
     const tree = treeOf()
     const ofTree = digestOf(`${rule.id} in ${tree}`)
     const ofProcess = digestOf(`${rule.id} of ${names}`)
+    const { container, user } = processOf(chain.at(-1) ?? '') ?? { container: '', user: '' }
+    const ofUser = digestOf(`${rule.id} by ${container}:${user}`)
     const ofRule = digestOf(rule.id)
     const crowded =
       // What is unseen is told of whole at the end of the window.
       (rule.novel ? this.openAt(ofTree, timeMs, MINUTE_MS) : undefined) ??
       this.openAt(ofProcess, timeMs, HOUR_MS, MOST_OF_PROCESS) ??
+      this.openAt(ofUser, timeMs, HOUR_MS, MOST_OF_USER) ??
       this.openAt(ofRule, timeMs, HOUR_MS, MOST_OF_RULE)
     if (crowded !== undefined) {
       this.countTo(crowded, timeMs)
@@ -67,6 +75,7 @@ export class RaisedIncidents {
       [same, DAY_MS],
       [ofTree, MINUTE_MS],
       [ofProcess, HOUR_MS],
+      [ofUser, HOUR_MS],
       [ofRule, HOUR_MS],
     ] as const)
       this.remember(key, incident.id, timeMs, spanMs)

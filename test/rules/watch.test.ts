@@ -199,6 +199,23 @@ test('who makes a rule fire all the time is told of a few times, and counted', (
   expect(counts).toEqual([1, 1, 1, 1, 16])
 })
 
+test('nobody uses up a rule for another user', () => {
+  const log = trained()
+  for (let count = 0; count < 25; count++) {
+    const shell = { pid: 3000 + 2 * count, ppid: 1, exe: `/srv/app/run${count}`, uid: 33 }
+    log
+      .after(61_000)
+      .exec(shell)
+      .exec({ ...RUN, pid: shell.pid + 1, ppid: shell.pid, exe: `/tmp/x${count}` })
+  }
+  log.after(61_000).exec({ pid: 4000, ppid: 1, exe: '/tmp/root', uid: 0 })
+  const told = ruled(replay(log, OPTIONS)).filter(({ rule }) => rule === 'exec-from-temporary')
+  const of = (user: string): number =>
+    told.filter(({ chain }) => chain.at(-1)?.startsWith(`proc::${user}:`)).length
+  expect(of('33')).toBe(20)
+  expect(of('0')).toBe(1)
+})
+
 describe('rules of one’s own', () => {
   const PRIVATE = `- id: no-curl
   type: bin-execution
