@@ -136,7 +136,7 @@ export class Engine {
     this.alerting = alertsFrom && new Alerting(baseline.alerts, alertsFrom)
     this.outbox = new Outbox(baseline, options)
     const post = (report: Incident | Tamper | PatternLearned): void => this.post(report)
-    this.tamper = new TamperWatch(own, baseline.kept, post)
+    this.tamper = new TamperWatch(own, baseline, post)
     const sink: CoreSink = {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => {

@@ -1,4 +1,4 @@
-import type { Kept } from './baseline/kept.ts'
+import type { Baseline } from './baseline/baseline.ts'
 import type { Claimant } from './core.ts'
 import { AgentRuns, type RunsState } from './detect/runs.ts'
 import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
@@ -53,16 +53,22 @@ export interface OwnProcess {
 /** Tells what is done against the agent from what it does itself, now or before a restart. */
 export class TamperWatch {
   private readonly own: OwnProcess | undefined
-  private readonly kept: Kept
+  private readonly kept: Baseline['kept']
+  private readonly vouched: Baseline['vouchedWrites']
   private readonly post: (tamper: Tamper) => void
   private readonly runs: AgentRuns | undefined
   private readonly signs = new TamperSigns()
   private readonly tampering = new Tampering()
   private isOwnChild = false
 
-  constructor(own: OwnProcess | undefined, kept: Kept, post: (tamper: Tamper) => void) {
+  constructor(
+    own: OwnProcess | undefined,
+    { kept, vouchedWrites }: Pick<Baseline, 'kept' | 'vouchedWrites'>,
+    post: (tamper: Tamper) => void,
+  ) {
     this.own = own
     this.kept = kept
+    this.vouched = vouchedWrites
     this.post = post
     this.runs = own && new AgentRuns(own.pid, own.boot.id)
   }
@@ -132,7 +138,7 @@ export class TamperWatch {
     if (sign !== undefined) this.noteDeed(sign.reason, sign.detail, event, source)
   }
 
-  /** Whether an edge of this event is the doing of the agent, or of what it started. */
+  /** Whether an edge of this event is the doing of the agent, of what it started, or of a person by fullmon itself. */
   isOwn(seen: SeenEdge, event: AuditEvent): boolean {
     const { edge, filePath } = seen
     if (this.isOwnChild) return true
@@ -145,7 +151,9 @@ export class TamperWatch {
         ? isAnswering(edge, own.port)
         : filePath === own.directory ||
           tamperOfFile(edge, filePath, { ...own.places, log: undefined }) !== undefined
-    return isWanted && this.pidsAt(event.id.timeMs).has(pid)
+    const { timeMs } = event.id
+    if (!isWanted || this.pidsAt(timeMs).has(pid)) return isWanted
+    return filePath !== undefined && this.vouched.has(pid, filePath, timeMs)
   }
 
   /** Whether the agent, or the program that it has started for that, sends a report where it is to be sent, and nowhere else. */

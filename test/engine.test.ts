@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { planOf } from '../agent/session.ts'
 import { Baseline } from '../agent/baseline/baseline.ts'
 import { edgesIn, exportBaseline } from '../agent/baseline/transfer.ts'
+import { vouchForWrite } from '../agent/baseline/vouched-writes.ts'
 import type { BlindSpot, Report } from '../agent/domain/report.ts'
 import type { Engine, EngineOptions } from '../agent/engine.ts'
 import {
@@ -567,6 +568,7 @@ describe('blind spots', () => {
 })
 
 describe("the agent's own files", () => {
+  const DB = '/var/lib/fullmon/baseline.db'
   const own = {
     pid: 4242,
     boot: { id: 'this', startMs: 0 },
@@ -588,6 +590,35 @@ describe("the agent's own files", () => {
       'file:create:/var/lib/fullmon-evil/x',
       'file:create:/etc/cron.d/x',
       'host:203.0.113.66:4444',
+    ])
+  })
+
+  test('are no tampering where the journal vouches for who writes its configuration, and for nothing else', () => {
+    const file = '/etc/fullmon/config.yaml'
+    const places = { log: undefined, own: [DB, file] }
+    const path = join(folderForTest(), 'baseline.db')
+    const baseline = newBaseline(path)
+    const log = ordinaryLife()
+    const told = (): string[] =>
+      replay(log, { own: { ...own, places } }, newBaseline(join(folderForTest(), 'other.db'))).flatMap(
+        (report) => (report.kind === 'tamper' ? [report.detail] : []),
+      )
+    const write = { file, pid: 4400, added: ['allowlist.paths: "/opt/a"'], alerts: [3] }
+    vouchForWrite(path, write, { author: 'carol', reason: 'ours', timeMs: log.timeMs })
+    const fullmon: Doer = { pid: 4400, exe: '/opt/fullmon/node' }
+    log.create(fullmon, `${file}.4400.new`).create(fullmon, file)
+    expect(told()).toHaveLength(2)
+    log
+      .create(fullmon, DB)
+      .create({ pid: 4401, exe: '/usr/bin/vim' }, file)
+      .after(120_000)
+      .create(fullmon, file)
+    const reports = replay(log, { own: { ...own, places } }, baseline)
+    const tampers = reports.flatMap((report) => (report.kind === 'tamper' ? [report] : []))
+    expect(tampers.map(({ detail, evidence }) => [detail, evidence?.pid])).toEqual([
+      [`file:create:${DB} is of fullmon itself`, 4400],
+      [`file:create:${file} is of fullmon itself`, 4401],
+      [`file:create:${file} is of fullmon itself`, 4400],
     ])
   })
 

@@ -18,6 +18,7 @@ import { Trainings } from './trainings.ts'
 import { UnseenBook } from './unseen.ts'
 import { UnstablePlaces } from './unstable.ts'
 import { type JournalVerdict, verifyJournal } from './verify.ts'
+import { VouchedWrites } from './vouched-writes.ts'
 
 /** Edges that are gone through when the agent starts: an agent that is told to stop must hear it. */
 const MOST_VERIFIED = 200_000
@@ -42,6 +43,7 @@ export class Baseline {
   readonly rebase: Rebase
   readonly unstable: UnstablePlaces
   readonly kept: Kept
+  readonly vouchedWrites: VouchedWrites
   private readonly database: Database.Database
   private readonly path: string
   private readonly inode: number | undefined
@@ -73,6 +75,7 @@ export class Baseline {
     this.alerts = new AlertBook(database)
     this.rebase = new Rebase(database, this.edges, this.ledger, flush)
     this.kept = new Kept(database)
+    this.vouchedWrites = new VouchedWrites(database)
     this.sources = new Sources(database)
   }
 

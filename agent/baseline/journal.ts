@@ -25,6 +25,8 @@ export type JournalAction =
   | 'mute'
   | 'unmute'
   | 'reset'
+  /** Somebody has had entries written into the configuration that allow what alerts are about. */
+  | 'allow'
 
 /** Who changed what is normal, when, and why. */
 export interface JournalEntry {

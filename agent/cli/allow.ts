@@ -1,7 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { ALLOW_BY, type Allowance, allowancesOf } from '../allow.ts'
 import { alertsIn } from '../baseline/alerts.ts'
 import { holderOf } from '../baseline/lock.ts'
+import { vouchForWrite } from '../baseline/vouched-writes.ts'
 import { amended } from '../config/amend.ts'
 import { type Config, loadConfig, loadWithPlaces } from '../config/config.ts'
 import { foundConfig } from '../config/find.ts'
@@ -15,7 +17,8 @@ import { Digests } from '../scan/digests.ts'
 import { scoreOf } from '../scan/score.ts'
 import { replaceFile } from '../support/replace-file.ts'
 import { alertIdOf } from './alerts.ts'
-import { command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION } from './command.ts'
+import { command } from './command.ts'
+import { DECISION_OPTIONS, decisionOf } from './decisions.ts'
 
 export const allowCommand = command({
   lists: ['id'],
@@ -44,9 +47,7 @@ export const allowCommand = command({
           default: false,
           describe: 'also what nobody should allow blindly: deleted programs, /tmp',
         },
-        db: DB_OPTION,
-        ...CONFIG_OPTIONS,
-        json: JSON_OPTION,
+        ...DECISION_OPTIONS,
       } as const)
       .example('sudo $0 allow 3', 'the lines of the configuration that make it allowed')
       .example('sudo $0 allow 3 4 --by sha256 --write', 'write them'),
@@ -56,7 +57,12 @@ export const allowCommand = command({
     const allowances: Allowance[] = []
     for (const alert of alerts) allowances.push(...(await allowancesOf(alert, optionsOf(config, words))))
     const file = words.config ?? foundConfig() ?? CONFIG_FILE
-    const isChanged = words.write && write(file, allowances)
+    const vouch = (place: string): void => {
+      const added = allowances.map(({ key, value }) => `${key.join('.')}: ${JSON.stringify(value)}`)
+      const write = { file: place, pid: process.pid, added, alerts: alerts.map(({ id }) => id) }
+      vouchForWrite(config.db, write, decisionOf(words))
+    }
+    const isChanged = words.write && write(file, allowances, vouch)
     const reload = isChanged ? holderOf(config.db)?.pid : undefined
     const text = words.json
       ? `${jsonOf({
@@ -103,14 +109,16 @@ function optionsOf(
 
 /**
  * Adds the lines to a configuration.
+ * @param vouch is given its path before it is written
  * @returns whether it has changed
  * @throws UsageError when it cannot be written, or would be wrong then
  */
-function write(file: string, allowances: readonly Allowance[]): boolean {
+function write(file: string, allowances: readonly Allowance[], vouch: (place: string) => void): boolean {
   const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
   const after = amended(text, file, withInherited(file, text, allowances))
   if (after === text) return false
   try {
+    vouch(existsSync(file) ? realpathSync(file) : resolve(file))
     replaceFile(file, after, (newFile) => {
       loadConfig({ config: newFile })
       if (existsSync(file) && readFileSync(file, 'utf8') !== text)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { Baseline } from '../../agent/baseline/baseline.ts'
@@ -177,6 +178,38 @@ test.skipIf(noPython !== undefined)('a process that is allowed raises no alert a
   baseline.close()
   expect(told('allow', '1', '--by', 'expected', '--write', ...words).status).toBe(0)
   expect(await suspicious()).toEqual([])
+})
+
+test('what is written is a row of the journal, and what is not is none', () => {
+  const { file, words } = withAlerts([process_('/opt/a')], EMPTY)
+  const rows = (): unknown[] => {
+    const database = new Database(words[1] ?? '', { readonly: true })
+    try {
+      return database
+        .prepare<[], { author: string; detail: string }>(
+          "SELECT author, detail FROM journal WHERE action = 'allow'",
+        )
+        .all()
+        .map(({ author, detail }) => [author.split(' ')[0], JSON.parse(detail) as unknown])
+    } finally {
+      database.close()
+    }
+  }
+  const why = ['--author', 'carol', '--reason', 'ours'] as const
+  expect(told('allow', '1', ...why, ...words).status).toBe(0)
+  expect(rows()).toEqual([])
+  for (let round = 0; round < 2; round++)
+    expect(told('allow', '1', '--write', ...why, ...words).status).toBe(0)
+  expect(rows()).toEqual([
+    [
+      'carol',
+      {
+        ...{ file, pid: expect.any(Number) as number, alerts: [1], reason: 'ours' },
+        added: ['allowlist.paths: "/opt/a"'],
+      },
+    ],
+  ])
+  expect(told('verify', '--db', words[1] ?? '').status).toBe(0)
 })
 
 test('many programs of one folder are allowed by their folder', () => {
