@@ -1,4 +1,3 @@
-import { printable } from '../graph/names.ts'
 import type { Report } from '../domain/report.ts'
 import type { Log } from '../support/log.ts'
 import type { Output } from '../support/standard-output.ts'
@@ -77,13 +76,12 @@ const HALF = /\\\\|\\u(d[89a-f][0-9a-f]{2})/g
  */
 export const jsonOf = (report: object): string =>
   JSON.stringify(report)
-    .replace(HALF, (text, half: string | undefined) =>
-      half === undefined
-        ? text
-        : JSON.stringify(printable(String.fromCharCode(Number.parseInt(half, 16)))).slice(1, -1),
-    )
+    .replace(HALF, (text, half: string | undefined) => (half === undefined ? text : `\\\\${halfText(half)}`))
     .replace(LIVELY, (character) =>
       Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
         .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
         .join(''),
     )
+
+/** As names are printed: see `printable`. */
+const halfText = (hex: string): string => (/^dc[89a-f]/.test(hex) ? `x${hex.slice(2)}` : `u{${hex}}`)
