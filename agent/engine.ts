@@ -496,7 +496,9 @@ export class Engine {
     const { incidents, spots } = this.findings.report({
       ...{ fromMs, toMs: timeMs, lengthMs: this.options.monitorMs },
       ...{ isWhole, isTraining: this.training.isOn, isLast },
+      rulesIn: (tree) => this.raised.silentIn(tree),
     })
+    this.raised.forgetSilent()
     for (const incident of incidents) this.post(incident)
     for (const spot of spots) {
       this.coverage.note(spot)

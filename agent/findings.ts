@@ -69,6 +69,8 @@ interface Window {
   readonly lengthMs: number
   /** Whether nothing will follow it. */
   readonly isLast: boolean
+  /** Rules that fired for a tree of processes, and were not told of then. */
+  readonly rulesIn: (tree: string) => readonly string[]
 }
 
 /** What a window has shown. */
@@ -245,7 +247,7 @@ export class Findings {
   }
 
   /** The window is over: what belongs together becomes an incident. */
-  report({ fromMs, toMs, isWhole, lengthMs, isTraining, isLast }: Window): Reported {
+  report({ fromMs, toMs, isWhole, lengthMs, isTraining, isLast, rulesIn }: Window): Reported {
     const { baseline, maintenance } = this
     const incidents: Incident[] = []
     const rating = new Rating(baseline, toMs)
@@ -275,10 +277,15 @@ export class Findings {
         baseline.incidents.addTo(tree, summary.incident, toMs, !isWhole)
         continue
       }
-      const told =
+      const shown =
         upkeep === undefined
           ? incidentOf(baseline.incidents.next, deeds, normal)
           : maintenanceIncident(baseline.incidents.next, deeds, upkeep)
+      const rules = rulesIn(tree)
+      const told =
+        rules.length === 0
+          ? shown
+          : { ...shown, reasons: [...shown.reasons, `these rules are about it, too: ${rules.join(', ')}`] }
       const raised = this.raisedBefore(tree, told)
       if (raised !== undefined) {
         // As it was told: nothing has come since.

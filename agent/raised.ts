@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Baseline } from './baseline/baseline.ts'
 import { processOf } from './detect/nodes.ts'
-import type { Incident } from './domain/report.ts'
+import { type Incident, SEVERITIES } from './domain/report.ts'
 import type { StateReader, StateWriter } from './domain/state.ts'
 import { type Hit, ruleIncidentOf } from './rules/incident.ts'
 
@@ -35,6 +35,7 @@ export class RaisedIncidents {
   /** By what they are about, as digests: names may be long. */
   private readonly remembered = new Map<string, Remembered>()
   private readonly changed = new Set<string>()
+  private readonly silent = new Map<string, Set<string>>()
   /** Sightings since the last `settle`, by the incident that they count to. */
   private readonly again = new Map<number, { count: number; lastMs: number }>()
 
@@ -54,14 +55,16 @@ export class RaisedIncidents {
       return
     }
     const tree = treeOf()
-    const ofTree = digestOf(`${rule.id} in ${tree}`)
+    const ofTree = (gravity: string): string => digestOf(`${gravity} in ${tree}`)
     const ofProcess = digestOf(`${rule.id} of ${names}`)
     const { container, user } = processOf(chain.at(-1) ?? '') ?? { container: '', user: '' }
     const ofUser = digestOf(`${rule.id} by ${container}:${user}`)
     const ofRule = digestOf(rule.id)
+    // Somebody was called, and what is unseen is told of whole at the end of the window.
+    const called = rule.novel ? this.openAt(ofTree(hit.severity), timeMs, MINUTE_MS) : undefined
+    if (called !== undefined) this.noteSilent(tree, rule.id)
     const crowded =
-      // What is unseen is told of whole at the end of the window.
-      (rule.novel ? this.openAt(ofTree, timeMs, MINUTE_MS) : undefined) ??
+      called ??
       this.openAt(ofProcess, timeMs, HOUR_MS, MOST_OF_PROCESS) ??
       this.openAt(ofUser, timeMs, HOUR_MS, MOST_OF_USER) ??
       this.openAt(ofRule, timeMs, HOUR_MS, MOST_OF_RULE)
@@ -71,9 +74,10 @@ export class RaisedIncidents {
     }
     const incident = ruleIncidentOf(this.baseline.incidents.next, hit)
     this.baseline.incidents.addRaised(tree, incident, timeMs)
+    const notGraver = SEVERITIES.slice(0, SEVERITIES.indexOf(hit.severity) + 1)
     for (const [key, spanMs] of [
       [same, DAY_MS],
-      [ofTree, MINUTE_MS],
+      ...notGraver.map((gravity) => [ofTree(gravity), MINUTE_MS] as const),
       [ofProcess, HOUR_MS],
       [ofUser, HOUR_MS],
       [ofRule, HOUR_MS],
@@ -81,6 +85,16 @@ export class RaisedIncidents {
       this.remember(key, incident.id, timeMs, spanMs)
     this.count++
     this.post(incident)
+  }
+
+  /** Rules that fired for a tree of processes and were not told, as another one had been, since `forgetSilent`. */
+  silentIn(tree: string): readonly string[] {
+    return [...(this.silent.get(tree) ?? [])]
+  }
+
+  /** The window is over: they have been told. */
+  forgetSilent(): void {
+    this.silent.clear()
   }
 
   /** Writes what has been counted. */
@@ -141,6 +155,12 @@ export class RaisedIncidents {
     const [oldest = ''] = this.remembered.keys()
     this.remembered.delete(oldest)
     this.changed.add(oldest)
+  }
+
+  private noteSilent(tree: string, rule: string): void {
+    const rules = this.silent.get(tree) ?? new Set()
+    if (rules.size === 0 && this.silent.size >= MOST_REMEMBERED) return
+    this.silent.set(tree, rules.add(rule))
   }
 
   private countTo(incident: number, timeMs: number): void {

@@ -26,6 +26,7 @@ const rules = ruleBookOf({ folders: [], disabled: [], skip: SKIP }, [4444])
 const SHELL: Doer = { pid: 2000, ppid: 800, exe: '/usr/bin/dash', uid: 33 }
 const RUN: Doer = { pid: 2001, ppid: 2000, exe: '/tmp/x', uid: 33 }
 const OPTIONS = { rules, alertsFrom: 'medium' } as const
+const MINUTE_MS = 60_000
 const DECISION = { author: 'me', reason: undefined, timeMs: NOON_MS }
 
 /** A rule of one's own. */
@@ -47,6 +48,7 @@ const ranAgain = (timeMs: number, pid = 2100): LogBuilder =>
   new LogBuilder(timeMs)
     .connect(NGINX, '192.0.2.1', 443)
     .exec({ ...SHELL, pid }, ['sh'])
+    .after(MINUTE_MS)
     .exec({ ...RUN, pid: pid + 1, ppid: pid })
 
 /** Replays into a file that others can read. */
@@ -62,9 +64,9 @@ function replayInto(path: string, log: LogBuilder, options: Partial<EngineOption
 test('a rule that fires is an incident at once, with all that is needed to judge it', () => {
   const baseline = newBaseline()
   const { engine, reports } = start(baseline, OPTIONS)
-  const log = trained().exec(SHELL, ['sh', '-c', '/tmp/x -q']).exec(RUN, ['/tmp/x', '-q'])
+  const log = trained().exec(SHELL, ['sh', '-c', '/tmp/x -q']).after(MINUTE_MS).exec(RUN, ['/tmp/x', '-q'])
   engine.ingest({ bytes: log.bytes, at: undefined })
-  // No window has ended since.
+  // The window of the second has not ended yet.
   expect(incidents(reports).map(({ rule }) => rule)).toEqual(['service-runs-shell', 'exec-from-temporary'])
   const [, incident] = ruled(reports)
   expect(incident).toMatchObject({
@@ -85,9 +87,21 @@ test('a rule that fires is an incident at once, with all that is needed to judge
   engine.end()
 })
 
+test('within a minute a tree of processes is told of by one rule, and by a graver one; the window names the others', () => {
+  const relay = { pid: 2002, ppid: 2000, exe: '/usr/bin/dash', uid: 33 }
+  const log = trained().exec(SHELL, ['sh']).exec(RUN).create(RUN, '/srv/x').connect(relay, '203.0.113.9', 9)
+  const reports = incidents(replay(log, OPTIONS))
+  expect(reports.map(({ rule, severity }) => [rule, severity])).toEqual([
+    ['service-runs-shell', 'high'],
+    ['shell-connects', 'critical'],
+    [undefined, 'critical'],
+  ])
+  expect(reports[2]?.reasons.at(-1)).toBe('these rules are about it, too: exec-from-temporary')
+})
+
 test('the same rule on the same chain counts to its incident and alert, until a person decides', () => {
   const path = join(folderForTest(), 'b.db')
-  const log = trained().exec(SHELL, ['sh']).exec(RUN)
+  const log = trained().exec(SHELL, ['sh']).after(MINUTE_MS).exec(RUN)
   for (let count = 0; count < 3; count++) log.after(1000).exec({ ...RUN, pid: 2010 + count })
   expect(rulesOf(replayInto(path, log))).toEqual(['service-runs-shell', 'exec-from-temporary'])
   const found = (): { rule: string | undefined; count: number; state: string }[] =>
@@ -171,7 +185,8 @@ test('packages are no reason to tell', () => {
     .exec({ pid: 2121, ppid: 2120, exe: '/usr/bin/bash' }, ['/bin/sh', '/var/tmp/rpm-tmp.k2Ab1c', '1'])
   expect(rulesOf(replay(log, OPTIONS))).toEqual([])
   const shell = { pid: 2100, ppid: 1, exe: '/usr/bin/bash' }
-  const byHand = trained().exec(shell).create(shell, '/usr/bin/x').create(shell, '/etc/cron.d/x')
+  const byHand = trained().exec(shell).create(shell, '/usr/bin/x')
+  byHand.after(MINUTE_MS).create(shell, '/etc/cron.d/x')
   expect(rulesOf(replay(byHand, OPTIONS))).toEqual(['system-program-replaced', 'persistence-cron'])
 })
 
@@ -244,7 +259,7 @@ describe('rules of one’s own', () => {
 
 test('what was told is remembered over a restart, and told again after a day', () => {
   const path = join(folderForTest(), 'b.db')
-  const log = trained().exec(SHELL, ['sh']).exec(RUN)
+  const log = trained().exec(SHELL, ['sh']).after(MINUTE_MS).exec(RUN)
   const live = { log: '/var/log/audit/audit.log' }
   expect(rulesOf(replayInto(path, log, live))).toEqual(['service-runs-shell', 'exec-from-temporary'])
   expect(rulesOf(replayInto(path, ranAgain(log.timeMs + WINDOW_MS), live))).toEqual([])
