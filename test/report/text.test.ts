@@ -1,4 +1,5 @@
 import * as fc from 'fast-check'
+import { printable } from '../../agent/graph/names.ts'
 import { describe, expect, test } from 'vitest'
 import type {
   BlindSpot,
@@ -231,7 +232,11 @@ describe('law: whatever the names are', () => {
         const line = written.slice(0, -1)
         expect(line).not.toMatch(LIVELY)
         expect(line).not.toMatch(/[\u202a-\u202e\u2066-\u2069\u200e\u200f]/)
-        expect(JSON.parse(line)).toEqual(report)
+        // Halves of characters are no JSON: they are as they are printed.
+        const whole = JSON.parse(JSON.stringify(report), (_, value: unknown) =>
+          typeof value === 'string' ? value.replace(/\p{Cs}/gu, printable) : value,
+        ) as unknown
+        expect(JSON.parse(line)).toEqual(whole)
       }),
     )
   })
