@@ -44,9 +44,12 @@ export class RaisedIncidents {
     this.post = post
   }
 
-  /** @param treeOf which processes did it */
-  raise(hit: Hit, treeOf: () => string): void {
-    const { rule, chain, edge, timeMs, succeeded } = hit
+  /**
+   * @param treeOf which processes did it
+   * @param command the first process of what was started just now to do it; undefined when it has run for long
+   */
+  raise(hit: Hit, treeOf: () => string, command: string | undefined): void {
+    const { rule, chain, edge, isUnseen, timeMs, succeeded } = hit
     const names = chain.join('->')
     const same = digestOf(`${rule.id} ${edge.kind} ${succeeded} ${names}->${edge.to}`)
     const told = this.openAt(same, timeMs, DAY_MS) ?? this.raisedAbove(hit)
@@ -55,16 +58,19 @@ export class RaisedIncidents {
       return
     }
     const tree = treeOf()
-    const ofTree = (gravity: string): string => digestOf(`${gravity} in ${tree}`)
+    const ofTree = digestOf(`${rule.id} in ${tree}`)
+    const ofCommand = (gravity: string): string => digestOf(`${gravity} by ${command} in ${tree}`)
     const ofProcess = digestOf(`${rule.id} of ${names}`)
     const { container, user } = processOf(chain.at(-1) ?? '') ?? { container: '', user: '' }
     const ofUser = digestOf(`${rule.id} by ${container}:${user}`)
     const ofRule = digestOf(rule.id)
     // Somebody was called, and what is unseen is told of whole at the end of the window.
-    const called = rule.novel ? this.openAt(ofTree(hit.severity), timeMs, MINUTE_MS) : undefined
+    const called =
+      isUnseen && command !== undefined ? this.openAt(ofCommand(hit.severity), timeMs, MINUTE_MS) : undefined
     if (called !== undefined) this.noteSilent(tree, rule.id)
     const crowded =
       called ??
+      (rule.novel ? this.openAt(ofTree, timeMs, MINUTE_MS) : undefined) ??
       this.openAt(ofProcess, timeMs, HOUR_MS, MOST_OF_PROCESS) ??
       this.openAt(ofUser, timeMs, HOUR_MS, MOST_OF_USER) ??
       this.openAt(ofRule, timeMs, HOUR_MS, MOST_OF_RULE)
@@ -74,10 +80,11 @@ export class RaisedIncidents {
     }
     const incident = ruleIncidentOf(this.baseline.incidents.next, hit)
     this.baseline.incidents.addRaised(tree, incident, timeMs)
-    const notGraver = SEVERITIES.slice(0, SEVERITIES.indexOf(hit.severity) + 1)
+    const notGraver = command === undefined ? [] : SEVERITIES.slice(0, SEVERITIES.indexOf(hit.severity) + 1)
     for (const [key, spanMs] of [
       [same, DAY_MS],
-      ...notGraver.map((gravity) => [ofTree(gravity), MINUTE_MS] as const),
+      [ofTree, MINUTE_MS],
+      ...notGraver.map((gravity) => [ofCommand(gravity), MINUTE_MS] as const),
       [ofProcess, HOUR_MS],
       [ofUser, HOUR_MS],
       [ofRule, HOUR_MS],

