@@ -54,6 +54,8 @@ interface Matter {
   readonly standing: Standing
   /** How a process ended, or became root; empty for all else. */
   readonly how: string
+  /** Whether it is the end of a process, which no incident of a window tells. */
+  readonly isEnd: boolean
 }
 
 /** Asks the rules of everything that is seen, and raises an incident at once where one fires. */
@@ -76,7 +78,7 @@ export class RuleWatch {
     const { source, peer } = seen
     const { syscall } = event
     this.judge(candidates, {
-      ...{ source, event, timeMs, standing, how: '', pid: undefined, edge: nameOf },
+      ...{ source, event, timeMs, standing, how: '', isEnd: false, pid: undefined, edge: nameOf },
       evidence: (edge) => {
         const evidence = evidenceOf(event)
         return edge === seen.edge || peer === undefined ? evidence : { ...evidence, address: peer.address }
@@ -98,7 +100,7 @@ export class RuleWatch {
     if (candidates.length === 0) return
     const { event, pid, auid } = deed
     this.judge(candidates, {
-      ...{ source, event, pid, timeMs, how, edge: () => edge },
+      ...{ source, event, pid, timeMs, how, isEnd: kind === 'end', edge: () => edge },
       evidence: () => ({ ...evidenceOf(event), pid, auid: auid ?? UNSET }),
       // A process that ends was executed before, and that was normal or not.
       standing: kind === 'end' ? 'unseen' : standingOf(edge, timeMs),
@@ -141,7 +143,7 @@ export class RuleWatch {
       ...{ rule, severity, edge, timeMs, how, succeeded },
       chain: chainOf(source),
       evidence: matter.evidence(edge),
-      isUnseen: matter.standing === 'unseen' && how === '',
+      isUnseen: matter.standing === 'unseen' && !matter.isEnd,
       loginName: auid === undefined ? undefined : userName(auid),
     }
     raised.raise(hit, () => findings.treeOf(source, event, timeMs, lineage), commandOf(lineage, timeMs))
