@@ -1,6 +1,6 @@
 /** The agent that is asked how it is: what it does when it cannot listen, and that a real auditd shows nothing of its answers. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -121,7 +121,8 @@ const unavailable = auditdUnavailable()
 if (unavailable !== undefined) process.stderr.write(`http.test.ts: a part is left out: ${unavailable}\n`)
 
 describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'fullmon-http-'))
+  // Not a name of mkdtemp's: half of those have a digit, and are a pattern in the report.
+  const directory = join(tmpdir(), 'fullmon-http')
   const state = join(directory, 'state')
   const db = join(state, 'baseline.db')
   const socket = join(directory, 'run/fullmon.sock')
@@ -153,7 +154,8 @@ describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
   }
 
   beforeAll(async () => {
-    mkdirSync(state, { mode: 0o700 })
+    rmSync(directory, { recursive: true, force: true })
+    mkdirSync(state, { recursive: true, mode: 0o700 })
     writeFileSync(token, '0123456789abcdef\n', { mode: 0o600 })
     port = await new Promise((found) => {
       const server = createServer().listen(0, '127.0.0.1', () => {
