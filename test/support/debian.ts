@@ -46,30 +46,36 @@ export function findMirror(): string {
 }
 
 /** Why no Debian can be made here, or undefined when one can. */
-export async function debianUnavailable(mirror: string): Promise<string | undefined> {
+export async function debianUnavailable(mirror: string, suite: string = SUITE): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'needs root'
   if (spawnSync('debootstrap', ['--version']).status !== 0) return 'needs debootstrap'
   if (spawnSync('unshare', ['--mount', 'true']).status !== 0) return 'needs a mount name space'
   try {
-    const { ok, status } = await fetch(`${mirror}/dists/${SUITE}/Release`, { method: 'HEAD' })
-    return ok ? undefined : `${mirror} has no ${SUITE} (${status})`
+    const { ok, status } = await fetch(`${mirror}/dists/${suite}/Release`, { method: 'HEAD' })
+    return ok ? undefined : `${mirror} has no ${suite} (${status})`
   } catch {
     return `needs the Debian mirror ${mirror}`
   }
 }
 
-/** A fresh Debian in `root`, unpacked from an archive that the first call leaves in a folder only root can write. */
-export function makeDebian(root: string, mirror: string): void {
+/** A folder that only root can write, kept from one run to the next. @throws Error if somebody else made it */
+export function debianCache(): string {
   const cache = join(tmpdir(), 'fullmon-test-debian')
   mkdirSync(cache, { recursive: true, mode: 0o700 })
   const { uid, mode } = lstatSync(cache)
   if (uid !== 0 || (mode & 0o777) !== 0o700) throw new Error(`${cache} is not root's own`)
-  const archive = join(cache, `${SUITE}.tar`)
+  return cache
+}
+
+/** A fresh Debian in `root`, unpacked from an archive that the first call leaves in the cache. */
+export function makeDebian(root: string, mirror: string, suite: string = SUITE): void {
+  const cache = debianCache()
+  const archive = join(cache, `${suite}.tar`)
   if (!existsSync(archive)) {
     const fresh = mkdtempSync(join(cache, 'fresh-'))
-    must('debootstrap', '--variant=minbase', SUITE, fresh, mirror)
-    must('tar', '--create', '--file', `${archive}.new`, '--directory', fresh, '--one-file-system', '.')
-    must('mv', `${archive}.new`, archive)
+    must('debootstrap', '--variant=minbase', suite, fresh, mirror)
+    must('tar', '--create', '--file', `${fresh}.tar`, '--directory', fresh, '--one-file-system', '.')
+    must('mv', `${fresh}.tar`, archive)
     rmSync(fresh, { recursive: true })
   }
   must('tar', '--extract', '--file', archive, '--directory', root)
