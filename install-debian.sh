@@ -176,6 +176,8 @@ install_program() {
   fi
   [ "$changes" != "$before" ] || same program
   version=$("$command" --version) || stop "$command does not start, for the reason above."
+  version=${version#fullmon }
+  version=${version%% *}
 }
 
 # Why the kernel's rules cannot be changed from here; nothing when they can.

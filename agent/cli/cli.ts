@@ -1,7 +1,7 @@
 import yargs from 'yargs'
 import { UsageError } from '../domain/result.ts'
 import { type Command, wordsForYargs } from './command.ts'
-import { version } from './origin.ts'
+import { versionLine } from './origin.ts'
 
 /** Each command is loaded when it is asked for: a replay needs neither the configuration nor the log file. */
 const COMMANDS: readonly {
@@ -164,7 +164,7 @@ export async function runCli(words: readonly string[], signal: AbortSignal): Pro
     .usage(
       '$0 COMMAND [OPTIONS]\n\nLearns what this host does from the log of auditd, and reports what it never did before.',
     )
-    .version(version())
+    .version(versionLine())
     .alias('version', 'V')
     .help()
     .alias('help', 'h')

@@ -24,7 +24,7 @@ import { loadRulesWhereNone, rulesFile } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { type ServiceManager, serviceManager } from '../support/notify.ts'
 import { standardOutput } from '../support/standard-output.ts'
-import { thisOrigin, version } from './origin.ts'
+import { thisBuild, thisOrigin } from './origin.ts'
 import { inMs } from './values.ts'
 
 const STDIN = '-'
@@ -180,7 +180,7 @@ class Session {
   async #serve(): Promise<HttpServer> {
     const { db, http } = this.#config
     const counter = new Counter(db)
-    const sources = new AgentSources(db, this.#state, counter, version())
+    const sources = new AgentSources(db, this.#state, counter, thisBuild())
     const server = new HttpServer({ sources, counter, say: (text) => this.#say(text) })
     await server.open(http)
     return server

@@ -3,9 +3,15 @@ import type { Metric, Sample } from './exposition.ts'
 import type { LiveState } from './live-state.ts'
 import type { HealthView } from './view.ts'
 
+/** What this program is, and what it was built of. */
+export interface Build {
+  readonly version: string
+  readonly commit: string
+}
+
 /** What metrics are made of. */
 export interface Measured {
-  readonly version: string
+  readonly build: Build
   readonly live: LiveState
   readonly health: HealthView
   readonly isDegraded: boolean
@@ -23,10 +29,12 @@ export const metricsOf = (measured: Measured): Metric[] => [
   ...ofTheBaseline(measured),
 ]
 
-function ofTheAgent({ version, live, health }: Measured): Metric[] {
+function ofTheAgent({ build, live, health }: Measured): Metric[] {
   const { scan } = live
   return [
-    gauge('build_info', 'The version that runs.', [{ labels: { version, node: process.version }, value: 1 }]),
+    gauge('build_info', 'The version that runs.', [
+      { labels: { ...build, node: process.version }, value: 1 },
+    ]),
     gauge('start_time_seconds', 'When the agent started, Unix time.', [{ value: live.startMs / 1000 }]),
     gauge('resident_memory_bytes', 'Memory of the agent.', [{ value: process.memoryUsage.rss() }]),
     gauge('healthy', 'Whether /healthz answers 200.', [{ value: Number(health.healthy) }]),

@@ -9,7 +9,7 @@ import { healthOf, type HealthReason, type Signs } from '../health.ts'
 import { learningIn, standingObject, standingOf } from '../standing.ts'
 import type { Counter } from './counter.ts'
 import type { LiveState } from './live-state.ts'
-import { metricsOf } from './metrics.ts'
+import { type Build, metricsOf } from './metrics.ts'
 import type { Sources } from './routes.ts'
 import type { HealthView, Lag } from './view.ts'
 
@@ -22,14 +22,14 @@ const MOST_SILENT_MS = 60_000
 export class AgentSources implements Sources {
   readonly live: LiveState
   readonly #db: string
-  readonly #version: string
+  readonly #build: Build
   readonly #counter: Counter
 
-  constructor(db: string, live: LiveState, counter: Counter, version: string) {
+  constructor(db: string, live: LiveState, counter: Counter, build: Build) {
     this.#db = db
     this.live = live
     this.#counter = counter
-    this.#version = version
+    this.#build = build
   }
 
   health(): HealthView {
@@ -39,7 +39,7 @@ export class AgentSources implements Sources {
   metrics(): ReturnType<Sources['metrics']> {
     const { view, isDegraded } = this.#healthNow()
     const { counts } = this.#counter
-    return metricsOf({ version: this.#version, live: this.live, health: view, isDegraded, counts })
+    return metricsOf({ build: this.#build, live: this.live, health: view, isDegraded, counts })
   }
 
   alerts(filter: Parameters<Sources['alerts']>[0]): ReturnType<Sources['alerts']> {

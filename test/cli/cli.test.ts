@@ -94,7 +94,9 @@ describe('help', () => {
 
   test('the version is that of the package', () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
-    expect(fullmon(['--version']).stdout.trim()).toBe(version)
+    expect(fullmon(['--version']).stdout).toMatch(
+      new RegExp(`^fullmon ${version} \\(commit unknown, schema \\d+, node ${process.versions.node}\\)\n$`),
+    )
   })
 
   test('the shell can complete commands', () => {

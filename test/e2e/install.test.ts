@@ -168,7 +168,7 @@ describe(
     test('the installed program runs, for any user, without the checkout', () => {
       expect(inside('fullmon --version')).toMatchObject({
         status: 0,
-        stdout: `${packageJson.version}\n`,
+        stdout: expect.stringMatching(new RegExp(`^fullmon ${packageJson.version} \\(commit `)) as unknown,
         stderr: '',
       })
       const help = inside('cd / && fullmon --help', 65534)

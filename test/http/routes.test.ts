@@ -37,7 +37,7 @@ async function host(fill?: (baseline: Baseline) => void) {
   live.enter({ name: 'monitoring', edges: 3, unlearned: 0 })
   const counter = new Counter(db)
   await counter.refresh()
-  const sources = new AgentSources(db, live, counter, '1.2.3')
+  const sources = new AgentSources(db, live, counter, { version: '1.2.3', commit: '9e2cfdb12345' })
   const get = (target: string): Answer => answerTo({ method: 'GET', target }, sources)
   return { db, live, sources, get, json: (target: string): unknown => JSON.parse(get(target).text) }
 }
@@ -124,7 +124,7 @@ describe('/healthz', () => {
   test('says why the baseline cannot be read', () => {
     const db = join(folderForTest(), 'none.db')
     const live = new LiveState(NOON_MS)
-    const sources = new AgentSources(db, live, new Counter(db), '1.2.3')
+    const sources = new AgentSources(db, live, new Counter(db), { version: '1.2.3', commit: '9e2cfdb12345' })
     const answer = answerTo({ method: 'GET', target: '/healthz' }, sources)
     expect(answer.status).toBe(503)
     expect(JSON.parse(answer.text)).toMatchObject({
@@ -155,7 +155,7 @@ describe('/metrics', () => {
     expect(type).toBe('text/plain; version=0.0.4; charset=utf-8')
     const lines = text.split('\n')
     for (const line of [
-      `fullmon_build_info{version="1.2.3",node="${process.version}"} 1`,
+      `fullmon_build_info{version="1.2.3",commit="9e2cfdb12345",node="${process.version}"} 1`,
       'fullmon_healthy 0',
       'fullmon_phase{phase="monitoring"} 1',
       'fullmon_phase{phase="training"} 0',

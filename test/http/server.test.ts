@@ -40,7 +40,10 @@ function served(): Served {
   new Baseline(db).close()
   const said: string[] = []
   const counter = new Counter(db)
-  const sources = new AgentSources(db, new LiveState(0), counter, '1.2.3')
+  const sources = new AgentSources(db, new LiveState(0), counter, {
+    version: '1.2.3',
+    commit: '9e2cfdb12345',
+  })
   const server = new HttpServer({ sources, counter, say: (text) => said.push(text) })
   onTestFinished(() => server.close())
   const socket = join(folder, 's.sock')
