@@ -7,7 +7,7 @@ import { SEVERITIES } from '../domain/severity.ts'
 import { jsonOf } from '../report/printer.ts'
 import { type Look, lookFor, onOneLine, textOf, timeText } from '../report/text.ts'
 import { standardOutput } from '../support/standard-output.ts'
-import { command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION } from './command.ts'
+import { command, CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, SHOWN_IDS } from './command.ts'
 
 /** What became of an alert by now. `muted`: it is open, and makes nobody look before a time. */
 const FATES = ['open', 'acknowledged', 'muted', 'reset'] as const
@@ -24,11 +24,7 @@ export const alertsCommand = command({
   lists: ['id'],
   options: (yargs) =>
     yargs
-      .positional('id', {
-        type: 'string',
-        array: true,
-        describe: 'only these, with all that is known of them',
-      })
+      .positional('id', SHOWN_IDS)
       .options({
         db: DB_OPTION,
         all: { type: 'boolean', default: false, describe: 'also those that were reset' },

@@ -99,6 +99,13 @@ export function formatOf({
   return format ?? (json ? 'json' : 'text')
 }
 
+/** Which of what a command lists is shown whole. */
+export const SHOWN_IDS = {
+  type: 'string',
+  array: true,
+  describe: 'only these, with all that is known of them',
+} as const
+
 export const JSON_OPTION = { type: 'boolean', default: false, describe: 'one JSON object a line' } as const
 
 /** Saved logs, as the only words without an option. */

@@ -6,7 +6,7 @@ import { ecsOf } from '../report/ecs.ts'
 import { jsonOf } from '../report/printer.ts'
 import { type Look, lookFor, onOneLine, textOf, timeText } from '../report/text.ts'
 import { standardOutput } from '../support/standard-output.ts'
-import { command, CONFIG_OPTIONS, DB_OPTION, FORMAT_OPTIONS, formatOf } from './command.ts'
+import { command, CONFIG_OPTIONS, DB_OPTION, FORMAT_OPTIONS, formatOf, SHOWN_IDS } from './command.ts'
 import { sinceText } from './decisions.ts'
 import { thisOrigin } from './origin.ts'
 import { timeOf } from './values.ts'
@@ -15,11 +15,7 @@ export const incidentsCommand = command({
   lists: ['id'],
   options: (yargs) =>
     yargs
-      .positional('id', {
-        type: 'string',
-        array: true,
-        describe: 'only these, with all that is known of them',
-      })
+      .positional('id', SHOWN_IDS)
       .options({
         db: DB_OPTION,
         all: {

@@ -20,13 +20,7 @@ import { parseStatus } from '../../agent/watch/audit-status.ts'
 import { parseAuditdConf } from '../../agent/watch/auditd-conf.ts'
 import { type Check, diagnose, type Facts } from '../../agent/doctor/checks.ts'
 import { ok } from '../../agent/domain/result.ts'
-import {
-  auditctl,
-  auditdUnavailable,
-  ensureAuditd,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { auditctl, auditdMissing, shippedRules, startAuditd } from '../support/auditd.ts'
 import { folderForTest } from '../support/folder.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -592,13 +586,10 @@ describe('fullmon doctor', () => {
   })
 })
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined)
-  process.stderr.write(`doctor.test.ts: the kernel is left out: ${unavailable}\n`)
+const unavailable = auditdMissing('doctor.test.ts: the kernel is left out')
 
 describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
-  const rules = rulesForLoginuid(RULES)
+  const rules = shippedRules()
   const stateExisted = existsSync(STATE)
   const seen: Record<string, readonly Check[]> = {}
   let listed = ''

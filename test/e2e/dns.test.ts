@@ -8,17 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  auditdUnavailable,
-  ensureAuditd,
-  type Lab,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { FULLMON } from '../support/agent.ts'
+import { auditdUnavailable, ensureAuditd, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 
-const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
-const STATE = '/var/lib/fullmon'
 /** Not one that a resolver of this host listens on. */
 const SERVER = '127.53.53.53'
 const NAME = 'api.partner.test'
@@ -97,7 +89,7 @@ describe.skipIf(unavailable !== undefined)('live, with the answers of DNS', () =
     writeFileSync(hosts, `203.0.113.1 ${NAME}\n`)
     const options = `-k -u root --no-resolv --no-hosts --addn-hosts=${hosts} --listen-address=${SERVER} --bind-interfaces --pid-file=${directory}/pid`
     server = spawn('dnsmasq', options.split(' '), { stdio: 'ignore' })
-    lab = await startAuditd({ logFormat: 'RAW', rules: rulesForLoginuid(RULES.replaceAll(STATE, state)) })
+    lab = await startAuditd({ logFormat: 'RAW', rules: shippedRules(state) })
     const words = `run --auditd ${lab.logFile} --db ${db} --log ${report} --baseline ${TRAINING_S} --monitor 2 --wait 0.1 --alerts-per-day 1000000 --dns-interface lo`
     agent = lab.start([FULLMON, ...words.split(' ')])
     await waitFor('training until')

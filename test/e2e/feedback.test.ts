@@ -9,20 +9,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { auditdUnavailable, ensureAuditd, rulesForLoginuid, startAuditd } from '../support/auditd.ts'
+import { FULLMON } from '../support/agent.ts'
+import { auditdMissing, shippedRules, startAuditd } from '../support/auditd.ts'
 
-const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
-const STATE = '/var/lib/fullmon'
 const isLong = process.env['FULLMON_SOAK'] === '1'
 const [SPANS, SPAN_MS] = isLong ? [10, 60_000] : [4, 5000]
 /** Looks at the kernel are no feedback, but how many of them fall into a span differs by one. */
 const EVENTS_PER_LOOK = 20
 const TRAINING_S = 2
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`feedback.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('feedback.test.ts: left out')
 
 /** Distinct events of the log, with their stamps. User space's own messages are none. */
 function stampsOf(log: string): number[] {
@@ -42,7 +38,7 @@ test.skipIf(unavailable !== undefined)(
     mkdirSync(state, { mode: 0o700 })
     const lab = await startAuditd({
       logFormat: 'ENRICHED',
-      rules: rulesForLoginuid(RULES.replaceAll(STATE, state)),
+      rules: shippedRules(state),
     })
     onTestFinished(() => lab.stop())
     const words = `run --auditd ${lab.logFile} --db ${state}/baseline.db --log ${report} --baseline ${TRAINING_S} --monitor 1 --wait 0.1`

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { NO_WORLD, type World } from '../../agent/domain/activity.ts'
 import type { AuditEvent } from '../../agent/domain/event.ts'
 import type { Report } from '../../agent/domain/report.ts'
-import { auditdUnavailable, ensureAuditd } from '../support/auditd.ts'
+import { auditdMissing } from '../support/auditd.ts'
 import { edgeTexts, runCore } from '../support/edges.ts'
 import { FORGED_RECORDS, FORGED_TIME_S, logOfForgery } from '../support/workload/forgery.ts'
 
@@ -101,9 +101,7 @@ describe('recorded logs of a forger', () => {
   law(() => ({ enriched: recorded('enriched'), raw: recorded('raw') }))
 })
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`forged.test.ts: auditd is left out: ${unavailable}\n`)
+const unavailable = auditdMissing('forged.test.ts: auditd is left out')
 
 describe.skipIf(unavailable !== undefined)('an unprivileged forger, and one who may write records', () => {
   let logs: Logs = { enriched: Buffer.alloc(0), raw: Buffer.alloc(0) }

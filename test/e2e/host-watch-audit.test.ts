@@ -2,18 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  auditdUnavailable,
-  ensureAuditd,
-  type Lab,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 import { containerForTest } from '../support/container.ts'
 import { folderForTest } from '../support/folder.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const RULES = readFileSync(join(ROOT, 'audit.rules'), 'utf8')
 /** Looks so often, as a program of its own. */
 const LOOKS = `
 const [looks, db] = process.argv.slice(1)
@@ -30,14 +23,12 @@ for (let look = 0; look < Number(looks); look++) {
 process.stdout.write([...kept].sort().join(' '))
 `
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`host-watch-audit.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('host-watch-audit.test.ts: left out')
 
 describe.skipIf(unavailable !== undefined)('in the log of a real auditd', () => {
   let lab: Lab
   beforeAll(async () => {
-    lab = await startAuditd({ logFormat: 'ENRICHED', rules: rulesForLoginuid(RULES) })
+    lab = await startAuditd({ logFormat: 'ENRICHED', rules: shippedRules() })
   })
   afterAll(() => lab.stop())
 

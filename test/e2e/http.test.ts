@@ -8,21 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { newestAlertsIn } from '../../agent/baseline/alert-list.ts'
 import type { Report } from '../../agent/domain/report.ts'
-import { type RunningAgent, startAgent } from '../support/agent.ts'
-import {
-  auditdUnavailable,
-  ensureAuditd,
-  type Lab,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { FULLMON, type RunningAgent, startAgent } from '../support/agent.ts'
+import { auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 import { folderForTest } from '../support/folder.ts'
 import { ask, objectOf, type Reply } from '../support/http.ts'
 import { findingsOf } from '../support/incidents.ts'
-
-const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
-const STATE = '/var/lib/fullmon'
 
 /** Another program, at a port of its own choice. */
 async function listening(): Promise<number> {
@@ -116,9 +106,7 @@ describe('the agent', () => {
   })
 })
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`http.test.ts: a part is left out: ${unavailable}\n`)
+const unavailable = auditdMissing('http.test.ts: a part is left out')
 
 describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
   // Not a name of mkdtemp's: half of those have a digit, and are a pattern in the report.
@@ -165,7 +153,7 @@ describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
     })
     lab = await startAuditd({
       logFormat: 'ENRICHED',
-      rules: rulesForLoginuid(RULES.replaceAll(STATE, state)),
+      rules: shippedRules(state),
     })
   })
 

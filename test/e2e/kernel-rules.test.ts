@@ -3,17 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadRulesWhereNone, rulesFile } from '../../agent/support/kernel-rules.ts'
-import {
-  auditctl,
-  auditdUnavailable,
-  ensureAuditd,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { auditctl, auditdMissing, rulesForLoginuid, startAuditd } from '../support/auditd.ts'
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`kernel-rules.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('kernel-rules.test.ts: left out')
 
 describe.skipIf(unavailable !== undefined)('a kernel without rules', () => {
   test('gets ours, and a second time nothing', async () => {

@@ -1,27 +1,17 @@
-import { mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
-import {
-  auditdUnavailable,
-  ensureAuditd,
-  type Lab,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 import { findingsOf, type ReportedFinding } from '../support/incidents.ts'
 
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
-const STATE = '/var/lib/fullmon'
 const PYTHON = realpathSync('/usr/bin/python3')
 const SHELL = realpathSync('/bin/sh')
 const TRAINING_S = 9
 /** In a network name space of the test's own. */
 const ADDRESSES = ['203.0.113.66/32']
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`live.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('live.test.ts: left out')
 
 describe.skipIf(unavailable !== undefined).each(['ENRICHED', 'RAW'] as const)('live, %s log', (logFormat) => {
   /** What is run in /tmp is never learned, and a random name would be known as one. */
@@ -66,7 +56,7 @@ rm ${directory}/listing
 if [ -x ${intruder} ]; then ${intruder}; fi
 `,
     )
-    lab = await startAuditd({ logFormat, rules: rulesForLoginuid(RULES.replaceAll(STATE, state)) })
+    lab = await startAuditd({ logFormat, rules: shippedRules(state) })
     stop.push(() => lab.stop())
     agent = start()
     stop.unshift(() => agent.end('SIGTERM'))

@@ -1,18 +1,16 @@
 /**
  * A real apt-get on a real Debian of its own, under a real auditd, while an agent that was trained without it watches.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
-import { auditdUnavailable, ensureAuditd, rulesForLoginuid, startAuditd } from '../support/auditd.ts'
+import { auditdUnavailable, ensureAuditd, shippedRules, startAuditd } from '../support/auditd.ts'
 import { debianUnavailable, findMirror } from '../support/debian.ts'
 import { expectInstallation, expectLoud, expectQuiet, Told } from '../support/packages.ts'
 import { PAUSE_MS, PHASES, playAll, startHost } from '../support/workload/packages.ts'
 
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
-const STATE = '/var/lib/fullmon'
 const TRAINING_S = 8
 const WINDOW_S = 3
 const MINUTE_MS = 60_000
@@ -35,7 +33,7 @@ describe.skipIf(unavailable !== undefined)('an agent while packages come and go'
     mkdirSync(state, { mode: 0o700 })
     const lab = await startAuditd({
       logFormat: 'ENRICHED',
-      rules: rulesForLoginuid(RULES.replaceAll(STATE, state)),
+      rules: shippedRules(state),
     })
     stop.unshift(() => lab.stop())
     const words = `run --auditd ${lab.logFile} --db ${state}/baseline.db --baseline ${TRAINING_S} --monitor ${WINDOW_S} --wait 0.1 --json`

@@ -1,23 +1,12 @@
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Incident } from '../../agent/domain/report.ts'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
-import {
-  auditdUnavailable,
-  ensureAuditd,
-  type Lab,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
-const STATE = '/var/lib/fullmon'
-
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`rule-incidents.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('rule-incidents.test.ts: left out')
 
 describe.skipIf(unavailable !== undefined)('rules of a live agent', () => {
   const directory = '/var/lib/fullmon-test-rule-incidents'
@@ -36,7 +25,7 @@ describe.skipIf(unavailable !== undefined)('rules of a live agent', () => {
     copyFileSync('/usr/bin/true', program)
     lab = await startAuditd({
       logFormat: 'ENRICHED',
-      rules: rulesForLoginuid(RULES.replaceAll(STATE, state)),
+      rules: shippedRules(state),
     })
     stop.push(() => lab.stop())
     const db = join(state, 'baseline.db')

@@ -6,12 +6,11 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Edge } from '../../agent/domain/edge.ts'
-import { type RunningAgent, startAgent } from '../support/agent.ts'
+import { FULLMON, type RunningAgent, startAgent } from '../support/agent.ts'
 import { folderForTest } from '../support/folder.ts'
 import { LogBuilder } from '../support/log-builder.ts'
 import { findingsOf } from '../support/incidents.ts'
 
-const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
 const UNIT = join(import.meta.dirname, '../../scripts/fullmon.service')
 const SHELL = { pid: 4_000_000, exe: '/usr/bin/dash' }
 

@@ -5,12 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BlindSpot } from '../../agent/domain/report.ts'
-import { type RunningAgent, startAgent } from '../support/agent.ts'
+import { FULLMON, type RunningAgent, startAgent } from '../support/agent.ts'
 import { folderForTest } from '../support/folder.ts'
 import { LogBuilder } from '../support/log-builder.ts'
 import { findingsOf } from '../support/incidents.ts'
 
-const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
 const FAR_PID = 5_000_000
 const isRoot = process.getuid?.() === 0
 if (!isRoot) process.stderr.write('storage.test.ts: left out: only root mounts file systems\n')

@@ -5,22 +5,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BlindSpot, Tamper } from '../../agent/domain/report.ts'
 import { type RunningAgent, startAgent } from '../support/agent.ts'
-import {
-  auditctl,
-  auditdUnavailable,
-  ensureAuditd,
-  type Lab,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { auditctl, auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
-const STATE = '/var/lib/fullmon'
 const AUDITCTL = 'proc::root:/usr/sbin/auditctl'
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`tamper.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('tamper.test.ts: left out')
 
 describe.skipIf(unavailable !== undefined)('the live agent', () => {
   const directory = mkdtempSync(join(tmpdir(), 'fullmon-tamper-'))
@@ -33,7 +22,7 @@ describe.skipIf(unavailable !== undefined)('the live agent', () => {
     mkdirSync(state, { mode: 0o700 })
     lab = await startAuditd({
       logFormat: 'ENRICHED',
-      rules: rulesForLoginuid(RULES.replaceAll(STATE, state)),
+      rules: shippedRules(state),
     })
     const words = `run --json --auditd ${lab.logFile} --db ${db} --baseline 1 --monitor 1 --wait 0.1`
     agent = startAgent(words.split(' '))
@@ -72,7 +61,7 @@ describe.skipIf(unavailable !== undefined)('the live agent', () => {
   })
 
   test('says which rule is gone, until it is back', async () => {
-    const rule = rulesForLoginuid(RULES).find((each) => each.includes('memfd_create')) ?? ''
+    const rule = shippedRules().find((each) => each.includes('memfd_create')) ?? ''
     await lab.run(`auditctl ${rule.replace('-a', '-d')}`)
     await blind('rules-missing', true)
     auditctl(...rule.split(' '))
@@ -119,7 +108,7 @@ test.skipIf(unavailable !== undefined)(
     mkdirSync(state, { mode: 0o700 })
     const lab = await startAuditd({
       logFormat: 'RAW',
-      rules: rulesForLoginuid(RULES.replaceAll(STATE, state)),
+      rules: shippedRules(state),
     })
     const words = `run --json --auditd ${lab.logFile} --db ${state}/baseline.db --baseline 1 --monitor 1 --wait 0.1`
     const fullmon = join(import.meta.dirname, '../../scripts/fullmon')

@@ -3,19 +3,16 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { auditdUnavailable, ensureAuditd, rulesForLoginuid, startAuditd } from '../support/auditd.ts'
+import { auditdMissing, shippedRules, startAuditd } from '../support/auditd.ts'
 import { folderForTest } from '../support/folder.ts'
 import { datagramServerAt } from './datagram-server.ts'
 import { OK, serverForTest } from './server.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const MAIN = join(ROOT, 'agent/main.ts')
-const RULES = readFileSync(join(ROOT, 'audit.rules'), 'utf8')
 const PATIENCE = { timeout: 60_000, interval: 50 }
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`outputs/auditd.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('outputs/auditd.test.ts: left out')
 
 test.skipIf(unavailable !== undefined)(
   'what the agent does to tell others is nobody’s deed',
@@ -39,7 +36,7 @@ test.skipIf(unavailable !== undefined)(
     })
     const lab = await startAuditd({
       logFormat: 'RAW',
-      rules: rulesForLoginuid(RULES.replaceAll('/var/lib/fullmon', state)),
+      rules: shippedRules(state),
     })
     onTestFinished(() => lab.stop())
     const words = `run --auditd ${lab.logFile} --db ${db} --log ${report} --config ${config} --baseline 2 --monitor 2 --wait 0.1 --alerts-per-day 1000000`

@@ -8,11 +8,11 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Core } from '../../agent/core.ts'
 import { NO_WORLD } from '../../agent/domain/activity.ts'
 import type { BlindSpot, Report, Summary } from '../../agent/domain/report.ts'
+import { FULLMON } from '../support/agent.ts'
 import { folderForTest } from '../support/folder.ts'
 import { RotatingLog } from '../tail/writer.ts'
 import { churn, EVERYTHING, type Kind, KINDS } from './churn.ts'
 
-const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
 const MOST_RESIDENT_BYTES = 250_000_000
 /** What the core may remember of anything: of a busy host it is 20 MB. */
 const MOST_REMEMBERED_BYTES = 60_000_000

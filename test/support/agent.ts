@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../../agent/domain/report.ts'
 
-const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
+export const FULLMON = join(import.meta.dirname, '../../scripts/fullmon')
 const PATIENCE_MS = 60_000
 const POLL_MS = 20
 

@@ -126,6 +126,27 @@ export function ensureAuditd(): void {
 }
 
 /**
+ * The same, for the head of a test file: installs auditd where that is possible, and says on standard error what is left out.
+ *
+ * @param what of the tests needs a lab, as in `live.test.ts: left out`
+ */
+export function auditdMissing(what: string): string | undefined {
+  ensureAuditd()
+  const reason = auditdUnavailable()
+  if (reason !== undefined) process.stderr.write(`${what}: ${reason}\n`)
+  return reason
+}
+
+/** The rules of audit.rules for the lab, with the agent's state in another directory. */
+export const shippedRules = (state = '/var/lib/fullmon'): string[] =>
+  rulesForLoginuid(
+    readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8').replaceAll(
+      '/var/lib/fullmon',
+      state,
+    ),
+  )
+
+/**
  * The rules of a rules file, such that only processes of this login uid are audited.
  *
  * Control lines that say how to load (`-c`, `-i`), or that reach beyond the lab (`-D`, `-e`), are left out. Rules of

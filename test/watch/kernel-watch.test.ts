@@ -6,16 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parseStatus } from '../../agent/watch/audit-status.ts'
 import type { KernelNews } from '../../agent/watch/kernel-judge.ts'
 import { KernelWatch } from '../../agent/watch/kernel-watch.ts'
-import {
-  auditctl,
-  auditdUnavailable,
-  ensureAuditd,
-  type Lab,
-  rulesForLoginuid,
-  startAuditd,
-} from '../support/auditd.ts'
+import { auditctl, auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 
-const RULES = readFileSync(join(import.meta.dirname, '../../audit.rules'), 'utf8')
 const STATE = '/var/lib/fullmon'
 /** That the watch asks is recorded, though it has no login uid of the lab. */
 const PROBE = '-a always,exit -F arch=b64 -S execve -F exe=/usr/sbin/auditctl -F key=probe'
@@ -30,13 +22,11 @@ audit.send(struct.pack('=IHHII', 16 + len(status), 1001, 5, 1, 0) + status)
 while True: audit.recv(65536)
 `
 
-ensureAuditd()
-const unavailable = auditdUnavailable()
-if (unavailable !== undefined) process.stderr.write(`kernel-watch.test.ts: left out: ${unavailable}\n`)
+const unavailable = auditdMissing('kernel-watch.test.ts: left out')
 
 describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
   const stateExisted = existsSync(STATE)
-  const rules = rulesForLoginuid(RULES)
+  const rules = shippedRules()
   let lab: Lab
   let watch: KernelWatch
   let timeMs: number
