@@ -132,6 +132,19 @@ test('packages of another lock file do not count', () => {
   expect(start(join(root, 'scripts/fullmon'), [], { PATH: withoutNpm }).status).toBe(2)
 })
 
+test('npm empties no packages that the checkout shares with another by a link', () => {
+  const [root, other] = [checkout(), checkout()]
+  install(other)
+  symlinkSync(join(other, 'node_modules'), join(root, 'node_modules'))
+  const PATH = pathWith({ npm: 'rm -rf node_modules/*' })
+  expect(start(join(root, 'scripts/fullmon'), [], { PATH }).status).toBe(0)
+  writeFileSync(join(root, 'package-lock.json'), '{}')
+  const { status, stderr } = start(join(root, 'scripts/fullmon'), [], { PATH })
+  expect(status).toBe(2)
+  expect(stderr).toMatch(/^fullmon: .*node_modules is a link.*\n$/)
+  expect(readdirSync(join(other, 'node_modules'))).not.toEqual([])
+})
+
 test('a machine for which there is no Node', () => {
   const PATH = pathWith({ uname: 'echo Linux mips64' })
   const { status, stderr } = start(join(checkout(), 'scripts/fullmon'), [], { PATH })
