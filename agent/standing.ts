@@ -88,13 +88,14 @@ export function isThere(db: string): boolean {
  */
 export function standingObject({ db, status, alerts, coverage }: Standing): object {
   if (status === undefined) return { kind: 'status', db, phase: 'absent' }
-  const { phase, training, edges, nodes, patterns, findings, incidents, lastReportMs, logs } = status
+  const { phase, training, from, edges, nodes, patterns, findings, incidents, lastReportMs, logs } = status
   const learning = learningIn(status)
   return {
     kind: 'status',
     db,
     phase,
     training: training === undefined ? null : { ...training, plannedMs: training.plannedMs ?? null },
+    from: from ?? null,
     edges,
     nodes,
     patterns,

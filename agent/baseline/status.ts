@@ -34,6 +34,8 @@ export interface TrainingProgress {
 export interface BaselineStatus {
   readonly phase: 'untrained' | 'training' | 'trained'
   readonly training: TrainingProgress | undefined
+  /** File that it was taken from instead of training; undefined when it was not. */
+  readonly from: string | undefined
   readonly edges: Readonly<Record<EdgeKind, number>>
   readonly nodes: number
   readonly patterns: number
@@ -94,6 +96,7 @@ function readStatus(database: Database.Database, counts?: BaselineCounts): Basel
   return {
     phase: phaseOf(trainings),
     training: progressOf(trainings),
+    from: fromIn(database),
     ...(counts ?? readCounts(database)),
     budget: memoryIn(database, 'memory', 'budget') as BudgetState | undefined,
     logs: database
@@ -134,6 +137,15 @@ export function memoryIn(database: Database.Database, kind: StateKind, key: stri
     .get(kind, key)
   return row === undefined ? undefined : JSON.parse(row.value)
 }
+
+/** Rows of other imports have no head. */
+const fromIn = (database: Database.Database): string | undefined =>
+  database
+    .prepare<[], string>(
+      `SELECT detail ->> '$.source' FROM journal WHERE action = 'import' AND json_type(detail, '$.head') IS NOT NULL`,
+    )
+    .pluck()
+    .get()
 
 const trainingsIn = (database: Database.Database): TrainingRow[] =>
   database.prepare<[], TrainingRow>('SELECT * FROM trainings ORDER BY id').all()

@@ -147,6 +147,20 @@ type Line = z.infer<typeof Line>
 export interface Importer {
   readonly source: string
   readonly author: string
+  /**
+   * Head of the journal of a baseline that is taken instead of training; null when it had none. Undefined for one that is
+   * merged into another.
+   */
+  readonly head?: string | null
+}
+
+/** Lines that were exported, all of them read and found right. */
+export interface Export {
+  readonly lines: readonly Line[]
+  /** Of the lines before the end, in hex. */
+  readonly sha256: string
+  /** False for an export of an older program, of which nobody can tell whether it is whole. */
+  readonly isSealed: boolean
 }
 
 export interface Imported {
@@ -250,18 +264,33 @@ function* linesOf(path: string): Iterable<string> {
  * @throws UsageError naming the first line that is wrong, or what the journal of the baseline does not vouch for
  */
 export function importBaseline(path: string, lines: Iterable<string>, importer: Importer): Imported {
+  return importExport(path, readExport(lines, importer.source), importer)
+}
+
+/**
+ * @param source where the lines are from, in complaints
+ * @throws UsageError naming the first line that is wrong
+ */
+export function readExport(lines: Iterable<string>, source: string): Export {
   const seal = createHash('sha256')
-  const parsed = [...parse(lines, importer.source, seal)]
-  const isSealed = parsed.at(-1)?.kind === 'end'
-  const sha256 = seal.digest('hex')
+  const parsed = [...parse(lines, source, seal)]
+  return { lines: parsed, sha256: seal.digest('hex'), isSealed: parsed.at(-1)?.kind === 'end' }
+}
+
+/** Whether its last training came to its end. */
+export const isTrained = ({ lines }: Export): boolean =>
+  lines.findLast((line) => line.kind === 'training')?.finished === true
+
+/** As `importBaseline`. @throws UsageError when the journal of the baseline does not vouch for it */
+export function importExport(path: string, exported: Export, importer: Importer): Imported {
   const database = openDatabase(path)
   try {
     const merge = database.transaction(() => {
       refuseBrokenJournal(database, path, 'nothing is imported into')
-      if (wasImported(database, sha256)) return { edges: 0, refused: 0, isRepeated: true as const }
-      return write(database, parsed, importer, sha256)
+      if (wasImported(database, exported.sha256)) return { edges: 0, refused: 0, isRepeated: true as const }
+      return write(database, exported, importer)
     })
-    return { ...merge.immediate(), isSealed }
+    return { ...merge.immediate(), isSealed: exported.isSealed }
   } finally {
     database.close()
   }
@@ -352,14 +381,13 @@ function checkPattern(path: string, place: string): void {
 
 function write(
   database: Database.Database,
-  lines: readonly Line[],
-  { source, author }: Importer,
-  sha256: string,
+  { lines, sha256 }: Export,
+  { source, author, head }: Importer,
 ): Pick<Imported, 'edges' | 'refused'> {
   const addTraining = database.prepare<[number, number, number | null, number]>(
     'INSERT INTO trainings (from_ms, to_ms, planned_ms, finished) VALUES (?, ?, ?, ?)',
   )
-  const isTrained =
+  const wasTrained =
     database.prepare<[], { finished: number }>('SELECT finished FROM trainings ORDER BY id DESC').get()
       ?.finished === 1
   const rows = new EdgeRows(database)
@@ -377,7 +405,7 @@ function write(
         break
       case 'training':
         // Half a training does not take away that the baseline is trained.
-        if (line.finished || !isTrained)
+        if (line.finished || !wasTrained)
           addTraining.run(line.fromMs, line.toMs, line.plannedMs, line.finished ? 1 : 0)
         break
       case 'resolver':
@@ -410,7 +438,11 @@ function write(
     }
   }
   const { edges, patterns, denied, refused } = counts
-  const more = { ...(denied === 0 ? {} : { denied }), ...(refused === 0 ? {} : { refused }) }
+  const more = {
+    ...(denied === 0 ? {} : { denied }),
+    ...(refused === 0 ? {} : { refused }),
+    ...(head === undefined ? {} : { head }),
+  }
   const trusted = [...resolvers].slice(known)
   const believed = trusted.length === 0 ? {} : { resolvers: trusted }
   const detail = { source, sha256, edges, patterns, added: change.added.length, ...more, ...believed }

@@ -59,12 +59,14 @@ export const verifyJournal = (database: Database.Database, mostEdges = Infinity)
 /**
  * What somebody has changed behind the back of the journal would be vouched for from now on.
  * @param refusal what is not done then, as the beginning of a sentence that goes on with the path
+ * @returns the hash of its last row, in hex; empty when there is none
  * @throws UsageError
  */
-export function refuseBrokenJournal(database: Database.Database, path: string, refusal: string): void {
-  const { problem } = verifyJournal(database)
+export function refuseBrokenJournal(database: Database.Database, path: string, refusal: string): string {
+  const { head, problem } = verifyJournal(database)
   if (problem !== undefined)
     throw new UsageError(`${refusal} ${path}, which fullmon verify refuses: ${problem.reason}`)
+  return head
 }
 
 function verifyChain(database: Database.Database): JournalVerdict & { readonly last?: JournalRow } {

@@ -1,11 +1,12 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { runLive } from '../agent.ts'
+import { type Brought, isUnbegun, readBrought, takeBrought } from '../baseline/brought.ts'
 import { acquireLock, type Lock } from '../baseline/lock.ts'
 import type { Config } from '../config/config.ts'
 import { changesOf } from '../config/changes.ts'
 import { decisiveFiles, foundConfig } from '../config/find.ts'
-import { DEFAULT_LOG } from '../config/places.ts'
+import { BROUGHT_BASELINE, DEFAULT_LOG } from '../config/places.ts'
 import type { BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
 import { Counter } from '../http/counter.ts'
@@ -124,6 +125,8 @@ class Session {
     try {
       const { auditd, db, log } = this.#config
       if (this.#former?.auditd !== auditd) checkAuditd(auditd)
+      // Before anything is made: what is wrong with it must leave no trace.
+      const brought = this.#words.onlyTrain ? undefined : this.#brought()
       // Before the lock: one that lies there without a baseline is a sign that somebody took it away.
       if (!this.#words.onlyTrain) http = await this.#serve()
       this.#isBaselineGone = existsSync(`${db}-lock`) && !existsSync(db)
@@ -135,6 +138,7 @@ class Session {
         const rules = await loadRulesWhereNone()
         if (rules !== undefined) this.#say(rules)
       }
+      if (brought !== undefined && isUnbegun(db)) this.#take(brought)
       await runLive(this.#options(http), AbortSignal.any([signal, this.#ended.signal]))
     } catch (error) {
       const canGoBack = error instanceof UsageError && this.#former !== undefined && !this.#status.isReady
@@ -175,6 +179,29 @@ class Session {
       this.#say(kept(error))
     }
     this.#status.ready()
+  }
+
+  /** What is to be taken instead of training. @throws UsageError when it is wrong, or a file that was named is missing */
+  #brought(): Brought | undefined {
+    const { db, 'baseline-from': named } = this.#config
+    const file = named ?? BROUGHT_BASELINE
+    if (named === undefined && foundConfig([file]) === undefined) return undefined
+    if (isUnbegun(db)) return readBrought(file)
+    if (this.#former === undefined && this.#news === undefined && existsSync(file))
+      this.#say(
+        `${file} is not read: there is a baseline at ${db} (fullmon baseline import merges another into it)`,
+      )
+    return undefined
+  }
+
+  #take(brought: Brought): void {
+    const edges = takeBrought(this.#config.db, brought)
+    const { file, exported, isTrained } = brought
+    this.#say(
+      `the baseline is taken from ${file}: ${edges} edges${isTrained ? '' : '; its training was not over, and goes on'}`,
+    )
+    if (!exported.isSealed)
+      this.#say(`${file} was exported by an older fullmon: nothing in it tells whether it is whole`)
   }
 
   async #serve(): Promise<HttpServer> {

@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from '../config/config.ts'
-import { DEFAULT_SOCKET } from '../config/places.ts'
+import { BROUGHT_BASELINE, DEFAULT_SOCKET } from '../config/places.ts'
 import {
   ALERTS_OPTION,
   AUDITD_OPTION,
@@ -24,6 +24,12 @@ export const runCommand = command({
           requiresArg: true,
           describe: 'seconds of training',
           defaultDescription: '3600',
+        },
+        'baseline-from': {
+          type: 'string',
+          requiresArg: true,
+          describe: 'take this baseline, or export of one, instead of training',
+          defaultDescription: BROUGHT_BASELINE,
         },
         monitor: {
           type: 'number',
@@ -79,6 +85,7 @@ export const runCommand = command({
     const { db, log, baseline, monitor, rebase, wait, socket, port } = words
     const auditd = words.auditd === undefined ? undefined : fileFromYargs(words.auditd)
     const dashed = {
+      'baseline-from': words['baseline-from'],
       'learn-degraded': words['learn-degraded'],
       'alerts-per-day': words['alerts-per-day'],
       'dormant-days': words['dormant-days'],

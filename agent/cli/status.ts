@@ -4,7 +4,7 @@ import { loadConfig } from '../config/config.ts'
 import type { BudgetState } from '../domain/budget.ts'
 import { SEVERITIES } from '../domain/severity.ts'
 import { jsonOf } from '../report/printer.ts'
-import { textOf, timeText } from '../report/text.ts'
+import { onOneLine, textOf, timeText } from '../report/text.ts'
 import {
   bytesBehind,
   learningIn,
@@ -106,13 +106,14 @@ function budgetText({ alertsPerDay, thresholdBits, userBits, lowBits, fromMs }: 
 
 const label = (name: string): string => name.padEnd(13)
 
-function phaseText({ phase, training }: BaselineStatus): string {
+function phaseText({ phase, training, from }: BaselineStatus): string {
   if (training === undefined) return 'not trained: fullmon train, or fullmon run, does it'
   const done = seconds(training.doneMs)
-  if (phase === 'trained') return `trained since ${timeText(training.toMs)}, on ${done} s of log`
+  const origin = from === undefined ? '' : `, from ${onOneLine(from)}`
+  if (phase === 'trained') return `trained since ${timeText(training.toMs)}, on ${done} s of log${origin}`
   return training.plannedMs === undefined
-    ? `training: ${done} s done, to the end of the logs`
-    : `training: ${done} of ${seconds(training.plannedMs)} s done`
+    ? `training: ${done} s done, to the end of the logs${origin}`
+    : `training: ${done} of ${seconds(training.plannedMs)} s done${origin}`
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(0)

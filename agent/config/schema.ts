@@ -6,7 +6,7 @@ import { OutputsConfig } from './outputs.ts'
 import { PortsConfig } from './ports.ts'
 import { RulesConfig } from './rules.ts'
 import { AllowlistConfig, ContainersConfig, ProcessesConfig, ScanConfig } from './scan.ts'
-import { DEFAULT_DB, DEFAULT_LOG } from './places.ts'
+import { BROUGHT_BASELINE, DEFAULT_DB, DEFAULT_LOG } from './places.ts'
 
 const YEAR_S = 365 * 86_400
 const Path = z.string().min(1)
@@ -36,6 +36,11 @@ export const Config = z.strictObject({
     .max(YEAR_S)
     .default(3600)
     .describe('seconds to learn before anything is reported'),
+  'baseline-from': Path.optional()
+    .describe(
+      `a baseline, or an export of one, to take instead of training while there is none; else ${BROUGHT_BASELINE}, when that is there`,
+    )
+    .meta({ examples: ['/root/host.jsonl'] }),
   monitor: z
     .number()
     .min(0.1)

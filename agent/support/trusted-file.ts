@@ -24,6 +24,25 @@ export const readTrusted = (file: string, what: string): string => readSane(file
 export const readBounded = (file: string, what: string): string => readSane(file, what, () => undefined)
 
 /**
+ * Opens a file that decides what is normal, to read it. Also for others than root it must belong to root or to them, and nobody
+ * else may write or replace it.
+ *
+ * @param what the file is, in complaints
+ * @throws UsageError when it cannot be read, is no file, or others may write it
+ */
+export function openTrusted(file: string, what: string): number {
+  let descriptor: number | undefined
+  try {
+    descriptor = openFile(file)
+    refuseForeign(file, fstatSync(descriptor))
+    return descriptor
+  } catch (error) {
+    if (descriptor !== undefined) closeSync(descriptor)
+    throw new UsageError(`cannot read ${what} ${file}: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+/**
  * For root, a folder whose files decide what root does must belong to root, and nobody else may write into it.
  *
  * @param what the folder is, in complaints
@@ -43,10 +62,8 @@ type Check = (file: string, found: { readonly uid: number; readonly mode: number
 function readSane(file: string, what: string, check: Check): string {
   let descriptor: number | undefined
   try {
-    // A pipe would wait for a writer.
-    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    descriptor = openFile(file)
     const found = fstatSync(descriptor)
-    if (!found.isFile()) throw new UsageError('it is no file')
     if (found.size > MOST_BYTES) throw new UsageError(`it has ${found.size} bytes, more than ${MOST_BYTES}`)
     if (process.geteuid?.() === 0) check(file, found)
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(descriptor))
@@ -57,16 +74,27 @@ function readSane(file: string, what: string, check: Check): string {
   }
 }
 
+function openFile(file: string): number {
+  // A pipe would wait for a writer.
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  if (fstatSync(descriptor).isFile()) return descriptor
+  closeSync(descriptor)
+  throw new UsageError('it is no file')
+}
+
+const isOurs = (uid: number): boolean => uid === 0 || uid === process.geteuid?.()
+
 function refuseForeign(file: string, { uid, mode }: { readonly uid: number; readonly mode: number }): void {
-  if (uid !== 0)
-    throw new UsageError(`it belongs to uid ${uid}, who may change what root does: chown root ${file}`)
+  const who = process.geteuid?.() === 0 ? 'root' : 'the agent'
+  if (!isOurs(uid))
+    throw new UsageError(`it belongs to uid ${uid}, who may change what ${who} does: chown root ${file}`)
   if ((mode & WRITABLE_BY_OTHERS) !== 0)
-    throw new UsageError(`others than root may write it: chmod go-w ${file}`)
+    throw new UsageError(`others than ${who} may write it: chmod go-w ${file}`)
   const folder = dirname(realpathSync(file))
   const around = statSync(folder)
   if ((around.mode & WRITABLE_BY_OTHERS) !== 0 && (around.mode & STICKY) === 0)
     throw new UsageError(`others may write into ${folder}, and so replace it: chmod go-w ${folder}`)
-  if (around.uid !== 0) throw new UsageError(`${folder} belongs to uid ${around.uid}, who may replace it`)
+  if (!isOurs(around.uid)) throw new UsageError(`${folder} belongs to uid ${around.uid}, who may replace it`)
 }
 
 function reasonOf(error: unknown): string {

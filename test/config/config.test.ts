@@ -80,7 +80,7 @@ test.each([
   // Wrong keys.
   [
     'wait: 1\nwhatever: 30\n',
-    /^f:2:1: whatever: no such key; there are auditd, db, log, baseline, monitor, .*, outputs$/,
+    /^f:2:1: whatever: no such key; there are auditd, db, log, baseline, baseline-from, monitor, .*, outputs$/,
   ],
   ['  montior: 30', /^f:1:3: montior: no such key; did you mean monitor\?$/],
   ['__proto__: {wait: 1}', /^f:1:1: __proto__: no such key/],
