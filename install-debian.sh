@@ -162,7 +162,7 @@ install_program() {
   trap 'rm -rf "$stage"' EXIT
   "$program/node_modules/.bin/node" --disable-warning=ExperimentalWarning "$from/scripts/build.ts" "$stage/dist"
   put "$stage/dist" dist
-  for path in audit.rules scripts/fullmon scripts/packages LICENSE rules profiles; do
+  for path in audit.rules scripts/fullmon scripts/launch scripts/packages LICENSE rules profiles; do
     if [ -e "$from/$path" ]; then put "$from/$path" "$path"; fi
   done
   if [ "$(readlink "$command")" != "$program/scripts/fullmon" ]; then

@@ -8,6 +8,7 @@ const ALONE = [
   'e2e',
   'http',
   'outputs',
+  'package',
   'scan',
   'scripts',
   'soak',

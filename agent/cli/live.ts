@@ -32,8 +32,8 @@ const STDIN = '-'
 /** The agent's own code, with all that is in it. */
 const PROGRAM = new URL('..', import.meta.url).pathname
 /** What it is started and loaded with, from where its rules are. */
-const STARTED_WITH = ['scripts/', 'node_modules/']
-const UNITS = ['/etc/systemd/system/fullmon.service', '/lib/systemd/system/fullmon.service']
+const STARTED_WITH = ['scripts/', 'node_modules/', 'launch', 'auditd-relay']
+const UNITS = ['/etc/systemd/system/fullmon.service', '/usr/lib/systemd/system/fullmon.service']
 
 interface LiveWords {
   readonly format: Format

@@ -1,12 +1,12 @@
-import { existsSync, globSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, globSync, realpathSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { readYaml } from '../config/yaml.ts'
 import { UsageError } from '../domain/result.ts'
 import { readBounded, readTrusted, requireTrustedFolder } from '../support/trusted-file.ts'
 import { RuleBook } from './match.ts'
 import { type Rule, Rules, type SkipPattern } from './schema.ts'
 
-/** Rules that come with the program. */
+/** Rules that come with the program; as a package they are links to what the host may edit. */
 export const SHIPPED_RULES = join(import.meta.dirname, '../../rules')
 /** Need not be there. */
 export const OWN_RULES = '/etc/fullmon/rules'
@@ -32,9 +32,14 @@ export interface RuleOptions {
  * @throws UsageError with file:line:column of every mistake in one file
  */
 export function readRules({ folders, disabled }: Omit<RuleOptions, 'skip'>): readonly WrittenRule[] {
-  const own = folders.flatMap((folder) => ownFilesIn(folder)).flatMap((file) => rulesIn(file, 'own'))
+  const shipped = shippedFiles()
+  const isOwn = (file: string): boolean => !existsSync(file) || !shipped.includes(realpathSync(file))
+  const own = folders.flatMap((folder) => ownFilesIn(folder)).filter(isOwn)
   const rules = new Map<string, WrittenRule>()
-  for (const written of [...filesIn(SHIPPED_RULES).flatMap((file) => rulesIn(file, 'shipped')), ...own]) {
+  for (const written of [
+    ...shipped.flatMap((file) => rulesIn(file, 'shipped')),
+    ...own.flatMap((file) => rulesIn(file, 'own')),
+  ]) {
     const { rule, place, isShipped } = written
     const other = rules.get(rule.id)
     if (other !== undefined && other.isShipped === isShipped)
@@ -76,10 +81,17 @@ export const bookOf = (
  * @throws UsageError with file:line:column of every mistake
  */
 export function rulesIn(file: string, whose: 'shipped' | 'own' | 'tried'): readonly WrittenRule[] {
-  const read = whose === 'own' ? readTrusted : readBounded
+  const isOfProgram = whose === 'shipped' && dirname(file) === realpathSync(SHIPPED_RULES)
+  const read = whose === 'tried' || isOfProgram ? readBounded : readTrusted
   const { value, placeOf } = readYaml(read(file, 'the rules'), file, Rules, [])
   return value.map((rule, index) => ({ rule, place: placeOf([index, 'id']), isShipped: whose === 'shipped' }))
 }
+
+/** A link to what the host has removed leads nowhere. */
+const shippedFiles = (): readonly string[] =>
+  filesIn(SHIPPED_RULES)
+    .filter((file) => existsSync(file))
+    .map((file) => realpathSync(file))
 
 function ownFilesIn(folder: string): readonly string[] {
   const files = filesIn(folder)

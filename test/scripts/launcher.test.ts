@@ -28,7 +28,7 @@ function checkout(): string {
   mkdirSync(join(root, 'scripts'))
   mkdirSync(join(root, 'agent'))
   mkdirSync(join(root, 'rules'))
-  const scripts = ['scripts/fullmon', 'scripts/packages', 'scripts/build.ts']
+  const scripts = ['scripts/fullmon', 'scripts/launch', 'scripts/packages', 'scripts/build.ts']
   for (const path of ['package.json', 'package-lock.json', ...scripts]) {
     copyFileSync(join(REPOSITORY, path), join(root, path))
   }
