@@ -13,16 +13,17 @@ import { chainOf } from './graph/names.ts'
 import { attackOn } from './interpret/signals.ts'
 import type { Reach } from './outputs/sink.ts'
 import type { Boot } from './support/procfs.ts'
+import { ASKER_ARGV } from './watch/kernel-answers.ts'
 
 /** What is loaded in this time behind a boot, by nobody who has logged in, is how the host is set up. */
 const BOOTING_MS = 120_000
 const NOBODY = 0xffffffff
 
-/** What the agent asks the kernel with, and listens to DNS with, wherever a host has it: see support/command.ts. */
+/** What the agent loads its rules with, and listens to DNS with, wherever a host has it: see support/command.ts. */
 const OWN_TOOLS = /^(?:\/usr)?\/s?bin\/(?:auditctl|tcpdump)$/
 
-/** What sends datagrams: see outputs/datagrams.ts. */
-const SENDER = /^(?:\/usr)?\/bin\/perl[\d.]*$/
+/** What sends datagrams and asks the kernel: see outputs/datagrams.ts and watch/kernel-answers.ts. */
+const PERL = /^(?:\/usr)?\/bin\/perl[\d.]*$/
 /** Services of this host that the C library asks for addresses. */
 const RESOLVERS: ReadonlySet<string> = new Set(
   ['/var/run/nscd/socket', '/run/nscd/socket', '/run/systemd/resolve/io.systemd.Resolve'].map(
@@ -164,10 +165,9 @@ export class TamperWatch {
     const { kind, to } = edge
     if (kind === 'connect' && pids.has(syscall.pid))
       return port !== undefined && (peer?.port === port || isResolving(to, peer?.port))
-    if (!pids.has(syscall.ppid) || !SENDER.test(syscall.exe ?? '')) return false
+    if (!pids.has(syscall.ppid) || !PERL.test(syscall.exe ?? '')) return false
     if (kind === 'connect') return sockets.some((socket) => to === `host:unix:${socket}`)
-    const isProgram = argv.length === program.length + 1 && program.every((word, at) => argv[at] === word)
-    return kind === 'exec' && isProgram && sockets.includes(argv.at(-1) ?? '')
+    return kind === 'exec' && isSame(argv.slice(0, -1), program) && sockets.includes(argv.at(-1) ?? '')
   }
 
   /** The same for what makes no edge. */
@@ -214,11 +214,14 @@ export class TamperWatch {
   }
 
   /** Whether this is the doing of a program that the agent started to ask the kernel, to load its rules, or to capture DNS. */
-  private isByOwnChild({ id, syscall }: AuditEvent): boolean {
-    if (syscall === undefined || !OWN_TOOLS.test(syscall.exe ?? '')) return false
-    return this.pidsAt(id.timeMs).has(syscall.ppid)
+  private isByOwnChild({ id, syscall, argv }: AuditEvent): boolean {
+    if (syscall?.exe === undefined || !this.pidsAt(id.timeMs).has(syscall.ppid)) return false
+    return OWN_TOOLS.test(syscall.exe) || (PERL.test(syscall.exe) && isSame(argv, ASKER_ARGV))
   }
 }
+
+const isSame = (argv: readonly string[], words: readonly string[]): boolean =>
+  argv.length === words.length && words.every((word, at) => argv[at] === word)
 
 /** Whether somebody asks a resolver, as the C library does: also which of its answers can be reached, at no port. */
 const isResolving = (to: string, port: number | undefined): boolean =>

@@ -7,20 +7,20 @@ import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
 import { isAbsent } from '../tail/unreadable.ts'
 import type { AuditdConf } from '../watch/auditd-conf.ts'
-import { isLogOf, readRules, readStatus, receiverOf, wantedRules } from '../watch/kernel.ts'
+import { isLogOf, readAudit, receiverOf, wantedRules } from '../watch/kernel.ts'
 import type { BaselineFacts, Facts, LogFacts, Space } from './checks.ts'
 
 const STDIN = '-'
 
 /** Looks at this host, and changes nothing. */
 export async function findFacts(auditd: string, db: string): Promise<Facts> {
-  const kernel = await readStatus()
+  const { status: kernel, loaded } = await readAudit()
   const { exe, conf, confFile } = receiverOf(kernel.ok ? kernel.value.pid : 0)
   return {
     auditd: findCommand('auditd'),
     kernel,
     receiver: exe,
-    loaded: await readRules(),
+    loaded,
     wanted: wantedRules(),
     rulesFile: rulesFile(),
     conf,

@@ -1,4 +1,4 @@
-/** The kernel's audit, as `auditctl -s` prints it. */
+/** The kernel's audit, as it answers AUDIT_GET. */
 export interface AuditStatus {
   /** 0 off, 1 on, 2 on and locked until the next boot. */
   readonly enabled: number
@@ -11,22 +11,19 @@ export interface AuditStatus {
   readonly backlogLimit: number
 }
 
-/**
- * Reads `lost 0` on lines of their own (auditctl 2.3 to 4) and `AUDIT_STATUS: … lost=0 …` (before). Undefined when a
- * value is missing, as in what auditctl prints where the kernel refuses to answer.
- */
-export function parseStatus(text: string): AuditStatus | undefined {
-  const found = new Map(
-    [...text.matchAll(/\b([a-z_]+)[ =](\d+)\b/g)].map(([, name, value]) => [name, Number(value)]),
-  )
-  const [enabled, pid, lost, backlog, backlogLimit] = [
-    'enabled',
-    'pid',
-    'lost',
-    'backlog',
-    'backlog_limit',
-  ].map((name) => found.get(name))
-  if (enabled === undefined || pid === undefined || lost === undefined) return undefined
-  if (backlog === undefined || backlogLimit === undefined) return undefined
-  return { enabled, pid, lost, backlog, backlogLimit }
+/** Words of struct audit_status in <linux/audit.h>; younger kernels have more behind them. */
+const WORDS = { enabled: 1, pid: 3, backlogLimit: 5, lost: 6, backlog: 7 } as const
+const LEAST_BYTES = 32
+
+/** The status from a struct audit_status; undefined when it is too short to be one. */
+export function statusOfBytes(bytes: Buffer): AuditStatus | undefined {
+  if (bytes.length < LEAST_BYTES) return undefined
+  const word = (name: keyof typeof WORDS): number => bytes.readUInt32LE(4 * WORDS[name])
+  return {
+    enabled: word('enabled'),
+    pid: word('pid'),
+    lost: word('lost'),
+    backlog: word('backlog'),
+    backlogLimit: word('backlogLimit'),
+  }
 }

@@ -4,7 +4,7 @@ import { DEFAULT_LOG } from '../config/places.ts'
 import { fail, ok, type Result } from '../domain/result.ts'
 import { readProcess } from '../support/procfs.ts'
 import { KernelJudge, type KernelLook, type KernelNews } from './kernel-judge.ts'
-import { isAuditd, isLogOf, readRules, readStatus, receiverOf, wantedRules } from './kernel.ts'
+import { isAuditd, isLogOf, readAudit, receiverOf, wantedRules } from './kernel.ts'
 
 const STDIN = '-'
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
@@ -22,7 +22,7 @@ interface Probe {
 /**
  * Looks at the kernel's audit every so often, and tells what keeps records from reaching the log.
  *
- * Asking is a probe, too: the rules record that auditctl is started. Where that was seen to arrive once it is expected to.
+ * Asking is a probe, too: the rules record that a program is started for it. Where that was seen to arrive once it is expected to.
  */
 export class KernelWatch {
   private readonly log: string | undefined
@@ -49,7 +49,7 @@ export class KernelWatch {
    */
   static async over(auditd: string): Promise<Result<KernelWatch, string>> {
     let pid = 0
-    const status = await readStatus((child) => (pid = child))
+    const { status } = await readAudit((child) => (pid = child))
     if (!status.ok) return fail(`the kernel's audit is not watched: ${status.error}`)
     if (auditd === STDIN && !isAuditd(readProcess(process.ppid)?.exe ?? ''))
       return fail("the kernel's audit is not watched: the records do not come from an auditd of this host")
@@ -70,11 +70,9 @@ export class KernelWatch {
     this.isLooking = true
     try {
       this.looks++
-      // Taken before the new probes start.
+      // Taken before the new probe starts.
       const silence = this.silence(isBehind)
-      const onStart = (pid: number): void => this.started(pid, nowMs)
-      const status = await readStatus(onStart)
-      const loaded = await readRules(onStart)
+      const { status, loaded } = await readAudit((pid) => this.started(pid, nowMs))
       const diverted = status.ok ? this.divertedBy(status.value.pid) : undefined
       return this.judge.judge({ timeMs: nowMs, bootId: bootId(), status, loaded, diverted, silence })
     } finally {
@@ -119,7 +117,10 @@ export class KernelWatch {
       this.missed = oldest
     }
     const { pid, timeMs } = this.missed
-    return { sinceMs: timeMs, detail: `auditctl was started as pid ${pid}, and no record of it has arrived` }
+    return {
+      sinceMs: timeMs,
+      detail: `the kernel was asked by pid ${pid}, and no record of its start has arrived`,
+    }
   }
 
   private divertedBy(pid: number): string | undefined {

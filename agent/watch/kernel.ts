@@ -1,21 +1,16 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { fail, ok, type Result } from '../domain/result.ts'
-import { CommandError, outputOf } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
 import { readProcess } from '../support/procfs.ts'
 import { isAbsent } from '../tail/unreadable.ts'
 import { type AuditRule, parseRules } from './audit-rules.ts'
-import { type AuditStatus, parseStatus } from './audit-status.ts'
+import { type AuditStatus, statusOfBytes } from './audit-status.ts'
 import { type AuditdConf, parseAuditdConf } from './auditd-conf.ts'
+import { askKernel } from './kernel-answers.ts'
+import { ruleOfBytes } from './rule-text.ts'
 
 const CONF_DIRECTORY = '/etc/audit'
-/** It answers within milliseconds. */
-const PATIENCE_MS = 10_000
-
-/** Told the pid of the auditctl that asks. */
-type OnStart = (pid: number) => void
 
 /** Who receives the records, by its pid. */
 export interface Receiver {
@@ -26,18 +21,30 @@ export interface Receiver {
   readonly confFile: string
 }
 
-/** How the kernel's audit is; the error says why that cannot be asked. */
-export async function readStatus(onStart?: OnStart): Promise<Result<AuditStatus, string>> {
-  const said = await auditctl('-s', onStart)
-  if (!said.ok) return said
-  const status = parseStatus(said.value)
-  return status === undefined ? fail('auditctl does not tell the state of the kernel') : ok(status)
+/** What the kernel says of its audit; each error says why that cannot be asked. */
+export interface KernelAudit {
+  readonly status: Result<AuditStatus, string>
+  readonly loaded: Result<readonly AuditRule[], string>
 }
 
-/** Rules in the kernel; the error says why they cannot be listed. */
-export async function readRules(onStart?: OnStart): Promise<Result<readonly AuditRule[], string>> {
-  const said = await auditctl('-l', onStart)
-  return said.ok ? ok(parseRules(said.value)) : said
+/**
+ * The state of the kernel's audit, and its rules.
+ * @param onStart told the pid of the process that asks
+ */
+export async function readAudit(onStart?: (pid: number) => void): Promise<KernelAudit> {
+  const answers = await askKernel(onStart)
+  if (!answers.ok) return { status: answers, loaded: answers }
+  const status = statusOfBytes(answers.value.status)
+  return {
+    status: status === undefined ? fail('the kernel does not tell its state') : ok(status),
+    loaded: rulesOf(answers.value.rules),
+  }
+}
+
+function rulesOf(answers: readonly Buffer[]): Result<readonly AuditRule[], string> {
+  const texts = answers.map((bytes) => ruleOfBytes(bytes))
+  if (texts.includes(undefined)) return fail('the kernel has a rule that cannot be read')
+  return ok(parseRules(texts.join('\n')))
 }
 
 /**
@@ -60,18 +67,6 @@ export const isAuditd = (exe: string): boolean => basename(exe.replace(/ \(delet
 /** Whether an auditd with these settings writes to this log. */
 export const isLogOf = (conf: Result<AuditdConf, string>, path: string): boolean =>
   conf.ok && realPath(conf.value.log_file) === realPath(path)
-
-async function auditctl(option: '-s' | '-l', onStart?: OnStart): Promise<Result<string, string>> {
-  try {
-    const limits = { timeoutMs: PATIENCE_MS, ...(onStart === undefined ? {} : { onStart }) }
-    return ok(await text(outputOf('auditctl', [option], 'ignore', limits)))
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error
-    return fail(
-      process.getuid?.() === 0 ? error.message : 'only root can ask the kernel: run fullmon as root',
-    )
-  }
-}
 
 /** auditd can be told to look elsewhere: `auditd -c DIRECTORY`. */
 function confDirectory(argv: readonly string[]): string {

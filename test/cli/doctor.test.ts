@@ -10,13 +10,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import { acquireLock } from '../../agent/baseline/lock.ts'
 import { statusOf } from '../../agent/baseline/status.ts'
 import { hidesTasks, missingRules, parseRules } from '../../agent/watch/audit-rules.ts'
-import { parseStatus } from '../../agent/watch/audit-status.ts'
 import { parseAuditdConf } from '../../agent/watch/auditd-conf.ts'
 import { type Check, diagnose, type Facts } from '../../agent/doctor/checks.ts'
 import { ok } from '../../agent/domain/result.ts'
@@ -28,61 +26,6 @@ const RULES = readFileSync(join(ROOT, 'audit.rules'), 'utf8')
 const STATE = '/var/lib/fullmon'
 const MIB = 1024 * 1024
 const isRoot = process.getuid?.() === 0
-
-/** What auditctl 3.0.9 and 4.0.2 print on kernel 6.18. */
-const STATUS = `enabled 1
-failure 1
-pid 619
-rate_limit 0
-backlog_limit 16384
-lost 7
-backlog 3
-backlog_wait_time 0
-backlog_wait_time_actual 11
-loginuid_immutable 0 unlocked
-`
-
-describe('auditctl -s', () => {
-  const parsed = { enabled: 1, pid: 619, lost: 7, backlog: 3, backlogLimit: 16384 }
-
-  test('is read as auditctl 3 and 4 print it', () => {
-    expect(parseStatus(STATUS)).toEqual(parsed)
-  })
-
-  test('is read as auditctl 2 printed it', () => {
-    const line = 'AUDIT_STATUS: enabled=1 flag=1 pid=619 rate_limit=0 backlog_limit=16384 lost=7 backlog=3\n'
-    expect(parseStatus(line)).toEqual(parsed)
-  })
-
-  test('does not depend on the order of the lines', () => {
-    const lines = STATUS.trim().split('\n')
-    fc.assert(
-      fc.property(fc.shuffledSubarray(lines, { minLength: lines.length }), (shuffled) => {
-        expect(parseStatus(shuffled.join('\n'))).toEqual(parsed)
-      }),
-    )
-  })
-
-  test.each(['enabled', 'pid', 'backlog_limit', 'lost', 'backlog'])('without %s tells nothing', (name) => {
-    const lines = STATUS.split('\n').filter((line) => !line.startsWith(`${name} `))
-    expect(parseStatus(lines.join('\n'))).toBeUndefined()
-  })
-
-  test.each([
-    '',
-    'You must be root to run this program.\n',
-    'Error sending status request (Operation not permitted)\n',
-    'enabled\npid\nlost\nbacklog\nbacklog_limit\n',
-    STATUS.replace('lost 7', 'lost -7'),
-    STATUS.replace('pid 619', 'pid 619x'),
-  ])('that says %j tells nothing', (text) => {
-    expect(parseStatus(text)).toBeUndefined()
-  })
-
-  test('that says anything does not throw', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseStatus(text)))
-  })
-})
 
 describe('auditctl -l', () => {
   /** Rules as a file has them, and as auditctl 3.0.9 and 4.0.2 printed them after loading. */
@@ -593,7 +536,6 @@ describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
   const stateExisted = existsSync(STATE)
   const seen: Record<string, readonly Check[]> = {}
   let listed = ''
-  let status = ''
 
   beforeAll(async () => {
     // The rules about it load only when it exists.
@@ -603,7 +545,6 @@ describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
     const link = join(dirname(dirname(lab.logFile)), 'linked.log')
     try {
       listed = auditctl('-l')
-      status = auditctl('-s')
       seen['running'] = look(lab.logFile)
       symlinkSync(lab.logFile, link)
       seen['linked'] = look(link)
@@ -633,10 +574,6 @@ describe.skipIf(unavailable !== undefined)('beside a real auditd', () => {
     expect(stateOf(seen['running'] ?? [], 'rules')).toBe('bad')
     expect(stateOf(seen['hidden'] ?? [], 'never-task')).toBe('bad')
     expect(stateOf(seen['disabled'] ?? [], 'enabled')).toBe('bad')
-  })
-
-  test('the kernel is understood', () => {
-    expect(parseStatus(status)).toMatchObject({ enabled: 1, backlogLimit: 16384 })
   })
 
   test('every rule is recognised as it is listed, and each one is missed when it is gone', () => {

@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { loadRulesWhereNone, rulesFile } from '../../agent/support/kernel-rules.ts'
+import { rulesFile } from '../../agent/support/kernel-rules.ts'
+import { loadRulesWhereNone } from '../../agent/watch/no-rules.ts'
 import { auditctl, auditdMissing, rulesForLoginuid, startAuditd } from '../support/auditd.ts'
 
 const unavailable = auditdMissing('kernel-rules.test.ts: left out')

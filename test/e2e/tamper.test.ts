@@ -116,20 +116,19 @@ test.skipIf(unavailable !== undefined)(
     const agent = lab.start([fullmon, ...words.split(' ')])
     try {
       const asked = (): number =>
-        readFileSync(lab.logFile, 'latin1').match(/^type=SYSCALL .* exe="\/usr\/sbin\/auditctl"/gm)?.length ??
-        0
+        readFileSync(lab.logFile, 'latin1').match(/^type=SYSCALL .* exe="\/usr\/bin\/perl"/gm)?.length ?? 0
       const before = asked()
-      await expect.poll(asked, { timeout: 30_000 }).toBeGreaterThan(before + 6)
+      await expect.poll(asked, { timeout: 30_000 }).toBeGreaterThan(before + 3)
       process.kill(agent.pid, 'SIGKILL')
       await agent.done
       // The one after it reads what the first has left unread.
       const next = lab.start([fullmon, ...words.split(' ')])
       const later = asked()
-      await expect.poll(asked, { timeout: 30_000 }).toBeGreaterThan(later + 6)
+      await expect.poll(asked, { timeout: 30_000 }).toBeGreaterThan(later + 3)
       process.kill(next.pid, 'SIGTERM')
       const { stdout } = await next.done
       expect(stdout).toContain('"summary"')
-      expect(stdout).not.toContain('auditctl')
+      expect(stdout).not.toContain('perl')
       expect(stdout).not.toContain('nothing-arrives')
     } finally {
       await lab.stop()
