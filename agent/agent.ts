@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { storageFault } from './baseline/fault.ts'
 import { CapturedNames } from './dns/capture.ts'
-import { Feed, type LiveOptions, type News, Session } from './session.ts'
+import { Feed, type LiveOptions, type News, type Senses, Session } from './session.ts'
+import { RelaySocket } from './tail/relay.ts'
+import { sourceOf } from './tail/source.ts'
 import { readStdin } from './tail/stdin.ts'
 import { KernelWatch } from './watch/kernel-watch.ts'
 
 /** Between two tries to open a baseline that could not be written. */
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 30_000
-const STDIN = '-'
 
 /**
  * Follows the live log: trains if there is no trained baseline yet, then reports what was never seen.
@@ -24,41 +25,33 @@ export async function runLive(options: LiveOptions, signal: AbortSignal): Promis
   if (!watched.ok) options.onPhase({ name: 'unwatched', reason: watched.error })
   const kernel = watched.ok ? watched.value : undefined
   const over = new AbortController()
+  const { auditd, dnsInterface } = options
+  const source = sourceOf(auditd)
   const stdin =
-    options.auditd === STDIN ? new Feed(readStdin(AbortSignal.any([signal, over.signal]))) : undefined
-  const { dnsInterface } = options
+    source.kind === 'stdin' ? new Feed(readStdin(AbortSignal.any([signal, over.signal]))) : undefined
+  const relay = source.kind === 'relay' ? await RelaySocket.open(source.socket) : undefined
   const names = dnsInterface === undefined ? undefined : new CapturedNames(dnsInterface)
   try {
     await names?.start()
-    await inSessions(options, { kernel, names, stdin }, signal)
+    await inSessions(options, { kernel, names, stdin, relay }, signal)
   } finally {
     over.abort()
     await names?.close()
+    await relay?.close()
   }
 }
 
-/** What lasts over sessions. */
-interface Senses {
-  readonly kernel: KernelWatch | undefined
-  readonly names: CapturedNames | undefined
-  readonly stdin: Feed | undefined
-}
-
-async function inSessions(
-  options: LiveOptions,
-  { kernel, names, stdin }: Senses,
-  signal: AbortSignal,
-): Promise<void> {
+async function inSessions(options: LiveOptions, senses: Senses, signal: AbortSignal): Promise<void> {
   let waiting: readonly News[] = []
   let faultyMs: number | undefined
   let retryMs = FIRST_RETRY_MS
   let isFirst = true
   while (isFirst || !signal.aborted) {
-    const session = new Session(options, kernel, names, { isAgain: !isFirst, faultyMs, waiting }, signal)
+    const session = new Session(options, senses, { isAgain: !isFirst, faultyMs, waiting }, signal)
     try {
       session.open()
       isFirst = false
-      await session.run(stdin, signal)
+      await session.run(signal)
       return
     } catch (error) {
       const fault = storageFault(error)

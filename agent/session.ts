@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Baseline } from './baseline/baseline.ts'
 import { storageFault } from './baseline/fault.ts'
+import type { Checkpoint } from './baseline/kept.ts'
 import type { LifeSpan } from './baseline/life.ts'
 import type { TrainingPlan } from './detect/schedule.ts'
 import type { Chunk } from './domain/chunk.ts'
@@ -13,8 +14,11 @@ import type { NetworkNames } from './peers/networks.ts'
 import type { Reach } from './outputs/sink.ts'
 import type { RuleBook } from './rules/match.ts'
 import type { HostWatch } from './scan/host-watch.ts'
+import { pluginProgram } from './support/plugin.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
-import { follow, type Following } from './tail/follow.ts'
+import { follow } from './tail/follow.ts'
+import type { RelaySocket } from './tail/relay.ts'
+import { sourceOf } from './tail/source.ts'
 import { ClockWatch } from './watch/clock.ts'
 import type { KernelWatch } from './watch/kernel-watch.ts'
 import { Lag } from './watch/lag.ts'
@@ -30,10 +34,9 @@ const LEAST_LOOK_MS = 2000
 const MOST_LOOK_MS = 60_000
 /** How long another program may keep the baseline busy. */
 const BUSY_MS = 1000
-const STDIN = '-'
 
 export interface LiveOptions {
-  /** Log of auditd; `-` for standard input. */
+  /** See `sourceOf`. */
   readonly auditd: string
   readonly db: string
   /** Whether an agent had a baseline in this place before, and now there is none. */
@@ -143,6 +146,16 @@ export class Feed {
   }
 }
 
+/** What lasts over sessions. */
+export interface Senses {
+  readonly kernel: KernelWatch | undefined
+  readonly names: CapturedNames | undefined
+  /** Where the plugin of auditd brings records, when it does. */
+  readonly relay: RelaySocket | undefined
+  /** Standard input, when that is read. */
+  readonly stdin: Feed | undefined
+}
+
 /** What was before a session. */
 interface Past {
   /** Whether this process has had a session. */
@@ -156,7 +169,7 @@ interface Past {
 /** One stretch of work on an open baseline: from a start, or a fault, to the next. */
 export class Session {
   private readonly options: LiveOptions
-  private readonly kernel: KernelWatch | undefined
+  private readonly senses: Senses
   private readonly lag = new Lag()
   private readonly clock = new ClockWatch()
   private readonly trained = new AbortController()
@@ -177,21 +190,13 @@ export class Session {
   private hostLookedMs = Number.NEGATIVE_INFINITY
   private isLookingAtHost = false
   private hasRecovered = false
-  private readonly names: CapturedNames | undefined
   /** When it began that no answers of DNS are heard, as far as that was told. */
   private deafMs: number | undefined
 
-  constructor(
-    options: LiveOptions,
-    kernel: KernelWatch | undefined,
-    names: CapturedNames | undefined,
-    past: Past,
-    signal: AbortSignal,
-  ) {
+  constructor(options: LiveOptions, senses: Senses, past: Past, signal: AbortSignal) {
     this.ended = AbortSignal.any([signal, this.trained.signal, this.over.signal])
     this.options = options
-    this.kernel = kernel
-    this.names = names
+    this.senses = senses
     this.past = past
     this.waiting = past.waiting
   }
@@ -209,8 +214,8 @@ export class Session {
     const engine = this.begun(baseline)
     this.engine = engine
     if (options.isBaselineGone && !past.isAgain) engine.wasTampered(baselineGone(options.db))
-    if (this.kernel === undefined) baseline.kept.forget('kernel')
-    else this.kernel.restore(baseline.kept.memory('kernel'))
+    if (this.senses.kernel === undefined) baseline.kept.forget('kernel')
+    else this.senses.kernel.restore(baseline.kept.memory('kernel'))
     options.host?.restore((name) => baseline.kept.memory(name))
     const { trainingEndMs } = engine
     if (!engine.isTraining)
@@ -218,13 +223,10 @@ export class Session {
     else if (trainingEndMs !== undefined) options.onPhase({ name: 'training', untilMs: trainingEndMs })
   }
 
-  /**
-   * Until the input ends, or the signal says so.
-   * @param stdin where standard input is read; without it the log is followed
-   */
-  async run(stdin: Feed | undefined, signal: AbortSignal): Promise<void> {
+  /** Until the input ends, or the signal says so. */
+  async run(signal: AbortSignal): Promise<void> {
     const { ended, engine, options } = this
-    const feed = stdin ?? this.feed
+    const feed = this.senses.stdin ?? this.feed
     if (engine === undefined || feed === undefined) throw new Error('a session must be opened first')
     const ticking = setInterval(() => this.tick(engine), TICK_MS)
     try {
@@ -238,7 +240,7 @@ export class Session {
         const news = await feed.next((fail) => (this.fail = fail))
         if (news === undefined) break
         // A name is answered before its host is connected to, but comes another way.
-        await this.names?.settled()
+        await this.senses.names?.settled()
         this.take(engine, news)
       }
       this.finish(engine, signal)
@@ -307,6 +309,7 @@ export class Session {
     const tickMs = performance.now()
     try {
       engine.deliver()
+      this.noteWritten()
       this.options.onPulse(this.pulse(engine, nowMs))
       const jump = this.clock.jump()
       if (jump !== undefined) engine.wasTampered(jump)
@@ -332,8 +335,14 @@ export class Session {
     return { atMs, records, events, unreadable, lost, forged, readMs, behindBytes: this.behindBytes }
   }
 
+  /** What is written down need not be kept by the plugin any more. */
+  private noteWritten(): void {
+    const position = this.checkpoint?.position
+    if (position !== undefined) this.senses.relay?.keep(position)
+  }
+
   private noteDeafness(engine: Engine, nowMs: number): void {
-    const deafness = this.names?.deafness
+    const deafness = this.senses.names?.deafness
     if (deafness?.sinceMs === this.deafMs) return
     if (deafness !== undefined) {
       const { sinceMs, detail, isStanding } = deafness
@@ -365,19 +374,28 @@ export class Session {
   }
 
   private async look(engine: Engine, nowMs: number): Promise<void> {
-    const { kernel } = this
+    const { kernel } = this.senses
     if (kernel === undefined) return
     const news = await kernel.look(nowMs, this.lag.isBehind)
     if (this.over.signal.aborted) return
     engine.heardOfKernel(news, kernel.memory)
   }
 
-  private followed(baseline: Baseline): Following {
+  private get checkpoint(): Checkpoint | undefined {
+    return this.baseline?.kept.checkpoint(logName(this.options.auditd))
+  }
+
+  /** Undefined for standard input, which lasts over sessions. */
+  private followed(): AsyncIterator<News, void> | undefined {
     const { auditd, pollMs } = this.options
-    const checkpoint = baseline.kept.checkpoint(logName(auditd))
-    const from = checkpoint === undefined ? {} : { from: checkpoint.position, fromMs: checkpoint.clockMs }
+    const { relay } = this.senses
+    const source = sourceOf(auditd)
+    const { position: from, clockMs: fromMs } = this.checkpoint ?? {}
+    if (relay !== undefined) return relay.follow({ from, fromMs: fromMs ?? Date.now(), signal: this.ended })
+    if (source.kind !== 'log') return undefined
+    const begin = from === undefined || fromMs === undefined ? {} : { from, fromMs }
     const { isAgain: isPatient } = this.past
-    return follow(auditd, { ...from, startAt: 'end', isPatient, pollMs, signal: this.ended })
+    return follow(source.path, { ...begin, startAt: 'end', isPatient, pollMs, signal: this.ended })
   }
 
   /**
@@ -422,7 +440,8 @@ export class Session {
   private beginWith(baseline: Baseline): Engine {
     const engine = this.engineOf(baseline)
     // Before anybody hears that the agent trains or monitors: what is written from then on is read.
-    if (this.options.auditd !== STDIN) this.feed = new Feed(this.followed(baseline))
+    const followed = this.followed()
+    this.feed = followed && new Feed(followed)
     engine.deliverAgain()
     engine.begin(Date.now(), snapshot())
     return engine
@@ -432,6 +451,7 @@ export class Session {
     const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsFrom, alertsPerDay, lifeSpan } =
       this.options
     const { emit, emitAgain, isEmitted, serves } = this.options
+    const source = sourceOf(auditd)
     return new Engine({
       baseline,
       world: thisHost(),
@@ -454,15 +474,15 @@ export class Session {
       log: logName(auditd),
       networks: this.options.networks,
       rules: this.options.rules,
-      ...(this.names === undefined ? {} : { names: this.names }),
+      ...(this.senses.names === undefined ? {} : { names: this.senses.names }),
       continuesStream: this.past.isAgain,
       own: {
         pid: process.pid,
         boot: bootOf(),
         startMs: Date.now() - process.uptime() * 1000,
         places: {
-          log: auditd === STDIN ? undefined : resolve(auditd),
-          own: [db, log, serves.socket]
+          log: source.kind === 'log' ? resolve(source.path) : undefined,
+          own: [db, log, serves.socket, source.kind === 'relay' ? source.socket : undefined]
             .filter((path) => path !== undefined)
             .map((path) => resolve(path))
             .concat(guarded),
@@ -470,14 +490,15 @@ export class Session {
         directory: serves.socket === undefined ? undefined : dirname(serves.socket),
         port: serves.port,
         reach: this.options.reach,
-        sawExec: (pid) => this.kernel?.sawExec(pid) === true,
+        plugin: pluginProgram(),
+        sawExec: (pid) => this.senses.kernel?.sawExec(pid) === true,
       },
     })
   }
 }
 
 /** The same log is the same log, from whatever directory it was named. */
-const logName = (auditd: string): string => (auditd === STDIN ? STDIN : resolve(auditd))
+const logName = (auditd: string): string => (sourceOf(auditd).kind === 'log' ? resolve(auditd) : auditd)
 
 const nameOf = ({ reason }: AbortSignal): string => (typeof reason === 'string' ? ` (${reason})` : '')
 

@@ -1,7 +1,7 @@
 import type { Baseline } from './baseline/baseline.ts'
 import type { Claimant } from './core.ts'
 import { AgentRuns, type RunsState } from './detect/runs.ts'
-import { type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
+import { AUDITD, type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
 import { Tampering, type TamperingState } from './detect/tampering.ts'
 import type { Deed, ProcessImage } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
@@ -22,7 +22,7 @@ const NOBODY = 0xffffffff
 /** What the agent loads its rules with, and listens to DNS with, wherever a host has it: see support/command.ts. */
 const OWN_TOOLS = /^(?:\/usr)?\/s?bin\/(?:auditctl|tcpdump)$/
 
-/** What sends datagrams and asks the kernel: see outputs/datagrams.ts and watch/kernel-answers.ts. */
+/** What sends datagrams, asks the kernel, and is the plugin: see outputs/datagrams.ts and watch/kernel-answers.ts. */
 const PERL = /^(?:\/usr)?\/bin\/perl[\d.]*$/
 /** Services of this host that the C library asks for addresses. */
 const RESOLVERS: ReadonlySet<string> = new Set(
@@ -47,6 +47,8 @@ export interface OwnProcess {
   readonly port?: number | undefined
   /** How its reports leave it. */
   readonly reach?: Reach | undefined
+  /** The plugin that auditd starts for it. */
+  readonly plugin?: string
   /** Told of each exec by its pid: whether the agent itself started that program to ask the kernel. */
   readonly sawExec: (pid: number) => boolean
 }
@@ -146,7 +148,7 @@ export class TamperWatch {
     const { own } = this
     const pid = event.syscall?.pid
     if (own === undefined || pid === undefined) return false
-    if (this.isSending(seen, event)) return true
+    if (this.isSending(seen, event) || this.isPlugin(seen, event)) return true
     const isWanted =
       filePath === undefined
         ? isAnswering(edge, own.port)
@@ -155,6 +157,12 @@ export class TamperWatch {
     const { timeMs } = event.id
     if (!isWanted || this.pidsAt(timeMs).has(pid)) return isWanted
     return filePath !== undefined && this.vouched.has(pid, filePath, timeMs)
+  }
+
+  /** Whether auditd starts the plugin that brings the agent its records. */
+  private isPlugin({ edge, source }: SeenEdge, { argv, syscall }: AuditEvent): boolean {
+    if (edge.kind !== 'exec' || argv[1] === undefined || argv[1] !== this.own?.plugin) return false
+    return source.container === '' && AUDITD.test(source.exe) && PERL.test(syscall?.exe ?? '')
   }
 
   /** Whether the agent, or the program that it has started for that, sends a report where it is to be sent, and nowhere else. */

@@ -644,6 +644,19 @@ describe("the agent's own files", () => {
     ])
   })
 
+  test('are left out where auditd starts its plugin, and where nobody else or nothing else is started', () => {
+    const plugin = '/usr/lib/fullmon/auditd-relay'
+    const auditd: Doer = { pid: 4500, exe: '/usr/sbin/auditd' }
+    const perl: Doer = { pid: 4501, ppid: 4500, exe: '/usr/bin/perl' }
+    const known = ordinaryLife().exec(auditd)
+    const before = findingsOf(replay(known, { own })).length
+    known.exec(perl, ['/usr/bin/perl', plugin])
+    expect(findingsOf(replay(known, { own: { ...own, plugin } }))).toHaveLength(before)
+    known.exec({ ...perl, pid: 4502 }, ['/usr/bin/perl', '/tmp/auditd-relay'])
+    known.exec({ ...perl, pid: 4503, ppid: 700 }, ['/usr/bin/perl', plugin])
+    expect(findingsOf(replay(known, { own: { ...own, plugin } }))).toHaveLength(before + 2)
+  })
+
   test('are edges when anybody else writes them, even the same program', () => {
     const log = ordinaryLife().create({ ...agent, pid: 4243 }, '/var/lib/fullmon/baseline.db')
     expect(paths(replay(log, { own }))).toEqual([

@@ -23,7 +23,7 @@ export function command<T>(definition: {
 export const AUDITD_OPTION = {
   type: 'string',
   requiresArg: true,
-  describe: 'log of auditd; - for standard input',
+  describe: 'log of auditd; - for standard input, relay for its plugin',
   defaultDescription: DEFAULT_LOG,
 } as const
 

@@ -25,11 +25,11 @@ import { rulesFile } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { type ServiceManager, serviceManager } from '../support/notify.ts'
 import { standardOutput } from '../support/standard-output.ts'
+import { sourceOf } from '../tail/source.ts'
 import { loadRulesWhereNone } from '../watch/no-rules.ts'
 import { thisBuild, thisOrigin } from './origin.ts'
 import { inMs } from './values.ts'
 
-const STDIN = '-'
 /** The agent's own code, with all that is in it. */
 const PROGRAM = new URL('..', import.meta.url).pathname
 /** What it is started and loaded with, from where its rules are. */
@@ -135,7 +135,7 @@ class Session {
       this.#log = log === undefined ? undefined : openLog(log)
       this.#outputs = this.#opened()
       if (this.#news !== undefined) this.#say(this.#news)
-      if (this.#former?.auditd !== auditd && auditd === DEFAULT_LOG) {
+      if (this.#former?.auditd !== auditd && (auditd === DEFAULT_LOG || sourceOf(auditd).kind === 'relay')) {
         const rules = await loadRulesWhereNone()
         if (rules !== undefined) this.#say(rules)
       }
@@ -165,7 +165,7 @@ class Session {
       const changes =
         changesOf(this.#next ?? this.#config, next) || (rules === this.#rules ? '' : 'other rules')
       if (changes === '') this.#say('the configuration was read again: nothing has changed')
-      else if (this.#config.auditd === STDIN)
+      else if (sourceOf(this.#config.auditd).kind === 'stdin')
         // What was read of it and is not finished could not be read again.
         this.#say(`standard input goes on as it was; a new start will have ${changes}`)
       else {
@@ -364,7 +364,7 @@ function phaseText(phase: Phase): string {
 
 /** One sentence for each thing that a live agent cannot do without. */
 function checkAuditd(path: string): void {
-  if (path === '-') return
+  if (sourceOf(path).kind !== 'log') return
   try {
     if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
       throw new UsageError(`${path} is not a file`)

@@ -25,7 +25,9 @@ const Cidr = z
 
 /** The whole configuration. Keys without a section are options of `fullmon run`, too. */
 export const Config = z.strictObject({
-  auditd: Path.default(DEFAULT_LOG).describe('log of auditd to follow; - reads standard input'),
+  auditd: Path.default(DEFAULT_LOG).describe(
+    'log of auditd to follow; - reads standard input, relay what the plugin of auditd brings',
+  ),
   db: Path.default(DEFAULT_DB).describe('the baseline; created when it is missing'),
   log: Path.optional()
     .describe('log file for people; rotated by size')

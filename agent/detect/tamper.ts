@@ -27,7 +27,7 @@ const LONGEST_DETAIL = 200
 const INIT = 1
 /** Between the record that a shutdown begins and the end of auditd stands what every service takes to stop. */
 const SHUTDOWN_MS = 10 * 60_000
-const AUDITD = /^(?:\/usr)?\/sbin\/auditd(?: \(deleted\))?$/
+export const AUDITD = /^(?:\/usr)?\/sbin\/auditd(?: \(deleted\))?$/
 /** The journal listens to the kernel's audit on most hosts; init opens the socket for it. */
 const JOURNAL = /^(?:\/usr)?\/lib\/systemd\/(?:systemd|systemd-journald)(?: \(deleted\))?$/
 /** What the kernel and pam_tty_audit do all day: a watched file is another inode, a login is set to be recorded. */

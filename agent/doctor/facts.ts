@@ -5,12 +5,11 @@ import { statusOf } from '../baseline/status.ts'
 import { type Result, UsageError } from '../domain/result.ts'
 import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
+import { sourceOf } from '../tail/source.ts'
 import { isAbsent } from '../tail/unreadable.ts'
 import type { AuditdConf } from '../watch/auditd-conf.ts'
 import { isLogOf, readAudit, receiverOf, wantedRules } from '../watch/kernel.ts'
 import type { BaselineFacts, Facts, LogFacts, Space } from './checks.ts'
-
-const STDIN = '-'
 
 /** Looks at this host, and changes nothing. */
 export async function findFacts(auditd: string, db: string): Promise<Facts> {
@@ -25,7 +24,7 @@ export async function findFacts(auditd: string, db: string): Promise<Facts> {
     rulesFile: rulesFile(),
     conf,
     confFile,
-    log: auditd === STDIN ? undefined : lookAtLog(auditd, conf),
+    log: sourceOf(auditd).kind === 'log' ? lookAtLog(auditd, conf) : undefined,
     db,
     baseline: lookAtBaseline(db),
     agent: holderOf(db),

@@ -178,6 +178,12 @@ export type BlindReason =
   | 'log-rotated-unread'
   /** The log grows faster than it is read. Nothing is lost yet. */
   | 'behind'
+  /** The plugin of auditd does not bring records. */
+  | 'plugin-absent'
+  /** It ended before it had brought all. */
+  | 'plugin-ended'
+  /** It could not keep all until the agent read it. */
+  | 'plugin-overflow'
   // The kernel's audit and auditd.
   | 'kernel-lost'
   | 'kernel-backlog'

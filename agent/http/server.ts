@@ -4,9 +4,9 @@ import { dirname } from 'node:path'
 import { DEFAULT_SOCKET } from '../config/places.ts'
 import type { Config } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
+import { giveToGroup, makeRoom } from '../support/socket-place.ts'
 import { bearsToken, isOwnName, tokenFor } from './access.ts'
 import type { Counter } from './counter.ts'
-import { giveToGroup, makeRoom } from './place.ts'
 import { type Answer, answerTo, countsFor, refusal, type Sources } from './routes.ts'
 import { Turns } from './turns.ts'
 
@@ -72,7 +72,7 @@ export class HttpServer {
 
   async #openSocket(path: string): Promise<void> {
     try {
-      const isNew = await makeRoom(path)
+      const isNew = await makeRoom(path, "http.socket, or '' for none")
       await this.#listen({ path }, () => undefined)
       this.socket = path
       const directory = isNew || path === DEFAULT_SOCKET ? [dirname(path)] : []

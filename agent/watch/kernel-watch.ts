@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import { DEFAULT_LOG } from '../config/places.ts'
 import { fail, ok, type Result } from '../domain/result.ts'
 import { readProcess } from '../support/procfs.ts'
+import { sourceOf } from '../tail/source.ts'
 import { KernelJudge, type KernelLook, type KernelNews } from './kernel-judge.ts'
 import { isAuditd, isLogOf, readAudit, receiverOf, wantedRules } from './kernel.ts'
 
-const STDIN = '-'
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 /** A pid is used again; the exec of a probe that old has long been read, or never will be. */
 const MOST_PROBES = 64
@@ -51,11 +51,13 @@ export class KernelWatch {
     let pid = 0
     const { status } = await readAudit((child) => (pid = child))
     if (!status.ok) return fail(`the kernel's audit is not watched: ${status.error}`)
-    if (auditd === STDIN && !isAuditd(readProcess(process.ppid)?.exe ?? ''))
+    const source = sourceOf(auditd)
+    const { conf } = receiverOf(status.value.pid)
+    if (source.kind === 'stdin' && !isAuditd(readProcess(process.ppid)?.exe ?? ''))
       return fail("the kernel's audit is not watched: the records do not come from an auditd of this host")
-    if (![STDIN, DEFAULT_LOG].includes(auditd) && !isLogOf(receiverOf(status.value.pid).conf, auditd))
+    if (source.kind === 'log' && auditd !== DEFAULT_LOG && !isLogOf(conf, auditd))
       return fail(`the kernel's audit is not watched: no auditd of this host writes to ${auditd}`)
-    const watch = new KernelWatch(auditd === STDIN ? undefined : auditd)
+    const watch = new KernelWatch(source.kind === 'log' ? source.path : undefined)
     watch.started(pid, Date.now())
     return ok(watch)
   }

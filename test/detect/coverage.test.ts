@@ -34,6 +34,9 @@ const HARMFUL = [
   'auditd-replaced',
   'nothing-arrives',
   'kernel-unknown',
+  'plugin-absent',
+  'plugin-ended',
+  'plugin-overflow',
 ] as const
 
 /** What `resume` gets: through the table, as JSON. */

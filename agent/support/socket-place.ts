@@ -12,10 +12,11 @@ const PATIENCE_MS = 1000
 
 /**
  * Makes room for a socket: its directory is made when it is missing, and a socket that nobody listens at is removed.
+ * @param setting by which a second agent gets another one, for complaints
  * @returns whether the directory was made
  * @throws UsageError when somebody listens there, something else is there, or others may write into the directory
  */
-export async function makeRoom(path: string): Promise<boolean> {
+export async function makeRoom(path: string, setting: string): Promise<boolean> {
   if (!path.startsWith('/') || Buffer.byteLength(path) > LONGEST_PATH_BYTES)
     throw new UsageError(
       `the socket ${path} cannot be: a full path of ${LONGEST_PATH_BYTES} bytes at most is expected`,
@@ -26,7 +27,7 @@ export async function makeRoom(path: string): Promise<boolean> {
   if (!found.isSocket()) throw new UsageError(`there is something at ${path} that is no socket: move it away`)
   if (await isListening(path))
     throw new UsageError(
-      `another program listens at ${path}; a second agent needs another socket (http.socket, or '' for none)`,
+      `another program listens at ${path}; a second agent needs another socket (${setting})`,
     )
   unlinkSync(path)
   return isNew
@@ -65,11 +66,21 @@ function isListening(path: string): Promise<boolean> {
 
 /** Gives files to a group, as far as there is one with that name on this host. @throws when that is not allowed */
 export function giveToGroup(name: string, paths: readonly string[]): void {
-  const group = readFileSync('/etc/group', 'latin1')
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find(([each]) => each === name)
-  const gid = group?.[2]
-  if (gid === undefined || !/^\d+$/.test(gid)) return
-  for (const path of paths) chownSync(path, -1, Number(gid))
+  const gid = idIn('/etc/group', name)
+  if (gid !== undefined) for (const path of paths) chownSync(path, -1, gid)
+}
+
+/** The same for a user. */
+export function giveToUser(name: string, path: string): void {
+  const uid = idIn('/etc/passwd', name)
+  if (uid !== undefined) chownSync(path, uid, -1)
+}
+
+function idIn(file: string, name: string): number | undefined {
+  const [, , id] =
+    readFileSync(file, 'latin1')
+      .split('\n')
+      .map((line) => line.split(':'))
+      .find(([each]) => each === name) ?? []
+  return id !== undefined && /^\d+$/.test(id) ? Number(id) : undefined
 }
