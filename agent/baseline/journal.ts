@@ -27,6 +27,8 @@ export type JournalAction =
   | 'reset'
   /** Somebody has had entries written into the configuration that allow what alerts are about. */
   | 'allow'
+  /** Somebody has had the configuration written. */
+  | 'configure'
 
 /** Who changed what is normal, when, and why. */
 export interface JournalEntry {

@@ -24,7 +24,12 @@ export interface VouchedWrite {
  * tampered.
  * @throws UsageError when there is no baseline, it is not ours, it has another schema, or the journal does not fit
  */
-export function vouchForWrite(path: string, write: VouchedWrite, { author, reason, timeMs }: Decision): void {
+export function vouchForWrite(
+  path: string,
+  write: VouchedWrite,
+  { author, reason, timeMs }: Decision,
+  action: 'allow' | 'configure' = 'allow',
+): void {
   openForReading(path).close()
   const database = openDatabase(path)
   try {
@@ -32,7 +37,7 @@ export function vouchForWrite(path: string, write: VouchedWrite, { author, reaso
       .transaction(() => {
         refuseBrokenJournal(database, path, 'nothing is written, and nothing is changed in')
         const detail = { ...write, ...(reason === undefined ? {} : { reason }) }
-        new Journal(database).append({ timeMs, action: 'allow', author, detail })
+        new Journal(database).append({ timeMs, action, author, detail })
       })
       .immediate()
   } finally {
@@ -46,7 +51,7 @@ export class VouchedWrites {
 
   constructor(database: Database.Database) {
     this.last = database.prepare(
-      `SELECT detail FROM journal WHERE action = 'allow' AND time_ms BETWEEN ? AND ? AND detail ->> '$.pid' = ?
+      `SELECT detail FROM journal WHERE action IN ('allow', 'configure') AND time_ms BETWEEN ? AND ? AND detail ->> '$.pid' = ?
         ORDER BY id DESC LIMIT 1`,
     )
   }

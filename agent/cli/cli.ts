@@ -15,6 +15,11 @@ const COMMANDS: readonly {
     load: async () => (await import('./run.ts')).runCommand,
   },
   {
+    name: 'setup',
+    describe: 'Ask what matters, and write the configuration',
+    load: async () => (await import('./setup.ts')).setupCommand,
+  },
+  {
     name: 'train',
     describe: 'Make a baseline before deployment, live or from saved logs',
     load: async () => (await import('./train.ts')).trainCommand,

@@ -44,14 +44,27 @@ type PartialConfig = { readonly [Key in keyof Config]?: Partial<Config[Key]> | u
 export const loadWithPlaces = (words: ConfigWords, given: PartialConfig = {}): Loaded =>
   load(words.config ?? foundConfig(), words, given)
 
+/** What would count if a file said this, whatever the command line says. @throws UsageError as above */
+export const loadDraft = (file: string, text: string): Loaded =>
+  loadOver(layerOfFile(text, file), file, {}, {})
+
 /** Only what the words say, for saved logs: they may be of another host. @throws UsageError as above */
 export const loadSaid = (words: ConfigWords): Config => load(words.config, words, {}).config
 
 function load(file: string | undefined, words: ConfigWords, given: PartialConfig): Loaded {
-  const inFile =
-    file === undefined
-      ? NOTHING
-      : withProfilePath(readLayer(readTrusted(file, 'the configuration'), file), dirname(file))
+  const inFile = file === undefined ? NOTHING : layerOfFile(readTrusted(file, 'the configuration'), file)
+  return loadOver(inFile, file, words, given)
+}
+
+const layerOfFile = (text: string, file: string): Located =>
+  withProfilePath(readLayer(text, file), dirname(file))
+
+function loadOver(
+  inFile: Located,
+  file: string | undefined,
+  words: ConfigWords,
+  given: PartialConfig,
+): Loaded {
   const onCommandLine = withProfilePath(
     [ofSettings(words.set ?? []), ofOptions({ ...given, profile: words.profile })]
       .map((each) => inWordsOf(Config, each))

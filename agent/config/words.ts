@@ -2,6 +2,7 @@
 import { UsageError } from '../domain/result.ts'
 import { type Located, type Place, plain, locate } from './located.ts'
 import { locatedOf, merged, NOTHING } from './layers.ts'
+import type { Setting } from './settle.ts'
 
 const optionPlace = (source: string): Place => ({ source, line: 0, column: 0 })
 
@@ -11,6 +12,13 @@ export function ofSettings(words: readonly string[]): Located {
 }
 
 function ofSetting(word: string): Located {
+  const { key, value } = settingOf(word)
+  const nested = key.reduceRight<unknown>((inner, step) => ({ [step]: inner }), value)
+  return locatedOf(nested, optionPlace(`--set ${key.join('.')}`))
+}
+
+/** What `KEY=VALUE` says. @throws UsageError when the word is no key and value */
+export function settingOf(word: string): Setting {
   const equals = word.indexOf('=')
   const key = word.slice(0, Math.max(equals, 0)).trim()
   if (!/^[\w-]+(\.[\w-]+)*$/.test(key) || key.split('.').includes('__proto__'))
@@ -18,9 +26,7 @@ function ofSetting(word: string): Located {
   const source = `--set ${key}`
   const text = word.slice(equals + 1)
   // Nothing behind the sign is an empty text; null takes back what a profile says.
-  const value = text.trim() === '' ? '' : plain(locate(text, source))
-  const nested = key.split('.').reduceRight<unknown>((inner, step) => ({ [step]: inner }), value)
-  return locatedOf(nested, optionPlace(source))
+  return { key: key.split('.'), value: text.trim() === '' ? '' : plain(locate(text, source)) }
 }
 
 /** Options of their own, such as --monitor; what was not given is undefined. */

@@ -21,9 +21,15 @@ const NEW_FILE = 0o644
  * the one or the other. A file that is missing is made, with the folder around it.
  *
  * @param check is given the new file before it takes that place; nothing changes when it throws
+ * @param modeOf the mode that it gets, from the one that it had; of its own when it is left out
  * @throws the error of the system
  */
-export function replaceFile(path: string, text: string, check: (newFile: string) => void): void {
+export function replaceFile(
+  path: string,
+  text: string,
+  check: (newFile: string) => void,
+  modeOf: (mode: number | undefined) => number = (mode = NEW_FILE) => mode,
+): void {
   const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined
   if (!isThere) mkdirSync(dirname(path), { recursive: true })
   const place = isThere ? realpathSync(path) : path
@@ -39,7 +45,7 @@ export function replaceFile(path: string, text: string, check: (newFile: string)
     } finally {
       closeSync(descriptor)
     }
-    chmodSync(other, found === undefined ? NEW_FILE : found.mode & 0o7777)
+    chmodSync(other, modeOf(found && found.mode & 0o7777))
     check(other)
     renameSync(other, place)
   } catch (error) {

@@ -48,7 +48,7 @@ test.each([
     'allowlist:\n  paths: [\n    /a, # x\n    /b # y\n  ]\n',
     'allowlist:\n  paths: [\n    /a, # x\n    /b, /opt/new # y\n  ]\n',
   ],
-  ['allowlist: {paths: []} # x\n', 'allowlist: { paths: [ /opt/new ] } # x\n'],
+  ['allowlist: {paths: []} # x\n', 'allowlist: {paths: [/opt/new]} # x\n'],
   ['monitor: 3\nallowlist: ~\n', 'monitor: 3\nallowlist:\n  paths:\n    - /opt/new\n'],
   ['{}\n', '{ allowlist: { paths: [ /opt/new ] } }\n'],
 ])('%j', (text, expected) => {
