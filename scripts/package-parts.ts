@@ -23,14 +23,16 @@ const date = new Date(Number(process.env['SOURCE_DATE_EPOCH']) * 1000)
 const read = (path: string): string => readFileSync(path, 'utf8')
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text)
 
-run(join(root, 'scripts/build.ts'), join(folder, 'dist'))
+run({}, join(root, 'scripts/build.ts'), join(folder, 'dist'))
 const program = join(folder, 'dist/agent/main.js')
 const needed = filesNeeded(root, globSync(join(folder, 'dist/**/*.js')), cpu)
 for (const name of needed) {
   mkdirSync(join(folder, dirname(name)), { recursive: true })
   copyFileSync(join(root, name), join(folder, name))
 }
-write('completion', run(program, 'completion'))
+// Which of them is asked for is told by the shell.
+write('completion.bash', run({ SHELL: '/bin/bash' }, program, 'completion'))
+write('completion.zsh', run({ SHELL: '/bin/zsh' }, program, 'completion'))
 // Its rules are files of the configuration.
 rmSync(join(folder, 'dist/rules'), { recursive: true })
 cpSync(join(runtime, 'bin/node'), join(folder, 'node'))
@@ -55,11 +57,11 @@ function manifestOf(place: string): { readonly version: string; readonly license
   return JSON.parse(read(join(place, 'package.json'))) as { version: string; license: string }
 }
 
-function run(...words: readonly string[]): string {
+function run(env: NodeJS.ProcessEnv, ...words: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', ...words],
-    { encoding: 'utf8' },
+    { encoding: 'utf8', env: { ...process.env, ...env } },
   )
   if (status !== 0) throw new Error(`${words.join(' ')}: ${stderr}`)
   return stdout
