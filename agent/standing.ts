@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { holderOf } from './baseline/lock.ts'
+import { reasonOf } from './baseline/place.ts'
 import { type BaselineCounts, type BaselineStatus, type LogProgress, statusOf } from './baseline/status.ts'
 import { type AlertCounts, vitalsOf } from './baseline/vitals.ts'
 import { learningOf } from './detect/learning.ts'
@@ -7,7 +8,7 @@ import type { Learning } from './domain/learning.ts'
 import type { BlindSpot } from './domain/report.ts'
 import { UsageError } from './domain/result.ts'
 import { openAt, savedLogsOf } from './tail/rotation.ts'
-import { isAbsent, unreadable } from './tail/unreadable.ts'
+import { isAbsent } from './tail/unreadable.ts'
 
 /** An agent that watches the kernel looks at it once a minute at least. */
 const OLD_LOOK_MS = 180_000
@@ -79,7 +80,7 @@ export function isThere(db: string): boolean {
     return true
   } catch (error) {
     if (isAbsent(error)) return false
-    throw unreadable(db, error)
+    throw new UsageError(`cannot read ${db}: ${reasonOf(error)}`, { cause: error })
   }
 }
 

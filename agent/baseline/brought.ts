@@ -10,9 +10,10 @@ import {
   rmSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { UsageError } from '../domain/result.ts'
+import { asItsOwner } from '../support/service-user.ts'
 import { openTrusted } from '../support/trusted-file.ts'
 import { holderOf } from './lock.ts'
 import { openDatabase } from './open.ts'
@@ -39,8 +40,10 @@ export interface Brought {
 }
 
 /** Whether there is no baseline in this place, or one in which nothing has been written yet. */
-export function isUnbegun(path: string): boolean {
-  if (!existsSync(path)) return true
+export const isUnbegun = (path: string): boolean =>
+  !existsSync(path) || asItsOwner(dirname(path), () => holdsNothing(path))
+
+function holdsNothing(path: string): boolean {
   let database: Database.Database | undefined
   try {
     database = new Database(path, { readonly: true })

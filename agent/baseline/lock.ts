@@ -1,7 +1,9 @@
 import { chmodSync, closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { UsageError } from '../domain/result.ts'
 import { readProcess } from '../support/procfs.ts'
+import { asItsOwner } from '../support/service-user.ts'
 import { IN_MEMORY, realPlace, safePlace } from './place.ts'
 
 const OWNER_ONLY = 0o600
@@ -34,8 +36,7 @@ export interface Holder {
  */
 export function acquireLock(path: string): Lock {
   if (path === IN_MEMORY) return { release: () => undefined }
-  const file = lockOf(safePlace(path))
-  const database = openLock(path, file)
+  const database = asItsOwner(dirname(path), () => openLock(path, lockOf(safePlace(path))))
   try {
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {

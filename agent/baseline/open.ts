@@ -1,11 +1,13 @@
 import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { UsageError } from '../domain/result.ts'
+import { asItsOwner } from '../support/service-user.ts'
 import { sumUp, writeContent } from './content.ts'
 import { storageFault } from './fault.ts'
 import { Journal } from './journal.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { IN_MEMORY, safePlace } from './place.ts'
+import { IN_MEMORY, reasonOf, safePlace } from './place.ts'
 
 const OWNER_ONLY = 0o600
 /** `fulm`: tells our files from other programs' databases (sqlite.org/pragma.html#pragma_application_id). */
@@ -23,7 +25,10 @@ const NO_DATABASE: ReadonlySet<string> = new Set(['SQLITE_NOTADB', 'SQLITE_CORRU
  * @throws UsageError in words for the administrator when it is not ours, broken, or others may write it; it is not
  *   changed then. `storageFault` tells from it, and from an SqliteError, whether the disk is to blame.
  */
-export function openDatabase(path: string): Database.Database {
+export const openDatabase = (path: string): Database.Database =>
+  asItsOwner(dirname(path), () => openForWriting(path))
+
+function openForWriting(path: string): Database.Database {
   if (path !== IN_MEMORY) {
     safePlace(path)
     if (!existsSync(path)) create(path)
@@ -50,6 +55,11 @@ export function openDatabase(path: string): Database.Database {
 export function openForReading(path: string, patienceMs?: number): Database.Database {
   if (isMissing(path))
     throw new UsageError(`there is no baseline at ${path}: train one with 'fullmon train --db ${path}'`)
+  // SQLite makes files beside it.
+  return asItsOwner(dirname(path), () => openToRead(path, patienceMs))
+}
+
+function openToRead(path: string, patienceMs: number | undefined): Database.Database {
   const database = open(path, true, patienceMs)
   try {
     const version = schemaOf(database, path)
@@ -186,5 +196,3 @@ const modeOf = (path: string): number => statSync(path).mode & 0o7777
 
 const failedTo = (what: string, path: string, error: unknown): UsageError =>
   new UsageError(`cannot ${what} the baseline ${path}: ${reasonOf(error)}`, { cause: error })
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { UsageError } from '../domain/result.ts'
+import { serviceUid } from '../support/service-user.ts'
 
 export const IN_MEMORY = ':memory:'
 /** Files that SQLite keeps beside a database and believes, and our own lock. */
@@ -64,6 +65,13 @@ function refuseForeignFile(path: string, file: string): void {
   }
 }
 
-const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.()
+/** For root, the service is as good as itself: it reads every file of the host. */
+const isOurs = ({ uid }: Stats): boolean =>
+  uid === 0 || uid === process.geteuid?.() || (process.geteuid?.() === 0 && uid === serviceUid())
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** Why a baseline cannot be used, in words for who wanted to. */
+export function reasonOf(error: unknown): string {
+  const isForbidden = error instanceof Error && 'code' in error && error.code === 'EACCES'
+  if (isForbidden && process.geteuid?.() !== 0) return 'permission denied: run it as root (sudo)'
+  return error instanceof Error ? error.message : String(error)
+}

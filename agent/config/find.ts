@@ -14,7 +14,16 @@ interface Person {
   readonly home: string
 }
 
-const whoRuns = (): Person => ({ uid: process.geteuid?.(), home: userInfo().homedir })
+const whoRuns = (): Person => ({ uid: process.geteuid?.(), home: homeOfUser() })
+
+function homeOfUser(): string {
+  try {
+    return userInfo().homedir
+  } catch {
+    // There need be no line for him in /etc/passwd.
+    return '/nonexistent'
+  }
+}
 
 /** Where a configuration is looked for, the first one that is there wins. */
 export function configCandidates(

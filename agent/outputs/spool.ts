@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Report, SEVERITIES, type Severity } from '../domain/report.ts'
+import { asItsOwner } from '../support/service-user.ts'
 import { gravityOf } from '../report/gravity.ts'
 import { bounded } from './bounded.ts'
 
@@ -67,8 +68,10 @@ export class Spool {
   constructor(file: string, mostBytes: number) {
     this.file = file
     this.mostBytes = mostBytes
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    this.fd = openSync(file, APPEND, OWNER_ONLY)
+    this.fd = this.asOwner(() => {
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+      return openSync(file, APPEND, OWNER_ONLY)
+    })
     this.load()
     this.rewrite()
   }
@@ -228,6 +231,15 @@ export class Spool {
 
   /** Leaves only what waits, and the ids of what was sent lately. The old file stays when the disk does not take a new one. */
   private rewrite(): void {
+    this.asOwner(() => this.writeAnew())
+  }
+
+  /** The folder lies beside the baseline, and belongs to whom that belongs to. */
+  private asOwner<T>(work: () => T): T {
+    return asItsOwner(dirname(dirname(this.file)), work)
+  }
+
+  private writeAnew(): void {
     const part = `${this.file}.new`
     let fd: number | undefined
     try {

@@ -1,8 +1,10 @@
 import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { createLogger, format, transports } from 'winston'
 import { UsageError } from '../domain/result.ts'
 import { holdsText, lastLines } from './last-lines.ts'
+import { asItsOwner } from './service-user.ts'
 
 const MOST_BYTES = 10 * 1024 * 1024
 const MOST_FILES = 5
@@ -111,7 +113,7 @@ class RotatingFile extends Writable {
   }
 }
 
-const open = (file: string): number => openSync(file, 'a', OWNER_AND_GROUP)
+const open = (file: string): number => asItsOwner(dirname(file), () => openSync(file, 'a', OWNER_AND_GROUP))
 
 /** A full disk takes only a part of a line: the rest is tried again until that, too, is refused. */
 function writeAll(fd: number, text: string): void {

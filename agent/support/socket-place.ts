@@ -1,4 +1,4 @@
-import { chownSync, lstatSync, mkdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
+import { lchownSync, lstatSync, mkdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import { UsageError } from '../domain/result.ts'
@@ -64,16 +64,16 @@ function isListening(path: string): Promise<boolean> {
   })
 }
 
-/** Gives files to a group, as far as there is one with that name on this host. @throws when that is not allowed */
+/** Gives files, but not what a link leads to, to a group, as far as there is one with that name on this host. @throws when that is not allowed */
 export function giveToGroup(name: string, paths: readonly string[]): void {
   const gid = idIn('/etc/group', name)
-  if (gid !== undefined) for (const path of paths) chownSync(path, -1, gid)
+  if (gid !== undefined) for (const path of paths) lchownSync(path, -1, gid)
 }
 
 /** The same for a user. */
 export function giveToUser(name: string, path: string): void {
   const uid = idIn('/etc/passwd', name)
-  if (uid !== undefined) chownSync(path, uid, -1)
+  if (uid !== undefined) lchownSync(path, uid, -1)
 }
 
 function idIn(file: string, name: string): number | undefined {
