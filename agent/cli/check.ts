@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { requireReadable } from '../support/readable.ts'
 import { get } from 'node:http'
 import { holderOf } from '../baseline/lock.ts'
 import { type AlertCounts, noAlerts, type Vitals, vitalsOf } from '../baseline/vitals.ts'
@@ -99,7 +99,7 @@ function isForOthers({ config, profile, set }: ConfigWords): boolean {
   if (config !== undefined || profile !== undefined || set !== undefined) return false
   const found = foundConfig()
   try {
-    if (found !== undefined) accessSync(found, constants.R_OK)
+    if (found !== undefined) requireReadable(found)
     return false
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EACCES'

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { runLive } from '../agent.ts'
 import { type Brought, isUnbegun, readBrought, takeBrought } from '../baseline/brought.ts'
@@ -24,6 +24,7 @@ import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { type ServiceManager, serviceManager } from '../support/notify.ts'
+import { requireReadable } from '../support/readable.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { sourceOf } from '../tail/source.ts'
 import { loadRulesWhereNone } from '../watch/no-rules.ts'
@@ -368,7 +369,7 @@ function checkAuditd(path: string): void {
   try {
     if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
       throw new UsageError(`${path} is not a file`)
-    accessSync(path, constants.R_OK)
+    requireReadable(path)
   } catch (error) {
     if (error instanceof UsageError) throw error
     const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'

@@ -5,6 +5,7 @@ import { statusOf } from '../baseline/status.ts'
 import { type Result, UsageError } from '../domain/result.ts'
 import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
+import { requireReadable } from '../support/readable.ts'
 import { sourceOf } from '../tail/source.ts'
 import { isAbsent } from '../tail/unreadable.ts'
 import type { AuditdConf } from '../watch/auditd-conf.ts'
@@ -44,7 +45,7 @@ function lookAtLog(path: string, conf: Result<AuditdConf, string>): LogFacts {
 function stateOf(path: string): LogFacts['state'] {
   try {
     if (!statSync(path).isFile()) return 'no-file'
-    accessSync(path, constants.R_OK)
+    requireReadable(path)
     return 'readable'
   } catch (error) {
     return isAbsent(error) ? 'absent' : 'denied'

@@ -67,13 +67,15 @@ function isListening(path: string): Promise<boolean> {
 /** Gives files, but not what a link leads to, to a group, as far as there is one with that name on this host. @throws when that is not allowed */
 export function giveToGroup(name: string, paths: readonly string[]): void {
   const gid = idIn('/etc/group', name)
-  if (gid !== undefined) for (const path of paths) lchownSync(path, -1, gid)
+  if (gid === undefined) return
+  // As a service it may give nothing away, and need not: what it makes is of that group.
+  for (const path of paths) if (lstatSync(path).gid !== gid) lchownSync(path, -1, gid)
 }
 
 /** The same for a user. */
 export function giveToUser(name: string, path: string): void {
   const uid = idIn('/etc/passwd', name)
-  if (uid !== undefined) lchownSync(path, uid, -1)
+  if (uid !== undefined && lstatSync(path).uid !== uid) lchownSync(path, uid, -1)
 }
 
 function idIn(file: string, name: string): number | undefined {

@@ -25,14 +25,17 @@ export interface RunningAgent {
  * An agent that runs has no socket to be asked at, unless the words say one: there is one place by default, and tests run side by
  * side.
  * @param environment is added to that of the test
+ * @param command starts the program, in place of the launcher of this checkout
  */
 export function startAgent(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  command: readonly string[] = [FULLMON],
 ): RunningAgent {
   const env = { ...process.env, ...environment }
+  const [program = FULLMON, ...before] = command
   const isMute = words[0] === 'run' && !words.includes('--socket')
-  const child = spawn(FULLMON, isMute ? [...words, '--socket', ''] : words, {
+  const child = spawn(program, [...before, ...words, ...(isMute ? ['--socket', ''] : [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
   })
