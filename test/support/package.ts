@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { globSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { must } from './debian.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const CACHE = join(ROOT, 'node_modules/.cache/fullmon-packages')
@@ -68,3 +69,22 @@ function forgetOld(): void {
     if (Date.now() - statSync(folder).mtimeMs > DAY_MS) rmSync(folder, { recursive: true, force: true })
   }
 }
+
+/** A file of a package. */
+export interface Entry {
+  /** As `ls -l` has it. */
+  readonly mode: string
+  readonly owner: string
+  readonly path: string
+}
+
+/** All that is in a package. */
+export const contentsOf = (archive: string): readonly Entry[] =>
+  must('dpkg-deb', '--contents', archive).lines.map((line) => {
+    const [mode = '', owner = '', , , , name = ''] = line.split(/\s+/)
+    return { mode, owner, path: name.replace(/^\.\//, '/').replace(/(?<=.)\/$/, '') }
+  })
+
+/** Whether there is a program of this name. */
+export const isThere = (program: string): boolean =>
+  spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
