@@ -1,5 +1,6 @@
 import yargs from 'yargs'
 import { UsageError } from '../domain/result.ts'
+import { completionsFor } from './completion.ts'
 import { type Command, wordsForYargs } from './command.ts'
 import { versionLine } from './origin.ts'
 
@@ -156,6 +157,9 @@ const COMMANDS: readonly {
   },
 ]
 
+/** The script for the shell asks with it, and the whole line behind it: see completion-templates.js of yargs. */
+const COMPLETE = '--get-yargs-completions'
+
 /**
  * Understands the words of the command line and does what they say.
  *
@@ -163,6 +167,13 @@ const COMMANDS: readonly {
  * @throws UsageError when the words make no sense, which ends the program with 2
  */
 export async function runCli(words: readonly string[], signal: AbortSignal): Promise<number> {
+  if (words[0] === COMPLETE) {
+    const found = await completionsFor(words.slice(2))
+    if (found !== undefined) {
+      process.stdout.write(found.map((word) => `${word}\n`).join(''))
+      return 0
+    }
+  }
   let work: (() => Promise<number>) | undefined
   const parser = yargs()
     .scriptName('fullmon')

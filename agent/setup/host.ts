@@ -1,5 +1,7 @@
 /** What this host proposes by what runs on it. */
+import { existsSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
+import { BROUGHT_BASELINE } from '../config/places.ts'
 import type { ScannedProcess } from '../domain/scan.ts'
 import { ProcessScanner } from '../scan/scanner.ts'
 
@@ -12,14 +14,18 @@ export interface Host {
   /** Paths of programs and scripts that are services, in order. */
   readonly services: readonly string[]
   readonly hasContainers: boolean
+  /** A baseline that was brought here, to be taken instead of training. */
+  readonly brought: string | undefined
 }
 
 /** @throws when /proc cannot be read */
-export async function lookAtHost({ scan, allowlist, ports }: Config): Promise<Host> {
+export async function lookAtHost(config: Config): Promise<Host> {
+  const { scan, allowlist, ports } = config
   const { processes } = await new ProcessScanner({ scan, allowlist, ports }).look()
   return {
     services: servicesOf(processes),
     hasContainers: processes.some(({ container }) => container !== ''),
+    brought: [config['baseline-from'] ?? BROUGHT_BASELINE].find((file) => existsSync(file)),
   }
 }
 

@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/result.ts'
+import { onOneLine } from '../report/text.ts'
 import type { Dialogue } from './dialogue.ts'
 import { type Draft, withSettings } from './draft.ts'
 import type { Host } from './host.ts'
@@ -34,7 +35,7 @@ export async function interview(
     const next =
       said !== undefined || dialogue === undefined
         ? answered(now, question, said ?? proposal, proposal)
-        : await asked(dialogue, now, question, proposal)
+        : await asked(dialogue, now, question, proposal, question.note?.(host))
     if (next === undefined) return undefined
     now = next
   }
@@ -57,9 +58,10 @@ async function asked(
   before: Interviewed,
   question: Question,
   proposal: string,
+  note: string | undefined,
 ): Promise<Interviewed | undefined> {
   const { word, text, answers } = question
-  dialogue.say(`\n${text}\n  (${answers})\n`)
+  dialogue.say(`\n${text}\n  (${answers})\n${note === undefined ? '' : `  ${onOneLine(note)}\n`}`)
   for (;;) {
     const said = await dialogue.ask(proposal === '' ? `${word}: ` : `${word} [${proposal}]: `)
     if (said === undefined) return undefined

@@ -24,6 +24,8 @@ export interface Question {
   readonly text: string
   /** What may be answered. */
   readonly answers: string
+  /** What the person should know of this host; undefined when there is nothing. */
+  readonly note?: (host: Host) => string | undefined
   /** Whether it is asked, after what was answered before; always, when it is left out. */
   readonly isAsked?: (before: Answers) => boolean
   /** The answer of who gives none: what the configuration says, or what fits the host; empty when there is none. */
@@ -49,6 +51,8 @@ export const QUESTIONS: readonly Question[] = [
     word: 'train',
     text: 'How long shall it learn? What comes later for the first time is reported, so jobs of the night need a day, those of the week a week.',
     answers: 'hour, day, week, a time such as 90m, 12h or 3d, or a number of seconds',
+    note: ({ brought }) =>
+      brought && `There is ${brought}: where nothing was learned yet, it is taken instead of learning.`,
     proposal: ({ loaded: { config } }) => durationText(config.baseline),
     settings: (answer) => [{ key: ['baseline'], value: secondsOf(answer) }],
   },

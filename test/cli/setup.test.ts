@@ -1,9 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { parse } from 'yaml'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import { VouchedWrites } from '../../agent/baseline/vouched-writes.ts'
@@ -308,6 +318,59 @@ test.skipIf(noPython !== undefined)('hostile answers are data', async () => {
     processes: { required: ['a:b', `"x'`] },
     outputs: { webhook: { url } },
   })
+})
+
+/** Started as a service: a child of the first process. @returns why it is none, or undefined */
+async function serving(script: string): Promise<string | undefined> {
+  writeFileSync(
+    script,
+    `import os, socket, time
+server = socket.create_server(("127.0.0.1", 0))
+open("${script}.pid", "w").write(str(os.getpid()) + "\\n")
+time.sleep(1000)
+`,
+  )
+  spawnSync('setsid', ['--fork', '/usr/bin/python3', script], { stdio: 'ignore' })
+  await vi.waitUntil(
+    () => existsSync(`${script}.pid`) && readFileSync(`${script}.pid`, 'utf8').endsWith('\n'),
+    {
+      timeout: 20_000,
+    },
+  )
+  const pid = Number(readFileSync(`${script}.pid`, 'utf8'))
+  onTestFinished(() => void process.kill(pid, 'SIGKILL'))
+  const ppid = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return ppid === '1' ? undefined : 'somebody else than the first process takes orphans here'
+}
+
+test('what must run is proposed by what serves others on this host', async ({ skip }) => {
+  skip(process.getuid?.() !== 0, 'only root sees who listens, and may write /opt')
+  skip(noPython !== undefined, noPython)
+  const folder = mkdtempSync('/opt/fullmon-test-')
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const script = join(folder, 'service.py')
+  const missing = await serving(script)
+  skip(missing !== undefined, missing)
+  const file = configWith(undefined)
+  expect(setup(file, '--defaults').status).toBe(0)
+  expect(explained(file, 'processes.required')).toContain(script)
+  expect(setup(file, '--defaults', '--required', 'none').status).toBe(0)
+  expect(explained(file, 'processes.required')).toEqual([])
+  // Who has said so is not asked to think again.
+  expect(setup(file, '--defaults').stdout).toContain('says so already')
+})
+
+test('a baseline that was brought is told of', async ({ skip }) => {
+  skip(noPython !== undefined, noPython)
+  const file = configWith(undefined)
+  const brought = join(file, '../baseline-of-another')
+  new Baseline(brought).close()
+  writeFileSync(file, `baseline-from: ${brought}\n`, { mode: 0o640 })
+  const { shown } = await atSetup(file, [
+    ['profile [production]: ', ENTER],
+    ['train [day]: ', '\u0003'],
+  ])
+  expect(shown).toContain(`There is ${brought}: `)
 })
 
 test('what only root may change is not asked about in vain', ({ skip }) => {
