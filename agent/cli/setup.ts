@@ -15,7 +15,8 @@ import { type Draft, draftOf, withSettings } from '../setup/draft.ts'
 import { lookAtHost } from '../setup/host.ts'
 import { type Interviewed, interview } from '../setup/interview.ts'
 import { type Answers, QUESTIONS } from '../setup/questions.ts'
-import { isServiceActive, reloadService } from '../setup/service.ts'
+import { openNetwork } from '../setup/network.ts'
+import { isServiceActive, reloadService, restartService } from '../setup/service.ts'
 import { textOf, writeDraft } from '../setup/write.ts'
 import { commandAuthor } from './author.ts'
 import { ALERTS_OPTION, command, CONFIG_OPTIONS, INTERRUPTED } from './command.ts'
@@ -149,6 +150,11 @@ const ofThisPerson = (): Decision => ({
 /** What an agent that runs does now, or has to be told. */
 async function nextStep({ file, loaded: { config } }: Draft): Promise<string> {
   const isOfService = file === CONFIG_FILE && (await isServiceActive())
+  const dropIn = file === CONFIG_FILE ? openNetwork(config) : undefined
+  if (dropIn !== undefined) {
+    const isBegun = isOfService && (await restartService())
+    return `the service may use the network (${dropIn})${isBegun ? ', and begins anew' : ': systemctl daemon-reload && systemctl restart fullmon'}`
+  }
   if (isOfService && (await reloadService())) return 'the service reads it now: systemctl status fullmon'
   const pid = holderOf(config.db)?.pid
   return pid === undefined

@@ -114,7 +114,9 @@ export class HttpServer {
       throw new UsageError(
         code === 'EADDRINUSE'
           ? `another program listens at ${address} port ${port}: choose another one (http.port)`
-          : `cannot listen at ${address} port ${port}: ${message}`,
+          : code === 'EAFNOSUPPORT'
+            ? `this service has no network for http.port: its unit needs RestrictAddressFamilies=AF_INET AF_INET6`
+            : `cannot listen at ${address} port ${port}: ${message}`,
       )
     }
   }

@@ -20,6 +20,9 @@ const NAMES = (
 /** What init sends for whoever reloads or stops a service: the agent says itself that it stops. */
 const BY_INIT: ReadonlySet<number> = new Set([1, 15])
 const INIT = 1
+/** A service has it reloaded by a program that init starts (ExecReload). It reads its configuration again, and says so. */
+const HANG_UP = 1
+const NOBODY = 0xffffffff
 
 /** 0 only asks whether the process is there; the others are ignored by whoever does not ask for them. */
 const HARMLESS: ReadonlySet<number> = new Set([0, 17, 18, 23, 28])
@@ -41,6 +44,7 @@ export function attackOn(event: AuditEvent, pids: ReadonlySet<number>): string |
   if (argument === undefined) return `${call} took hold of pid ${target.pid}`
   const signal = syscall[argument]
   if (syscall.pid === INIT && BY_INIT.has(signal)) return undefined
+  if (syscall.ppid === INIT && syscall.auid === NOBODY && signal === HANG_UP) return undefined
   return HARMLESS.has(signal) ? undefined : `${call} sent ${nameOf(signal)} to pid ${target.pid}`
 }
 

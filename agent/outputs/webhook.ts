@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { request as requestPlain, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as requestTls } from 'node:https'
+import { connect } from 'node:net'
 import { UsageError } from '../domain/result.ts'
 import { readTrusted } from '../support/trusted-file.ts'
 import { type Carrier, type Outcome, TAKEN } from './courier.ts'
@@ -11,6 +12,8 @@ const MOST_OF_ANSWER = 200
 /** Answers that say something of this one message: 400, 413, 422. */
 const REFUSED = new Set([400, 413, 422])
 const OTHERS = 0o077
+/** Of a socket in a process that may only have others. */
+const NO_FAMILY = 'EAFNOSUPPORT'
 
 export interface WebhookOptions {
   /** Reads the address anew for each message, so that a changed file needs no restart. @throws UsageError */
@@ -40,7 +43,7 @@ export function webhook({ url, timeoutMs, bodyOf, userAgent }: WebhookOptions): 
         const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
         return await post(url(), headers, Buffer.from(JSON.stringify(body)), limit)
       } catch (error) {
-        return { kind: 'failed', reason: reasonOf(error) }
+        return { kind: 'failed', reason: await reasonOf(error, url) }
       }
     },
     close: () => undefined,
@@ -107,13 +110,27 @@ function retryAfterMs(value: string | undefined, nowMs: number): number | undefi
 const onOneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
 
 /** Not the message of an error with the address in it: that is a secret. */
-function reasonOf(error: unknown): string {
+async function reasonOf(error: unknown, url: () => URL): Promise<string> {
   if (error instanceof UsageError) return error.message
   if (!(error instanceof Error)) return String(error)
   if (error.name === 'TimeoutError' || error.name === 'AbortError') return 'no answer in time'
-  const { code } = error as NodeJS.ErrnoException
-  return code ?? error.name
+  const { code = error.name } = error as NodeJS.ErrnoException
+  if (code === NO_FAMILY || (code.startsWith('EAI_') && (await isWithoutNetwork(url()))))
+    return 'this service has no network: its unit needs RestrictAddressFamilies=AF_INET AF_INET6'
+  return code
 }
+
+/** Names are no more found without a network than with one that is out of order. */
+const isWithoutNetwork = ({ port, protocol }: URL): Promise<boolean> =>
+  new Promise((resolve) => {
+    const own = connect({ host: '127.0.0.1', port: Number(port) || (protocol === 'http:' ? 80 : 443) })
+    const end = (code: string | undefined): void => {
+      own.destroy()
+      resolve(code === NO_FAMILY)
+    }
+    own.once('connect', () => end(undefined))
+    own.once('error', ({ code }: NodeJS.ErrnoException) => end(code))
+  })
 
 /**
  * The address of a server, from a file that only its owner may read: whoever knows it may post there.

@@ -10,6 +10,10 @@ export const isServiceActive = (): Promise<boolean> => isDone('is-active', '--qu
 /** Has the agent read its configuration again. Whether systemd took the order. */
 export const reloadService = (): Promise<boolean> => isDone('reload', '--no-block', SERVICE)
 
+/** Begins the service anew, by what its unit says now. Whether systemd took the order. */
+export const restartService = async (): Promise<boolean> =>
+  (await isDone('daemon-reload')) && isDone('restart', '--no-block', SERVICE)
+
 async function isDone(...words: readonly string[]): Promise<boolean> {
   // sd_booted(3)
   if (!existsSync('/run/systemd/system')) return false

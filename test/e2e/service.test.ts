@@ -11,7 +11,6 @@ import { folderForTest } from '../support/folder.ts'
 import { LogBuilder } from '../support/log-builder.ts'
 import { findingsOf } from '../support/incidents.ts'
 
-const UNIT = join(import.meta.dirname, '../../scripts/fullmon.service')
 const SHELL = { pid: 4_000_000, exe: '/usr/bin/dash' }
 
 /** A host with a log, a configuration file and a baseline, on which nothing has happened yet. */
@@ -380,15 +379,5 @@ describe('the service manager', () => {
     await isMonitoring(agent)
     await reports(agent, host, 'after')
     expect(await agent.end('SIGTERM')).toBe(0)
-  })
-
-  const systemd = spawnSync('systemd-analyze', ['--version']).status === 0
-  if (!systemd)
-    process.stderr.write('service.test.ts: the unit is not verified: there is no systemd-analyze\n')
-  test.skipIf(!systemd)('finds nothing wrong with the unit', () => {
-    const unit = join(folderForTest(), 'fullmon.service')
-    writeFileSync(unit, readFileSync(UNIT, 'utf8').replaceAll('/opt/fullmon/scripts/fullmon', FULLMON))
-    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
-    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
   })
 })

@@ -52,9 +52,13 @@ test('taking hold of a process is one, a failed try is none', () => {
 })
 
 test('what init sends to stop or reload a service is none, what it sends for nobody is', () => {
-  const sent = (signal: string, pid: number): string | undefined => {
+  const sent = (
+    signal: string,
+    pid: number,
+    of: Readonly<Record<string, number>> = {},
+  ): string | undefined => {
     const log = event(1, [
-      ['SYSCALL', syscall('kill', { a0: '1092', a1: signal, pid })],
+      ['SYSCALL', syscall('kill', { a0: '1092', a1: signal, pid, ...of })],
       ['OBJ_PID', 'opid=4242 oauid=-1 ouid=0 oses=-1 ocomm="node"'],
     ])
     return runCore(log)
@@ -67,4 +71,8 @@ test('what init sends to stop or reload a service is none, what it sends for nob
     'kill sent SIGTERM to pid 4242',
     'kill sent SIGHUP to pid 4242',
   ])
+  const byInit = { ppid: 1, auid: 0xffffffff }
+  expect(sent('1', 2, byInit)).toBeUndefined()
+  expect(sent('f', 2, byInit)).toBe('kill sent SIGTERM to pid 4242')
+  expect(sent('1', 2, { ...byInit, ppid: 3 })).toBe('kill sent SIGHUP to pid 4242')
 })

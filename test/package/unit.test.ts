@@ -88,11 +88,15 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
       chownSync(each, UID, UID)
     }
     // Digests are made where one is allowed.
-    writeFileSync(config, `allowlist:\n  sha256: [${'a'.repeat(64)}]\n`)
+    writeFileSync(
+      config,
+      `allowlist:\n  sha256: [${'a'.repeat(64)}]\noutputs:\n  webhook:\n    url: http://hooks.example.com:8080/\n    min_severity: low\n`,
+      { mode: 0o600 },
+    )
     hostsTmp = mkdtempSync(join(tmpdir(), 'fullmon-unit-'))
     vi.stubEnv('TMPDIR', folder)
     lab = await startAuditd({ logFormat: 'ENRICHED', rules: shippedRules(state) })
-    const words = `run --json --auditd ${lab.logFile} --db ${db} --baseline 1 --monitor 1 --wait 0.1 --socket ${socket}`
+    const words = `run --json --auditd ${lab.logFile} --db ${db} --baseline 1 --monitor 1 --wait 0.1 --socket ${socket} --config ${config}`
     agent = startAgent(words.split(' '), {}, [...cage, launch])
     await agent.waitFor('the end of the training', () => agent.stderr().includes('monitoring'))
   })
@@ -146,6 +150,14 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
     expect(agent.stderr()).not.toMatch(/cannot|may not|denied|not permitted/)
     const asked = spawnSync('curl', ['--silent', '--unix-socket', socket, 'http://localhost/api/status'])
     expect(JSON.parse(asked.stdout.toString())).toMatchObject({ coverage: { kernel: 'watched' } })
+  })
+
+  test('it has no network, and says so where it should use it', async () => {
+    await agent.waitFor('the webhook', () => agent.stderr().includes('no network'))
+    expect(inside(launch, 'run', '--port', '0', '--db', db, '--auditd', lab.logFile)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('this service has no network for http.port') as string,
+    })
   })
 
   test('doctor finds there what root finds', () => {
