@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -199,6 +200,69 @@ describe('a release without packages', () => {
   })
 })
 
+/** A script that makes a file as `scripts/package` does. */
+const PACKAGE = (content: string): string =>
+  `cd "$(dirname "$0")/.." || exit
+version=$(sed -n 's/^  "version": "\\(.*\\)",/\\1/p' package.json); ${content} >"$4/fullmon_\${version}_$2.deb"`
+
+/** An environment in which lintian finds nothing, or something. */
+function withLintian(status: number): NodeJS.ProcessEnv {
+  const bin = mkdtempSync(join(folder, 'bin-'))
+  for (const [name, body] of [
+    ['lintian', `exit ${status}`],
+    ['dh', 'exit 1'],
+  ] as const) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+  }
+  return { PATH: `${bin}:${process.env['PATH'] ?? ''}` }
+}
+
+describe('a release with packages', () => {
+  const FILES = ['fullmon_900.1.0_amd64.deb', 'fullmon_900.1.0_arm64.deb', 'install-debian.sh']
+
+  test('has them, built from the tag, with checksums and notes', () => {
+    replace(root, 'scripts/test', 'exit 0')
+    replace(root, 'scripts/package', PACKAGE('{ git describe --exact-match; git status --porcelain; }'))
+    const { status, stderr } = start('scripts/release', [VERSION], root, withLintian(0))
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const made = join(root, 'release', VERSION)
+    expect(readdirSync(made).sort()).toEqual(['RELEASE-NOTES.md', 'SHA256SUMS', ...FILES])
+    for (const file of FILES.slice(0, 2)) expect(readFileSync(join(made, file), 'utf8')).toBe(`v${VERSION}\n`)
+    expect(start('sha256sum', ['--check', '--strict', 'SHA256SUMS'], made).stdout).toBe(
+      FILES.map((file) => `${file}: OK\n`).join(''),
+    )
+    const notes = readFileSync(join(made, 'RELEASE-NOTES.md'), 'utf8')
+    expect(notes).toContain(`fullmon ${VERSION}\n\n${CHANGES}\n\nCommit ${git(root, 'rev-parse', 'HEAD')}.`)
+    expect(notes).toContain(readFileSync(join(made, 'SHA256SUMS'), 'utf8'))
+    expect(git(root, 'status', '--porcelain')).toBe('')
+    expect(start('sh', ['-c', 'ls -d tmp.*'], folder).stdout).toBe('')
+  })
+
+  test('has checksums that are signed when git has a key', ({ skip }) => {
+    skip(start('gpg', ['--version'], root).status !== 0, 'needs gpg')
+    const home = mkdtempSync(join(folder, 'gpg-'))
+    const env = { ...withLintian(0), GNUPGHOME: home }
+    const words = [
+      '--batch',
+      '--passphrase',
+      '',
+      '--quick-generate-key',
+      'rosa@example.test',
+      'ed25519',
+      'sign',
+    ]
+    expect(start('gpg', words, root, env)).toMatchObject({ status: 0 })
+    git(root, 'config', 'user.signingkey', 'rosa@example.test')
+    replace(root, 'scripts/package', PACKAGE('echo package'))
+    const output = join(folder, 'signed')
+    const { status } = start('scripts/release', [VERSION, '--skip-tests', '--output', output], root, env)
+    expect(status).toBe(0)
+    expect(start('gpg', ['--verify', 'SHA256SUMS.asc', 'SHA256SUMS'], output, env).status).toBe(0)
+    expect(start('git', ['tag', '--verify', `v${VERSION}`], root, env).status).toBe(0)
+    start('gpgconf', ['--kill', 'all'], root, env)
+  })
+})
+
 interface Refused {
   readonly why: string
   readonly words: readonly string[]
@@ -266,10 +330,6 @@ const commitEmpty = (at: string): string =>
   git(at, 'commit', '--quiet', '--allow-empty', '--message', 'Empty')
 
 describe('what fails halfway leaves the checkout as it was', () => {
-  /** Makes a file as `scripts/package` does. */
-  const PACKAGE = (content: string): string =>
-    `version=$(sed -n 's/^  "version": "\\(.*\\)",/\\1/p' package.json); ${content} >"$4/fullmon_\${version}_$2.deb"`
-
   const FAILING: readonly (readonly [string, string, string, RegExp])[] = [
     ['a failing test', 'scripts/test', 'echo 3 failed; exit 1', /3 failed\n.*release: the tests failed/s],
     [
@@ -290,13 +350,9 @@ describe('what fails halfway leaves the checkout as it was', () => {
 
   test.each(FAILING)('%s', (_name, script, body, complaint) => {
     replace(root, 'scripts/test', 'exit 0')
-    replace(root, script, `cd "$(dirname "$0")/.." || exit; ${body}`)
+    replace(root, script, body)
     const before = stateOf(root)
-    // Whether lintian is there or not, its part is to fail.
-    const bin = mkdtempSync(join(folder, 'bin-'))
-    writeFileSync(join(bin, 'lintian'), '#!/bin/sh\nexit 2\n', { mode: 0o755 })
-    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` }
-    const { status, stderr } = start('scripts/release', [VERSION], root, env)
+    const { status, stderr } = start('scripts/release', [VERSION], root, withLintian(2))
     expect(status).toBe(1)
     expect(stderr).toMatch(complaint)
     expect(stderr).toMatch(/release: nothing was released; this checkout is as it was\.\n$/)
