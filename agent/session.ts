@@ -34,6 +34,10 @@ const LEAST_LOOK_MS = 2000
 const MOST_LOOK_MS = 60_000
 /** How long another program may keep the baseline busy. */
 const BUSY_MS = 1000
+/** Stamps are those of the beginning of a call, and in steps. What is read twice is counted twice, and nothing worse. */
+const LATE_MS = 1000
+/** Name of what the plugin of auditd brings. */
+const RELAY = 'relay'
 
 export interface LiveOptions {
   /** See `sourceOf`. */
@@ -390,10 +394,16 @@ export class Session {
     const { auditd, pollMs } = this.options
     const { relay } = this.senses
     const source = sourceOf(auditd)
-    const { position: from, clockMs: fromMs } = this.checkpoint ?? {}
-    if (relay !== undefined) return relay.follow({ from, fromMs: fromMs ?? Date.now(), signal: this.ended })
+    const { position: from, clockMs: fromMs = Date.now() } = this.checkpoint ?? {}
+    if (relay !== undefined) return relay.follow({ from, fromMs, signal: this.ended })
     if (source.kind !== 'log') return undefined
-    const begin = from === undefined || fromMs === undefined ? {} : { from, fromMs }
+    const brought = this.baseline?.kept.checkpoint(RELAY)
+    const isBehind = brought !== undefined && (from === undefined || brought.clockMs > fromMs)
+    const begin = isBehind
+      ? { sinceMs: brought.clockMs - LATE_MS }
+      : from === undefined
+        ? {}
+        : { from, fromMs }
     const { isAgain: isPatient } = this.past
     return follow(source.path, { ...begin, startAt: 'end', isPatient, pollMs, signal: this.ended })
   }
@@ -497,8 +507,11 @@ export class Session {
   }
 }
 
-/** The same log is the same log, from whatever directory it was named. */
-const logName = (auditd: string): string => (sourceOf(auditd).kind === 'log' ? resolve(auditd) : auditd)
+/** The same log is the same log, from whatever directory it was named, and the plugin, at whatever socket. */
+function logName(auditd: string): string {
+  const { kind } = sourceOf(auditd)
+  return kind === 'log' ? resolve(auditd) : kind === 'relay' ? RELAY : auditd
+}
 
 const nameOf = ({ reason }: AbortSignal): string => (typeof reason === 'string' ? ` (${reason})` : '')
 

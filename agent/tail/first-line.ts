@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
 
 /** No audit record is longer than 9 KiB; a first line without an end by then is as good as complete. */
-const MAX_BYTES = 16 * 1024
+export const LONGEST_LINE_BYTES = 16 * 1024
 
 const STAMP = /\bmsg=audit\((\d{1,12})\.(\d{3}):/
 
@@ -15,10 +15,10 @@ interface FirstLine {
 
 /** First line of an open regular file, or what there is of it. */
 export function firstLine(fd: number): FirstLine {
-  const start = bytesAt(fd, 0, MAX_BYTES)
+  const start = bytesAt(fd, 0, LONGEST_LINE_BYTES)
   const end = start.indexOf('\n')
   const line = end === -1 ? start : start.subarray(0, end)
-  const isComplete = end !== -1 || start.length === MAX_BYTES
+  const isComplete = end !== -1 || start.length === LONGEST_LINE_BYTES
   return { line, fingerprint: isComplete ? fingerprintOf(line) : '' }
 }
 

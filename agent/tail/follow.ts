@@ -5,7 +5,7 @@ import { Backlog } from './backlog.ts'
 import { Lasting } from './lasting.ts'
 import { LogFile } from './log-file.ts'
 import { resume } from './resume.ts'
-import { openSavedThat } from './rotation.ts'
+import { openOldestSince, openSavedThat } from './rotation.ts'
 import { lossOf, tamperOf } from './spots.ts'
 import { openSuccessor } from './successor.ts'
 import { statOf, unreadable } from './unreadable.ts'
@@ -18,6 +18,11 @@ export interface FollowOptions {
    * not read again. Without it, all saved logs are when the one of `from` is gone.
    */
   readonly fromMs?: number
+  /**
+   * What was read until then came from elsewhere: where to begin when there is no `from`, in the oldest log that was written
+   * since. Unix time in milliseconds.
+   */
+  readonly sinceMs?: number
   /** Where to begin in the live log; one that appears later is always read from its beginning. */
   readonly startAt: 'end' | 'beginning'
   /** Whether what cannot be read at the start is waited for, as it is later: for who has followed this log before. */
@@ -108,8 +113,12 @@ class FollowedLog {
 
   /** @throws UsageError when a log cannot be read */
   start(): void {
-    const { from, fromMs = 0, startAt, pollMs } = this.#options
-    if (from === undefined) {
+    const { from, fromMs = 0, sinceMs, startAt, pollMs } = this.#options
+    if (from === undefined && sinceMs !== undefined) {
+      this.#file = openOldestSince(sinceMs - 1, this.#path, pollMs)?.file
+      this.#file?.seekToTime(sinceMs)
+      if (this.#file !== undefined) this.#tell({ bytes: Buffer.alloc(0), at: this.#file.position })
+    } else if (from === undefined) {
       this.#file = LogFile.open(this.#path, pollMs)
       if (startAt === 'end' && this.#file !== undefined) {
         this.#file.seekToEnd()

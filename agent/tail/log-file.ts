@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, read } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Chunk, LogPosition } from '../domain/chunk.ts'
 import { UsageError } from '../domain/result.ts'
-import { bytesAt, firstLine, stampOf } from './first-line.ts'
+import { bytesAt, firstLine, LONGEST_LINE_BYTES, stampOf } from './first-line.ts'
 import { isAbsent, statOf, unreadable } from './unreadable.ts'
 import { Watcher } from './watcher.ts'
 
@@ -150,6 +150,32 @@ export class LogFile {
   seekToEnd(): void {
     const start = Math.max(0, this.sizeBytes - 16 * 1024)
     this.seek(start + bytesAt(this.#fd, start, 16 * 1024).lastIndexOf('\n') + 1)
+  }
+
+  /** Goes on at the first line with that stamp or a later one; stamps rise, but for those of calls that have blocked. */
+  seekToTime(timeMs: number): void {
+    let [before, behind] = [0, this.sizeBytes]
+    while (before < behind) {
+      const middle = Math.floor((before + behind) / 2)
+      const line = this.#lineBehind(middle)
+      if (line === undefined || line.stampMs >= timeMs) behind = middle
+      else before = line.end
+    }
+    this.seek(before)
+  }
+
+  /** The next line with a stamp that begins there or behind it, as far as lines are no longer than any. */
+  #lineBehind(offset: number): { readonly stampMs: number; readonly end: number } | undefined {
+    const from = Math.max(0, offset - 1)
+    const bytes = bytesAt(this.#fd, from, 4 * LONGEST_LINE_BYTES)
+    let start = offset === 0 ? 0 : bytes.indexOf('\n') + 1
+    for (let end = bytes.indexOf('\n', start); end !== -1 && (start > 0 || offset === 0);) {
+      const stampMs = stampOf(bytes.subarray(start, end))
+      if (stampMs !== undefined) return { stampMs, end: from + end + 1 }
+      start = end + 1
+      end = bytes.indexOf('\n', start)
+    }
+    return undefined
   }
 
   /** Starts again with another content. */

@@ -4,19 +4,25 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LogPosition } from '../../agent/domain/chunk.ts'
 import { UsageError } from '../../agent/domain/result.ts'
 import { follow } from '../../agent/tail/follow.ts'
+import { nameOf } from '../../agent/tail/rotation.ts'
 import { folderForTest, openIn } from '../support/folder.ts'
 import { checkpoint, Follower, numbered, POLL_MS, sha256 } from './follower.ts'
 import { RotatingLog } from './writer.ts'
@@ -43,6 +49,49 @@ test('from the end: only what comes, and a line that has begun is whole', async 
   appendFileSync(path, ' line\n')
   await follower.length(12)
   expect((await follower.end()).text).toBe('half a line\n')
+})
+
+test('law: since a time: from the first line with that stamp or a later one, in whatever log it is', async () => {
+  const stamped = fc.record({
+    step: fc.integer({ min: 0, max: 3 }),
+    width: fc.nat(300),
+    isStamped: fc.boolean(),
+  })
+  const logs = fc.array(fc.array(stamped, { minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 3 })
+  await fc.assert(
+    fc.asyncProperty(logs, fc.nat(120), async (written, since) => {
+      const path = join(mkdtempSync(join(tmpdir(), 'fullmon-tail-')), 'audit.log')
+      let second = 1000
+      const all: { readonly timeMs: number; readonly text: string }[] = []
+      for (const [index, lines] of written.entries()) {
+        const texts = lines.map(({ step, width, isStamped }) => {
+          const timeMs = (second += step) * 1000
+          const text = `${isStamped ? `type=X msg=audit(${second}.000:1):` : 'no record'} ${'x'.repeat(width)}\n`
+          all.push({ timeMs: isStamped ? timeMs : Number.NaN, text })
+          return text
+        })
+        const name = nameOf(path, written.length - 1 - index)
+        writeFileSync(name, texts.join(''))
+        utimesSync(name, second, second)
+      }
+      const sinceMs = (1000 + since) * 1000
+      const first = all.findIndex(({ timeMs }) => timeMs >= sinceMs)
+      const wanted =
+        first === -1
+          ? ''
+          : all
+              .slice(first)
+              .map(({ text }) => text)
+              .join('')
+      const follower = new Follower(path, { startAt: 'end', sinceMs })
+      const { text } = await (await follower.length(wanted.length)).stop()
+      // Lines without a stamp may stand before it.
+      expect(text.endsWith(wanted)).toBe(true)
+      expect(text.slice(0, text.length - wanted.length)).not.toContain('audit(')
+      rmSync(dirname(path), { recursive: true })
+    }),
+    { numRuns: 60 },
+  )
 })
 
 test('a log that is not there yet is told, and that it is there again, and read from its beginning when it comes', async () => {
