@@ -68,6 +68,8 @@ export interface EngineOptions extends Printers {
   readonly own?: OwnProcess
   /** Name under which everything that is needed to go on is kept in the baseline; undefined when nothing is to be kept. */
   readonly log?: string
+  /** Name of what has brought the same records of the same host until now, in another way. */
+  readonly twin?: string | undefined
   /** Where names of hosts come from. */
   readonly names?: NameSource
   /** Networks that have a name in the configuration. */
@@ -165,7 +167,7 @@ export class Engine {
     this.sightings = new Sightings({ baseline, schedule, naming, findings, tamper, rules, places, post })
     const course = { baseline, schedule, findings, untilStable, onTrained: options.onTrained }
     this.training = new TrainingCourse(plan.kind !== 'none', course)
-    this.progress = new Progress(baseline.kept, log, {
+    this.progress = new Progress(baseline.kept, log, options.twin, {
       ...{ core, schedule, coverage, tamper, naming, findings, raised },
     })
     const resumed = this.progress.resume()

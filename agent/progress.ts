@@ -62,6 +62,8 @@ export class Progress {
   private readonly kept: Kept
   /** Name under which all is kept; undefined when nothing is. */
   private readonly log: string | undefined
+  /** Another log with the same records, whose state is as good. */
+  private readonly twin: string | undefined
   private readonly chunks: KeptChunk[] = []
   private streamOffset = 0
   /** Where the oldest event begins that was not finished when the last transaction was written. */
@@ -70,9 +72,10 @@ export class Progress {
   private resumedAt: LogPosition | undefined
   private drained = ''
 
-  constructor(kept: Kept, log: string | undefined, parts: ProgressParts) {
+  constructor(kept: Kept, log: string | undefined, twin: string | undefined, parts: ProgressParts) {
     this.kept = kept
     this.log = log
+    this.twin = twin
     this.parts = parts
   }
 
@@ -129,7 +132,7 @@ export class Progress {
     const [last] = read('schedule')
     const checkpoint = kept.checkpoint(log)
     this.resumedAt = checkpoint?.position
-    if (last?.key !== log) {
+    if (last === undefined || (last.key !== log && last.key !== this.twin)) {
       kept.forgetStates()
       // An agent of an earlier release knew only where it was.
       if (checkpoint !== undefined) core.resume({ ...ANEW, finished: checkpoint.finished })

@@ -18,7 +18,7 @@ import { pluginProgram } from './support/plugin.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
 import type { RelaySocket } from './tail/relay.ts'
-import { sourceOf } from './tail/source.ts'
+import { type Source, sourceOf } from './tail/source.ts'
 import { ClockWatch } from './watch/clock.ts'
 import type { KernelWatch } from './watch/kernel-watch.ts'
 import { Lag } from './watch/lag.ts'
@@ -408,6 +408,13 @@ export class Session {
     return follow(source.path, { ...begin, startAt: 'end', isPatient, pollMs, signal: this.ended })
   }
 
+  /** The log of auditd and what its plugin brings are the same records. */
+  private twinOf({ kind }: Source): string | undefined {
+    const { kernel } = this.senses
+    if (kernel === undefined || kind === 'stdin') return undefined
+    return kind === 'log' ? RELAY : kernel.auditdLog && resolve(kernel.auditdLog)
+  }
+
   /**
    * An engine that goes on where the baseline says, or anew where what it says was not written by an engine.
    * @throws UsageError when the baseline cannot be believed at all, or the log cannot be read
@@ -482,6 +489,7 @@ export class Session {
       },
       latestMs: Date.now,
       log: logName(auditd),
+      twin: this.twinOf(source),
       networks: this.options.networks,
       rules: this.options.rules,
       ...(this.senses.names === undefined ? {} : { names: this.senses.names }),

@@ -606,6 +606,11 @@ describe("the agent's own files", () => {
     const write = { file, pid: 4400, added: ['allowlist.paths: "/opt/a"'], alerts: [3] }
     vouchForWrite(path, write, { author: 'carol', reason: 'ours', timeMs: log.timeMs })
     const fullmon: Doer = { pid: 4400, exe: '/opt/fullmon/node' }
+    vouchForWrite(
+      path,
+      { ...write, file: '/etc/fullmon/other' },
+      { author: 'carol', reason: 'too', timeMs: log.timeMs },
+    )
     log.create(fullmon, `${file}.4400.new`).create(fullmon, file)
     expect(told()).toHaveLength(2)
     log
@@ -620,6 +625,29 @@ describe("the agent's own files", () => {
       [`file:create:${file} is of fullmon itself`, 4401],
       [`file:create:${file} is of fullmon itself`, 4400],
     ])
+  })
+
+  test('are no tampering where auditd is told of what the journal vouches for, by who says so there', () => {
+    const path = join(folderForTest(), 'baseline.db')
+    const baseline = newBaseline(path)
+    const log = ordinaryLife()
+    const write = {
+      file: '/etc/audit/plugins.d/fullmon.conf',
+      pid: 4400,
+      added: ['active = yes'],
+      alerts: [],
+    }
+    vouchForWrite(path, write, { author: 'carol', reason: 'ours', timeMs: log.timeMs }, 'configure')
+    const told = (pid: number): number => {
+      const line = `type=DAEMON_CONFIG msg=audit(${(log.timeMs / 1000).toFixed(3)}:77): op=reconfigure state=changed auid=0 pid=${pid} subj=unconfined res=success\n`
+      const bytes = Buffer.concat([log.bytes, Buffer.from(line)])
+      const reports: Report[] = []
+      const { engine } = start(baseline, { own, emit: (report) => void reports.push(report) })
+      engine.ingest({ bytes, at: undefined })
+      engine.end()
+      return reports.filter(({ kind }) => kind === 'tamper').length
+    }
+    expect([told(4400), told(4401)]).toEqual([0, 1])
   })
 
   test('are left as its reports are, by it and by what it has started for that, and no other way', () => {

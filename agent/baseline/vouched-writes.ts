@@ -47,20 +47,27 @@ export function vouchForWrite(
 
 /** Which writes the journal vouches for. */
 export class VouchedWrites {
-  private readonly last: Database.Statement<[number, number, number], { detail: string }>
+  private readonly rows: Database.Statement<[number, number, number], { detail: string }>
 
   constructor(database: Database.Database) {
-    this.last = database.prepare(
-      `SELECT detail FROM journal WHERE action IN ('allow', 'configure') AND time_ms BETWEEN ? AND ? AND detail ->> '$.pid' = ?
-        ORDER BY id DESC LIMIT 1`,
+    this.rows = database.prepare(
+      `SELECT detail FROM journal WHERE action IN ('allow', 'configure') AND time_ms BETWEEN ? AND ? AND detail ->> '$.pid' = ?`,
     )
   }
 
   /** Whether a process has said that it writes this file; it makes another one beside it, which takes its place. */
   has(pid: number, path: string, timeMs: number): boolean {
-    const row = this.last.get(timeMs - SOON_MS, timeMs + SOON_MS, pid)
-    if (row === undefined) return false
-    const { file } = JSON.parse(row.detail) as VouchedWrite
-    return path === file || path === `${file}.${pid}.new`
+    return this.of(pid, timeMs).some(({ file }) => path === file || path === `${file}.${pid}.new`)
+  }
+
+  /** Whether a process has said that it writes anything. */
+  isOf(pid: number, timeMs: number): boolean {
+    return this.of(pid, timeMs).length > 0
+  }
+
+  private of(pid: number, timeMs: number): readonly VouchedWrite[] {
+    return this.rows
+      .all(timeMs - SOON_MS, timeMs + SOON_MS, pid)
+      .map(({ detail }) => JSON.parse(detail) as VouchedWrite)
   }
 }

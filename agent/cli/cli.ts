@@ -16,7 +16,7 @@ const COMMANDS: readonly {
     load: async () => (await import('./run.ts')).runCommand,
   },
   {
-    name: 'setup',
+    name: 'setup [source]',
     describe: 'Ask what matters, and write the configuration',
     load: async () => (await import('./setup.ts')).setupCommand,
   },

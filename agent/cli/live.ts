@@ -35,6 +35,8 @@ import { inMs } from './values.ts'
 const PROGRAM = new URL('..', import.meta.url).pathname
 /** What it is started and loaded with, from where its rules are. */
 const STARTED_WITH = ['scripts/', 'node_modules/', 'launch', 'auditd-relay']
+/** What auditd starts our plugin by. */
+const PLUGIN_CONF = '/etc/audit/plugins.d/fullmon.conf'
 const UNITS = ['/etc/systemd/system/fullmon.service', '/usr/lib/systemd/system/fullmon.service']
 
 interface LiveWords {
@@ -335,7 +337,7 @@ function guarded(configFiles: readonly string[]): readonly string[] {
   const rules = rulesFile()
   const shipped = `${SHIPPED_RULES}/`
   const around = STARTED_WITH.map((name) => `${dirname(rules)}/${name}`)
-  return [...configFiles, PROGRAM, rules, shipped, process.execPath, ...around, ...UNITS]
+  return [...configFiles, PROGRAM, rules, shipped, process.execPath, ...around, ...UNITS, PLUGIN_CONF]
 }
 
 const kept = ({ message }: Error): string =>

@@ -17,6 +17,7 @@ import { type Interviewed, interview } from '../setup/interview.ts'
 import { type Answers, QUESTIONS } from '../setup/questions.ts'
 import { openNetwork } from '../setup/network.ts'
 import { isServiceActive, reloadService, restartService } from '../setup/service.ts'
+import { SOURCES, type SourceWord, switchSource } from '../setup/source.ts'
 import { textOf, writeDraft } from '../setup/write.ts'
 import { commandAuthor } from './author.ts'
 import { ALERTS_OPTION, command, CONFIG_OPTIONS, INTERRUPTED } from './command.ts'
@@ -27,6 +28,10 @@ const ANSWER = { type: 'string', requiresArg: true } as const
 export const setupCommand = command({
   options: (yargs) =>
     yargs
+      .positional('source', {
+        choices: SOURCES,
+        describe: 'get records from a plugin of auditd, or from its log again; asks nothing',
+      })
       .options({
         defaults: { type: 'boolean', default: false, describe: 'ask nothing, and take what is proposed' },
         'dry-run': {
@@ -44,8 +49,10 @@ export const setupCommand = command({
       } as const)
       .example('sudo $0 setup', 'a few questions; Enter takes what is proposed, Ctrl-C leaves all as it was')
       .example('sudo $0 setup --defaults --profile high-security', 'no question, as Ansible needs it')
-      .example('$0 setup --defaults --dry-run', 'what would be written'),
+      .example('$0 setup --defaults --dry-run', 'what would be written')
+      .example('sudo $0 setup plugin', 'auditd brings its records itself; setup tail takes that back'),
   run: async (words, signal) => {
+    if (words.source !== undefined) return switchTo(words.source, words)
     const asksAt = terminalOf(words)
     const before = present(words.config ?? foundConfig() ?? CONFIG_FILE, words['dry-run'])
     const dialogue = asksAt && terminalDialogue(process.stdin, asksAt, signal)
@@ -69,6 +76,28 @@ export const setupCommand = command({
     }
   },
 })
+
+async function switchTo(
+  source: SourceWord,
+  words: SetupWords & { readonly config?: string | undefined },
+): Promise<number> {
+  const isDryRun = words['dry-run']
+  const before = present(words.config ?? foundConfig() ?? CONFIG_FILE, isDryRun)
+  const decision = ofThisPerson()
+  const switching = { before, decision, mistakesIn: mistakesBehind, isDryRun }
+  const { draft, steps } = await switchSource(source, switching)
+  const isWritten = !isDryRun && draft.text !== before.text
+  const said = isWritten ? [...steps, await nextStep(draft)] : steps
+  const lines = said.length === 0 ? ['it is so already'] : said
+  process.stdout.write(
+    words.json
+      ? `${jsonOf({ kind: 'setup', file: draft.file, source, steps, isWritten })}\n`
+      : lines
+          .map((line) => `${isDryRun && steps.length > 0 ? 'would be: ' : ''}${onOneLine(line)}\n`)
+          .join(''),
+  )
+  return 0
+}
 
 interface SetupWords {
   readonly defaults: boolean

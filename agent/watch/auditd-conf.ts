@@ -9,8 +9,10 @@ const DEFAULTS = {
   space_left: '0',
   admin_space_left_action: 'ignore',
   disk_full_action: 'ignore',
+  plugin_dir: '/etc/audit/plugins.d',
 } as const
 
+const PATHS: ReadonlySet<string> = new Set(['log_file', 'plugin_dir'])
 const NUMBERS: ReadonlySet<string> = new Set(['num_logs', 'max_log_file', 'space_left'])
 
 /** Settings of auditd by their names. All but paths are in lower case, as auditd does not tell cases apart. */
@@ -24,7 +26,7 @@ export function parseAuditdConf(text: string): AuditdConf {
     const key = name.toLowerCase()
     if (equals !== '=' || value === undefined || !Object.hasOwn(DEFAULTS, key)) continue
     if (NUMBERS.has(key) && !/^\d+%?$/.test(value)) continue
-    conf[key] = key === 'log_file' ? value : value.toLowerCase()
+    conf[key] = PATHS.has(key) ? value : value.toLowerCase()
   }
   return conf as AuditdConf
 }

@@ -25,6 +25,8 @@ interface Probe {
  * Asking is a probe, too: the rules record that a program is started for it. Where that was seen to arrive once it is expected to.
  */
 export class KernelWatch {
+  /** Where auditd wrote when the watch began, as its settings have it. */
+  readonly auditdLog: string | undefined
   private readonly log: string | undefined
   private readonly judge: KernelJudge
   private looks = 0
@@ -34,8 +36,9 @@ export class KernelWatch {
   private missed: Probe | undefined
   private hasArrived = false
 
-  private constructor(log: string | undefined) {
+  private constructor(log: string | undefined, auditdLog: string | undefined) {
     this.log = log
+    this.auditdLog = auditdLog
     const wanted = wantedRules()
     const id = createHash('sha256')
     for (const { text } of wanted) id.update(`${text}\n`)
@@ -57,7 +60,8 @@ export class KernelWatch {
       return fail("the kernel's audit is not watched: the records do not come from an auditd of this host")
     if (source.kind === 'log' && auditd !== DEFAULT_LOG && !isLogOf(conf, auditd))
       return fail(`the kernel's audit is not watched: no auditd of this host writes to ${auditd}`)
-    const watch = new KernelWatch(source.kind === 'log' ? source.path : undefined)
+    const auditdLog = conf.ok ? conf.value.log_file : undefined
+    const watch = new KernelWatch(source.kind === 'log' ? source.path : undefined, auditdLog)
     watch.started(pid, Date.now())
     return ok(watch)
   }

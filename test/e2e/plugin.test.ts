@@ -2,13 +2,14 @@
  * The agent as a plugin of a real auditd: what happens is reported soon, and neither a plugin that is killed nor an agent that is killed or
  * stopped can stall the host.
  */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BlindReason, Incident } from '../../agent/domain/report.ts'
 import { readProcess, snapshot } from '../../agent/support/procfs.ts'
-import { type RunningAgent, startAgent } from '../support/agent.ts'
+import { FULLMON, type RunningAgent, startAgent } from '../support/agent.ts'
 import { auditctl, auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 
 const unavailable = auditdMissing('plugin.test.ts: left out')
@@ -42,6 +43,33 @@ const strikeRules = (): string =>
 `,
   ).join('')
 
+const install = (): void => {
+  rmSync(DIRECTORY, { recursive: true, force: true })
+  mkdirSync(DIRECTORY, { mode: 0o755 })
+  copyFileSync(join(import.meta.dirname, '../../scripts/auditd-relay'), RELAY)
+  chmodSync(RELAY, 0o750)
+  mkdirSync(join(DIRECTORY, 'rules'))
+  writeFileSync(join(DIRECTORY, 'rules', 'strikes.yaml'), strikeRules())
+}
+
+const confOf = (active: string, args = ''): string =>
+  `# ours\nactive = ${active}\ndirection = out\npath = ${RELAY}\ntype = always\n${args}format = string\n`
+
+const raised = (agent: RunningAgent): Incident[] =>
+  agent.reports.flatMap((report) => (report.kind === 'incident' ? [report] : []))
+
+const isTold = (program: string, agent: RunningAgent): boolean =>
+  raised(agent).some(({ chain }) => chain.at(-1) === `proc::root:${program}`)
+
+/** Programs that were never run before, so that each one is told of by itself. */
+let programs = 0
+const strike = async (lab: Lab): Promise<string> => {
+  const program = `${PROGRAM}-${++programs}`
+  copyFileSync('/usr/bin/true', program)
+  await lab.run([program])
+  return program
+}
+
 describe.skipIf(unavailable !== undefined)('a plugin of auditd', () => {
   const stop: (() => unknown)[] = []
   let lab: Lab
@@ -54,23 +82,11 @@ describe.skipIf(unavailable !== undefined)('a plugin of auditd', () => {
         ' ',
       ),
     )
-  const raised = (reader = agent): Incident[] =>
-    reader.reports.flatMap((report) => (report.kind === 'incident' ? [report] : []))
   const spots = (): BlindReason[] =>
     agent.reports.flatMap((report) => (report.kind === 'blind-spot' ? [report.reason] : []))
-  /** Programs that were never run before, so that each one is told of by itself. */
-  let programs = 0
-  const strike = async (): Promise<string> => {
-    const program = `${PROGRAM}-${++programs}`
-    copyFileSync('/usr/bin/true', program)
-    await lab.run([program])
-    return program
-  }
-  const isTold = (program: string, reader = agent): boolean =>
-    raised(reader).some(({ chain }) => chain.at(-1) === `proc::root:${program}`)
   const struck = async (): Promise<void> => {
-    const program = await strike()
-    await agent.waitFor(`the report of ${program}`, () => isTold(program))
+    const program = await strike(lab)
+    await agent.waitFor(`the report of ${program}`, () => isTold(program, agent))
   }
   /** How long so many audited programs take, in milliseconds. */
   const busy = async (): Promise<number> => {
@@ -80,18 +96,17 @@ describe.skipIf(unavailable !== undefined)('a plugin of auditd', () => {
   }
 
   beforeAll(async () => {
-    rmSync(DIRECTORY, { recursive: true, force: true })
-    mkdirSync(DIRECTORY, { mode: 0o755 })
-    copyFileSync(join(import.meta.dirname, '../../scripts/auditd-relay'), RELAY)
-    chmodSync(RELAY, 0o750)
-    mkdirSync(join(DIRECTORY, 'rules'))
-    writeFileSync(join(DIRECTORY, 'rules', 'strikes.yaml'), strikeRules())
+    install()
     writeFileSync(CONFIG, `rules: { folders: [${DIRECTORY}/rules] }\nscan: { interval: 0 }\n`)
     lab = await startAuditd({
       logFormat: 'ENRICHED',
       rules: shippedRules(DIRECTORY),
       plugins: {
-        'fullmon.conf': `active = yes\ndirection = out\npath = ${RELAY}\ntype = always\nargs = ${SOCKET}\nformat = string\n`,
+        'fullmon.conf': confOf(
+          'yes',
+          `args = ${SOCKET}
+`,
+        ),
       },
       settings: { q_depth: '2000', overflow_action: 'SYSLOG', max_restarts: '10' },
     })
@@ -118,7 +133,7 @@ describe.skipIf(unavailable !== undefined)('a plugin of auditd', () => {
       const taken: { readonly relay: number[]; readonly tail: number[] } = { relay: [], tail: [] }
       for (let round = 0; round < 10; round++) {
         const beganMs = performance.now()
-        const program = await strike()
+        const program = await strike(lab)
         const until = async (name: 'relay' | 'tail', reader: RunningAgent): Promise<void> => {
           while (!isTold(program, reader)) await sleep(2)
           taken[name].push(performance.now() - beganMs)
@@ -167,8 +182,106 @@ describe.skipIf(unavailable !== undefined)('a plugin of auditd', () => {
   )
 
   test('what happened while there was no agent is read by the next one', async () => {
-    const program = await strike()
+    const program = await strike(lab)
     agent = start(`relay:${SOCKET}`, 'relay')
-    await agent.waitFor('what happened', () => isTold(program))
+    await agent.waitFor('what happened', () => isTold(program, agent))
+  })
+})
+
+describe.skipIf(unavailable !== undefined)('fullmon setup', () => {
+  const stop: (() => unknown)[] = []
+  let lab: Lab
+  let agent: RunningAgent
+  let conf: string
+
+  /** Recorded, as what a person does who has logged in. */
+  const setup = async (...words: readonly string[]): Promise<string> => {
+    const { status, stdout, stderr } = await lab.run([FULLMON, 'setup', ...words, '--config', CONFIG])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    return stdout
+  }
+  const struck = async (): Promise<void> => {
+    const program = await strike(lab)
+    await agent.waitFor(`the report of ${program}`, () => isTold(program, agent))
+  }
+  const reload = async (): Promise<void> => {
+    const before = agent.stderr().length
+    agent.send('SIGHUP')
+    await agent.waitFor('another session', () => agent.stderr().slice(before).includes('monitoring'))
+  }
+
+  beforeAll(async () => {
+    install()
+    lab = await startAuditd({
+      logFormat: 'RAW',
+      rules: shippedRules(DIRECTORY),
+      plugins: { 'fullmon.conf': confOf('no') },
+    })
+    stop.push(() => lab.stop())
+    conf = join(dirname(lab.logFile), '../plugins.d/fullmon.conf')
+    const db = join(DIRECTORY, 'switched.db')
+    writeFileSync(
+      CONFIG,
+      `# where from
+auditd: ${lab.logFile} # of the lab
+db: ${db}
+baseline: 0
+monitor: 3600
+scan: { interval: 0 }
+# The checkout may be anywhere.
+rules: { folders: [${DIRECTORY}/rules], disabled: [exec-from-temporary] }
+`,
+    )
+    agent = startAgent(['run', '--config', CONFIG, '--json'])
+    stop.unshift(() => agent.end('SIGKILL'))
+    await agent.waitFor('monitoring', () => agent.stderr().includes('monitoring'))
+  })
+
+  afterAll(async () => {
+    for (const each of stop) await each()
+    rmSync(DIRECTORY, { recursive: true, force: true })
+  })
+
+  test('goes from the log to the plugin and back, and nothing is missed or taken for an attack', async () => {
+    const before = readFileSync(CONFIG, 'utf8')
+    await struck()
+    expect(await setup('plugin', '--dry-run')).toMatch(
+      /^would be: .*active = yes\nwould be: auditd .*\nwould be: .*auditd: relay\n$/,
+    )
+    expect([readFileSync(CONFIG, 'utf8'), readFileSync(conf, 'utf8')]).toEqual([before, confOf('no')])
+
+    await setup('plugin')
+    expect(readFileSync(conf, 'utf8')).toBe(confOf('yes'))
+    expect(readFileSync(CONFIG, 'utf8')).toContain('# where from\nauditd: relay # of the lab\n')
+    expect(await setup('plugin')).toBe('it is so already\n')
+    const missed = await strike(lab)
+    await reload()
+    await agent.waitFor('what was between', () => isTold(missed, agent))
+    expect(relays()).toHaveLength(1)
+    await struck()
+
+    await setup('tail')
+    expect([readFileSync(CONFIG, 'utf8'), readFileSync(conf, 'utf8')]).toEqual([before, confOf('no')])
+    expect(await setup('tail')).toBe('it is so already\n')
+    const between = await strike(lab)
+    await reload()
+    await agent.waitFor('what was between', () => isTold(between, agent))
+    await struck()
+    expect(relays()).toEqual([])
+    expect(agent.reports.map((report) => ('rule' in report ? report.rule : JSON.stringify(report)))).toEqual(
+      Array.from({ length: 5 }, (_, index) => `strike-${programs - 4 + index}`),
+    )
+  })
+
+  test('is refused for anybody but root', () => {
+    const { status, stderr } = spawnSync(
+      'setpriv',
+      ['--reuid', '65534', '--clear-groups', FULLMON, 'setup', 'plugin'],
+      {
+        encoding: 'utf8',
+      },
+    )
+    expect(status).toBe(2)
+    expect(stderr).toMatch(/root|cannot/)
   })
 })
