@@ -67,13 +67,19 @@ export function debianCache(): string {
   return cache
 }
 
-/** A fresh Debian in `root`, unpacked from an archive that the first call leaves in the cache. */
-export function makeDebian(root: string, mirror: string, suite: string = SUITE): void {
+/** A fresh Debian in `root`, with these packages besides, unpacked from an archive that the first call leaves in the cache. */
+export function makeDebian(
+  root: string,
+  mirror: string,
+  suite: string = SUITE,
+  packages: readonly string[] = [],
+): void {
   const cache = debianCache()
-  const archive = join(cache, `${suite}.tar`)
+  const archive = join(cache, `${[suite, ...packages].join('+')}.tar`)
   if (!existsSync(archive)) {
     const fresh = mkdtempSync(join(cache, 'fresh-'))
-    must('debootstrap', '--variant=minbase', suite, fresh, mirror)
+    const include = packages.length === 0 ? [] : [`--include=${packages.join(',')}`]
+    must('debootstrap', '--variant=minbase', ...include, suite, fresh, mirror)
     must('tar', '--create', '--file', `${fresh}.tar`, '--directory', fresh, '--one-file-system', '.')
     must('mv', `${fresh}.tar`, archive)
     rmSync(fresh, { recursive: true })
