@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { z } from 'zod'
 import { printable } from '../graph/names.ts'
-import type { Layer } from './layer-places.ts'
+import { folderOfHost, type Layer } from './layer-places.ts'
 
 /** Runtimes write some kilobytes; who has containers of his own may write what he likes. */
 const MOST_BYTES = 4 * 1024 * 1024
@@ -34,7 +34,7 @@ const Bundle = z.object({ annotations: z.record(z.string(), z.string()) })
 export function nameOfLayer({ container, folder }: Pick<Layer, 'container' | 'folder'>): ContainerName {
   const { name, image } = ofDocker(container, folder) ?? ofPodman(folder) ?? ofBundle(container) ?? NOBODY
   const names = [name, image].filter((each) => each !== '').map(safe)
-  const label = safe([image, name, container, folder].find((each) => each !== '') ?? '')
+  const label = safe([image, name, container, folderOfHost(folder)].find((each) => each !== '') ?? '')
   return { label, names }
 }
 

@@ -31,6 +31,9 @@ export interface FoundLayers {
   readonly mountPoints: ReadonlySet<string>
 }
 
+/** What a service has of its own (/tmp) or may not see (homes) is reached through init; the host calls it by the path behind that. */
+export const folderOfHost = (folder: string): string => folder.replace(/^\/proc\/1\/root(?=\/)/, '')
+
 /**
  * The writable layers of this host, whoever made them: the overlays that any process sees, those that root mounted first.
  * What is mounted on the root of pid 1 is the host itself.

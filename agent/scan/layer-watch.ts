@@ -4,7 +4,7 @@ import { printable } from '../graph/names.ts'
 import { textOfBytes } from '../parse/text.ts'
 import { anyGlob, type Glob, globExpression } from '../support/glob.ts'
 import { nameOfLayer } from './container-names.ts'
-import { findLayers, type Layer } from './layer-places.ts'
+import { findLayers, folderOfHost, type Layer } from './layer-places.ts'
 import { walkLayer } from './layer-walk.ts'
 import { LayerBook, type NamedLayer } from './layers.ts'
 
@@ -81,7 +81,7 @@ function allowedBy(entry: string): Allowed {
 
 const withName = (layer: Layer): NamedLayer => ({
   id: layer.id,
-  folder: printable(textOfBytes(Buffer.from(layer.folder, 'latin1'))),
+  folder: printable(textOfBytes(Buffer.from(folderOfHost(layer.folder), 'latin1'))),
   container: layer.container,
   name: nameOfLayer(layer),
   startMs: layer.startMs,

@@ -121,6 +121,7 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
     for (const name of ['CapEff', 'CapPrm', 'CapBnd', 'CapAmb']) expect(value(name), name).toBe(expected)
     expect(value('Uid')).toBe(`${UID}\t${UID}\t${UID}\t${UID}`)
     expect([value('NoNewPrivs'), value('Seccomp')]).toEqual(['1', '2'])
+    expect(Number(value('Threads'))).toBeLessThan(Number(unit.get('TasksMax')) / 2)
     writeFileSync(join(hostsTmp, 'of the host'), '')
     const tries = `touch /etc/fullmon-test; touch /usr/fullmon-test; cat ${hostsTmp}/*; ls /root/; chroot /; touch ${state}/in-state`
     const { stderr } = inside('/bin/sh', '-c', tries)
@@ -183,6 +184,49 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
     const digest = createHash('sha256').update(readFileSync(program)).digest('hex')
     expect(seen?.get(lurker.pid)).toMatchObject({ exe: program, uid: 0, sha256: digest, isSuspicious: true })
     lurker.kill()
+  })
+
+  describe('each of its capabilities is needed', () => {
+    const without = (name: string): typeof inside => {
+      const less = [...unit].map(([key, value]) => [key, value.replace(name, '')] as const)
+      const smaller = confined(new Map(less), { uid: UID, writable: [state, run], visible })
+      return (...command) => outside(...smaller, ...command)
+    }
+
+    test('to read the log', () => {
+      const said = without('CAP_DAC_READ_SEARCH')(
+        launch,
+        'doctor',
+        '--json',
+        '--db',
+        db,
+        '--auditd',
+        lab.logFile,
+      )
+      expect(said.stdout).toMatch(/"name":"log","state":"unknown"/)
+    })
+
+    test('to know what other processes are', async () => {
+      const sleeper = lab.start(['/usr/bin/sleep', '600'])
+      await lab.settle()
+      const exe = (run: typeof inside): unknown => scanBy(run).get(sleeper.pid)?.exe
+      expect(exe(inside)).toBe('/usr/bin/sleep')
+      expect(exe(without('CAP_SYS_PTRACE'))).not.toBe('/usr/bin/sleep')
+      sleeper.kill()
+    })
+
+    test('to ask the kernel', () => {
+      const said = without('CAP_AUDIT_CONTROL')(
+        launch,
+        'doctor',
+        '--json',
+        '--db',
+        db,
+        '--auditd',
+        lab.logFile,
+      )
+      expect(said.stdout).toContain('only root can ask the kernel')
+    })
   })
 
   const scanBy = (run: typeof inside): ReadonlyMap<number, ScannedProcess> => {

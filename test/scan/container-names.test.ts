@@ -54,4 +54,6 @@ test('what is written wrong names nothing, and what is named writes no second li
   expect(names[0]).toMatch(/^a\\x0abx+$/)
   expect(names[0]).toHaveLength(200)
   expect(nameOfLayer({ container: 'abc', folder: '/x' })).toEqual({ label: 'abc', names: [] })
+  // A service has a /tmp of its own.
+  expect(nameOfLayer({ container: '', folder: '/proc/1/root/tmp/x' })).toEqual({ label: '/tmp/x', names: [] })
 })
