@@ -209,7 +209,7 @@ function resultText(
     ...(next === undefined ? [] : [next]),
     ...(config['dns-interface'] === undefined
       ? [
-          'hosts are called by their addresses: dns-interface would call them by name (fullmon config explain dns-interface)',
+          'hosts are called by their addresses: dns-interface calls them by name, once the service may use tcpdump (docs/dns.md)',
         ]
       : []),
   ]

@@ -320,6 +320,14 @@ test.skipIf(noPython !== undefined)('hostile answers are data', async () => {
   })
 })
 
+test('the configuration of the package keeps its words', () => {
+  const shipped = readFileSync(join(import.meta.dirname, '../../debian/config.yaml'), 'utf8')
+  const file = configWith(shipped)
+  expect(setup(file, '--defaults', '--required', 'none').status).toBe(0)
+  expect(readFileSync(file, 'utf8')).toBe(`${shipped}profile: production\n`)
+  checked(file)
+})
+
 /** Started as a service: a child of the first process. @returns why it is none, or undefined */
 async function serving(script: string): Promise<string | undefined> {
   writeFileSync(
