@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   cpSync,
+  existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -91,7 +92,21 @@ describe('its files', () => {
     )
     const documents = readdirSync(inHost('usr/share/doc/fullmon'))
     expect(documents).toEqual(expect.arrayContaining(['README.md', 'copyright', 'rules.md', 'monitoring.md']))
-    expect(documents).not.toContain('releasing.md')
+  })
+
+  test('have documents whose links lead somewhere, but for what is only in a checkout', () => {
+    const folder = inHost('usr/share/doc/fullmon')
+    const links = globSync('**/*.md', { cwd: folder }).flatMap((name) =>
+      [...readFileSync(join(folder, name), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(
+        ([, to = '']) => ({ name, to }),
+      ),
+    )
+    const dead = links.filter(({ name, to }) => {
+      const place = to.startsWith('/') ? inHost(to) : join(folder, name, '..', to)
+      return !existsSync(place)
+    })
+    expect(links.length).toBeGreaterThan(20)
+    expect(dead.filter(({ to }) => !/^(?:\.\.\/)*(?:bench|test)\//.test(to))).toEqual([])
   })
 
   test('have a manual, a changelog of this version and completions that shells can read', () => {

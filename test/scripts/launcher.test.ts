@@ -107,13 +107,16 @@ test('it is built once, and again when a source has changed', () => {
   expect(launch()).toBe('changed\n')
 })
 
-test('an installed tree has no sources and builds nothing', () => {
+test('where it is installed, Node and program are beside the launcher', () => {
   const root = checkout()
-  install(root)
+  mkdirSync(join(root, 'bin'))
+  symlinkSync(process.execPath, join(root, 'bin/node'))
+  renameSync(join(root, 'scripts/launch'), join(root, 'launch'))
+  rmSync(join(root, 'scripts'), { recursive: true })
   mkdirSync(join(root, 'dist'))
   renameSync(join(root, 'agent'), join(root, 'dist/agent'))
   writeFileSync(join(root, 'dist/agent/main.js'), "console.log('installed')\n")
-  expect(start(join(root, 'scripts/fullmon'), [], { PATH: withoutNpm }).stdout).toBe('installed\n')
+  expect(start(join(root, 'launch'), [], { PATH: withoutNpm }).stdout).toBe('installed\n')
 })
 
 test('without npm it says what to install', () => {
