@@ -24,7 +24,7 @@ import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
 import { type Log, openLog } from '../support/log.ts'
 import { type ServiceManager, serviceManager } from '../support/notify.ts'
-import { requireReadable } from '../support/readable.ts'
+import { isPresent, requireReadable } from '../support/readable.ts'
 import { standardOutput } from '../support/standard-output.ts'
 import { sourceOf } from '../tail/source.ts'
 import { loadRulesWhereNone } from '../watch/no-rules.ts'
@@ -191,7 +191,7 @@ class Session {
     const file = named ?? BROUGHT_BASELINE
     if (named === undefined && foundConfig([file]) === undefined) return undefined
     if (isUnbegun(db)) return readBrought(file)
-    if (this.#former === undefined && this.#news === undefined && existsSync(file))
+    if (this.#former === undefined && this.#news === undefined && isPresent(file))
       this.#say(
         `${file} is not read: there is a baseline at ${db} (fullmon baseline import merges another into it)`,
       )

@@ -1,7 +1,8 @@
-import { existsSync, globSync, realpathSync, statSync } from 'node:fs'
+import { globSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { readYaml } from '../config/yaml.ts'
 import { UsageError } from '../domain/result.ts'
+import { isPresent } from '../support/readable.ts'
 import { readBounded, readTrusted, requireTrustedFolder } from '../support/trusted-file.ts'
 import { RuleBook } from './match.ts'
 import { type Rule, Rules, type SkipPattern } from './schema.ts'
@@ -33,7 +34,7 @@ export interface RuleOptions {
  */
 export function readRules({ folders, disabled }: Omit<RuleOptions, 'skip'>): readonly WrittenRule[] {
   const shipped = shippedFiles()
-  const isOwn = (file: string): boolean => !existsSync(file) || !shipped.includes(realpathSync(file))
+  const isOwn = (file: string): boolean => !isPresent(file) || !shipped.includes(realpathSync(file))
   const own = folders.flatMap((folder) => ownFilesIn(folder)).filter(isOwn)
   const rules = new Map<string, WrittenRule>()
   for (const written of [
@@ -90,12 +91,12 @@ export function rulesIn(file: string, whose: 'shipped' | 'own' | 'tried'): reado
 /** A link to what the host has removed leads nowhere. */
 const shippedFiles = (): readonly string[] =>
   filesIn(SHIPPED_RULES)
-    .filter((file) => existsSync(file))
+    .filter((file) => isPresent(file))
     .map((file) => realpathSync(file))
 
 function ownFilesIn(folder: string): readonly string[] {
   const files = filesIn(folder)
-  if (folder !== OWN_RULES || existsSync(folder)) requireTrustedFolder(folder, 'rules.folders:')
+  if (folder !== OWN_RULES || isPresent(folder)) requireTrustedFolder(folder, 'rules.folders:')
   return files
 }
 

@@ -18,6 +18,7 @@ import { FULLMON, type RunningAgent, startAgent } from '../support/agent.ts'
 import { auditdMissing, type Lab, shippedRules, startAuditd } from '../support/auditd.ts'
 import { confined, confinementMissing, serviceOf } from '../support/confined.ts'
 import { folderForTest } from '../support/folder.ts'
+import { ask, objectOf } from '../support/http.ts'
 import { findingsOf } from '../support/incidents.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -145,12 +146,26 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
     await isSeen(`file:create:${loot}`)
   })
 
-  test('it knows how the kernel’s audit is, and answers at its socket', () => {
+  test('it knows how the kernel’s audit is, and answers at its socket', async () => {
     const { stdout } = spawnSync(FULLMON, ['status', '--db', db, '--json'], { encoding: 'utf8' })
     expect(JSON.parse(stdout)).toMatchObject({ coverage: { state: 'complete', kernel: 'watched' } })
     expect(agent.stderr()).not.toMatch(/cannot|may not|denied|not permitted/)
-    const asked = spawnSync('curl', ['--silent', '--unix-socket', socket, 'http://localhost/api/status'])
-    expect(JSON.parse(asked.stdout.toString())).toMatchObject({ coverage: { kernel: 'watched' } })
+    expect(objectOf(await ask('/api/status', { socketPath: socket }))).toMatchObject({
+      coverage: { kernel: 'watched' },
+    })
+  })
+
+  test('it finds what lies in a folder of root’s', () => {
+    const closed = join(folder, 'closed')
+    mkdirSync(closed, { mode: 0o700 })
+    const module = JSON.stringify(join(ROOT, 'agent/support/readable.ts'))
+    const file = join(closed, 'file')
+    const program = `import { isPresent } from ${module}; console.log(isPresent(process.argv[1]))`
+    const found = (): string =>
+      inside(process.execPath, '--input-type=module', '-e', program, file).stdout.trim()
+    expect(found()).toBe('false')
+    writeFileSync(file, '', { mode: 0o600 })
+    expect(found()).toBe('true')
   })
 
   test('it has no network, and says so where it should use it', async () => {
