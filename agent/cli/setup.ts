@@ -17,7 +17,7 @@ import { type Interviewed, interview } from '../setup/interview.ts'
 import { type Answers, QUESTIONS } from '../setup/questions.ts'
 import { openNetwork } from '../setup/network.ts'
 import { isServiceActive, reloadService, restartService } from '../setup/service.ts'
-import { SOURCES, type SourceWord, switchSource } from '../setup/source.ts'
+import { SOURCES, sourceWordOf, type SourceWord, switchSource } from '../setup/source.ts'
 import { textOf, writeDraft } from '../setup/write.ts'
 import { commandAuthor } from './author.ts'
 import { ALERTS_OPTION, command, CONFIG_OPTIONS, INTERRUPTED } from './command.ts'
@@ -54,7 +54,8 @@ export const setupCommand = command({
   run: async (words, signal) => {
     if (words.source !== undefined) return switchTo(words.source, words)
     const asksAt = terminalOf(words)
-    const before = present(words.config ?? foundConfig() ?? CONFIG_FILE, words['dry-run'])
+    const isDryRun = words['dry-run']
+    const before = present(words.config ?? foundConfig() ?? CONFIG_FILE, isDryRun)
     const dialogue = asksAt && terminalDialogue(process.stdin, asksAt, signal)
     try {
       const decided = await decide(before, words, dialogue)
@@ -62,14 +63,11 @@ export const setupCommand = command({
         dialogue?.say('\nNothing was written.\n')
         return INTERRUPTED
       }
-      const isWritten = !words['dry-run'] && decided.draft.text !== before.text
-      if (isWritten) writeDraft(decided.draft, before, ofThisPerson(), mistakesBehind)
+      const isWritten = !isDryRun && decided.isChange
+      if (isWritten) await write(before, decided)
       const next = isWritten ? await nextStep(decided.draft) : undefined
       if (words.json) process.stdout.write(`${jsonOf(resultOf(before, decided, isWritten))}\n`)
-      else
-        process.stdout.write(
-          words['dry-run'] ? decided.draft.text : resultText(decided.draft, isWritten, next),
-        )
+      else process.stdout.write(isDryRun ? decided.draft.text : resultText(decided.draft, isWritten, next))
       return 0
     } finally {
       dialogue?.close()
@@ -79,13 +77,16 @@ export const setupCommand = command({
 
 async function switchTo(
   source: SourceWord,
-  words: SetupWords & { readonly config?: string | undefined },
+  words: SetupWords & { readonly config?: string | undefined } & Readonly<Record<string, unknown>>,
 ): Promise<number> {
   const isDryRun = words['dry-run']
   const before = present(words.config ?? foundConfig() ?? CONFIG_FILE, isDryRun)
-  const decision = ofThisPerson()
-  const switching = { before, decision, mistakesIn: mistakesBehind, isDryRun }
-  const { draft, steps } = await switchSource(source, switching)
+  const answered = QUESTIONS.map(({ word }) => word).filter(
+    (word) => word !== 'source' && words[word] !== undefined,
+  )
+  if (answered.length > 0 || words.defaults || words.set !== undefined)
+    throw new UsageError(`setup ${source} does nothing else: answers are options of setup alone`)
+  const { draft, steps } = await switchSource(source, switching(before, isDryRun))
   const isWritten = !isDryRun && draft.text !== before.text
   const said = isWritten ? [...steps, await nextStep(draft)] : steps
   const lines = said.length === 0 ? ['it is so already'] : said
@@ -143,7 +144,7 @@ async function decide(
   before: Draft,
   words: SetupWords & Readonly<Record<string, unknown>>,
   dialogue: Dialogue | undefined,
-): Promise<Interviewed | undefined> {
+): Promise<Decided | undefined> {
   const host = await lookAtHost(before.loaded.config)
   const set = (words.set ?? []).map(settingOf).map(({ key, value }) => ({ key, value: value ?? undefined }))
   const given: Answers = Object.fromEntries(
@@ -152,14 +153,46 @@ async function decide(
   dialogue?.say(
     `Setting up ${before.file}. Enter takes what stands in brackets, Ctrl-C leaves everything as it is.\n`,
   )
-  const decided = await interview(withSettings(before, set, false), host, given, dialogue)
-  if (decided === undefined || dialogue === undefined || words['dry-run']) return decided
-  if (decided.draft.text === before.text) return decided
-  return (await isConfirmed(dialogue, before, decided.draft)) ? decided : undefined
+  const interviewed = await interview(withSettings(before, set, false), host, given, dialogue)
+  if (interviewed === undefined) return undefined
+  const decided = await withSource(before, interviewed)
+  const isAsked = dialogue !== undefined && !words['dry-run'] && decided.isChange
+  return !isAsked || (await isConfirmed(dialogue, before, decided)) ? decided : undefined
 }
 
-async function isConfirmed(dialogue: Dialogue, before: Draft, { file, loaded }: Draft): Promise<boolean> {
-  const lines = changeLines(before.loaded.config, loaded.config)
+interface Decided extends Interviewed {
+  /** Without what another source changes in it. */
+  readonly ownDraft: Draft
+  /** Another source than before; undefined when it stays. */
+  readonly source: SourceWord | undefined
+  /** What is done for that. */
+  readonly steps: readonly string[]
+  readonly isChange: boolean
+}
+
+async function withSource(before: Draft, { draft: ownDraft, answers }: Interviewed): Promise<Decided> {
+  const source = SOURCES.find((each) => each === answers.source)
+  const isOther = source !== undefined && source !== sourceWordOf(ownDraft.loaded.config.auditd)
+  const { draft, steps } = isOther
+    ? await switchSource(source, switching(ownDraft, true))
+    : { draft: ownDraft, steps: [] }
+  const isChange = draft.text !== before.text || steps.length > 0
+  return { draft, ownDraft, answers, source: isOther ? source : undefined, steps, isChange }
+}
+
+async function write(before: Draft, { ownDraft, source }: Decided): Promise<void> {
+  if (ownDraft.text !== before.text) writeDraft(ownDraft, before, ofThisPerson(), mistakesBehind)
+  if (source !== undefined) await switchSource(source, switching(ownDraft, false))
+}
+
+const switching = (before: Draft, isDryRun: boolean): Parameters<typeof switchSource>[1] => ({
+  ...{ before, isDryRun },
+  ...{ decision: ofThisPerson(), mistakesIn: mistakesBehind },
+})
+
+async function isConfirmed(dialogue: Dialogue, before: Draft, { draft, steps }: Decided): Promise<boolean> {
+  const { file, loaded } = draft
+  const lines = [...changeLines(before.loaded.config, loaded.config), ...steps]
   const summary = lines.length === 0 ? ['nothing that counts is changed'] : lines
   dialogue.say(`\n${summary.map((line) => `  ${onOneLine(line)}\n`).join('')}`)
   for (;;) {

@@ -13,10 +13,11 @@ import {
   outputsSettings,
 } from './outputs.ts'
 import { requiredProposal, requiredSettings } from './required.ts'
+import { SOURCES, sourceWordOf } from './source.ts'
 import { countOf, durationText, NONE, quoted, secondsOf } from './words.ts'
 
-/** Names of the answers, which are options of the command, too. */
-export type Word = 'profile' | 'train' | 'required' | 'outputs' | 'webhook' | 'alerts-per-day'
+/** Names of the answers, which are options of the command, too; `source` is a word of it. */
+export type Word = 'profile' | 'train' | 'required' | 'outputs' | 'webhook' | 'alerts-per-day' | 'source'
 export type Answers = { readonly [Each in Word]?: string | undefined }
 
 export interface Question {
@@ -85,6 +86,18 @@ export const QUESTIONS: readonly Question[] = [
     answers: 'a number; 0: only grave ones',
     proposal: ({ loaded: { config } }) => String(config['alerts-per-day']),
     settings: (answer) => [{ key: ['alerts-per-day'], value: countOf(answer) }],
+  },
+  {
+    word: 'source',
+    text: 'Where do records come from? A plugin of auditd brings them by itself and needs no log; the tail of the log needs nothing of auditd.',
+    answers: SOURCES.join(', '),
+    proposal: ({ loaded: { config } }) => sourceWordOf(config.auditd),
+    // More than the configuration changes: see `switchSource`.
+    settings: (answer) => {
+      if (SOURCES.every((each) => each !== answer))
+        throw new UsageError(`expected ${SOURCES.join(' or ')}, not ${quoted(answer)}`)
+      return []
+    },
   },
 ]
 

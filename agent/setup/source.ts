@@ -21,6 +21,10 @@ const CONF = 'fullmon.conf'
 const PLUGIN_FOLDER = '/etc/audit/plugins.d'
 const CONF_MODE = 0o640
 
+/** What is said for it. */
+export const sourceWordOf = (auditd: string): SourceWord =>
+  sourceOf(auditd).kind === 'relay' ? 'plugin' : 'tail'
+
 interface Switching {
   /** The configuration as it is. */
   readonly before: Draft

@@ -228,6 +228,31 @@ test('--dry-run prints what would be written', () => {
   expect(existsSync(nowhere)).toBe(false)
 })
 
+test.skipIf(noPython !== undefined || process.getuid?.() !== 0)(
+  'another source of records is shown before anything is changed',
+  async () => {
+    const file = configWith('# ours\n')
+    const { status, shown } = await atSetup(file, [
+      ['profile [production]: ', `${ENTER}${ENTER}none${ENTER}${ENTER}${ENTER}`],
+      ['source [tail]: ', `plugin${ENTER}`],
+      ['auditd is relay', ''],
+      ['active = yes', ''],
+      ['write', `no${ENTER}`],
+    ])
+    expect(shown).toContain('Nothing was written.')
+    expect([status, readFileSync(file, 'utf8')]).toEqual([130, '# ours\n'])
+  },
+)
+
+test('a source alone is nothing to be answered besides', () => {
+  const file = configWith('# ours\n')
+  const { status, stderr } = setup(file, 'tail', '--train', 'week')
+  expect([status, stderr]).toEqual([
+    2,
+    'fullmon: setup tail does nothing else: answers are options of setup alone\n',
+  ])
+})
+
 test('a wrong configuration is said, and left as it is', () => {
   const text = 'monitor: often\n'
   const file = configWith(text)
@@ -252,6 +277,9 @@ test.skipIf(noPython !== undefined)('a person is asked, and again after a wrong 
     ['webhook: ', `https://hooks.example.org/x${ENTER}`],
     // What the profile says is proposed.
     ['alerts-per-day [100]: ', ENTER],
+    ['source [tail]: ', `log${ENTER}`],
+    ['expected plugin or tail', ''],
+    ['source [tail]: ', ENTER],
     ['outputs.webhook.url is hidden', ''],
     [`write ${file}? [yes]: `, `perhaps${ENTER}`],
     ['expected yes or no', ''],
@@ -276,6 +304,7 @@ test.skipIf(noPython !== undefined)('a person is asked, and again after a wrong 
     ['outputs [webhook:high]: ', ENTER],
     ['webhook [as it is]: ', ENTER],
     ['alerts-per-day [100]: ', ENTER],
+    ['source [tail]: ', ENTER],
     ['says so already', ''],
   ])
   expect(again.status).toBe(0)
@@ -287,7 +316,7 @@ test.skipIf(noPython !== undefined).each([
   [
     'no',
     [
-      ['train [day]: ', `${ENTER}${ENTER}${ENTER}7${ENTER}`],
+      ['train [day]: ', `${ENTER}${ENTER}${ENTER}7${ENTER}${ENTER}`],
       ['write', `no${ENTER}`],
     ],
   ],
@@ -308,7 +337,7 @@ test.skipIf(noPython !== undefined)('hostile answers are data', async () => {
     ['required [', `a:b,"x'${ENTER}`],
     ['outputs [none]: ', `webhook${ENTER}`],
     ['webhook: ', `${url}${ENTER}`],
-    ['alerts-per-day [10]: ', ENTER],
+    ['alerts-per-day [10]: ', `${ENTER}${ENTER}`],
     ['write', ENTER],
   ])
   expect(status).toBe(0)
