@@ -16,9 +16,9 @@ export class Alerting {
 
   /** Takes a report on its way out. */
   take(report: Incident | Tamper): void {
+    if (SEVERITIES.indexOf(report.severity ?? 'critical') < SEVERITIES.indexOf(this.least)) return
     if (report.kind === 'tamper') this.book.raise(ofTamper(report), report.timeMs)
-    else if (SEVERITIES.indexOf(report.severity) >= SEVERITIES.indexOf(this.least))
-      this.book.raise(ofIncident(report), report.lastMs, report.id)
+    else this.book.raise(ofIncident(report), report.lastMs, report.id)
   }
 
   /** Takes what looks at the host have found. Returns what is to be told. */
@@ -36,12 +36,12 @@ function ofIncident({ id, rule, severity, title, chain, reasons, next, edges }: 
   return { source: 'incident', key, severity, title, reasons, next, subject }
 }
 
-function ofTamper({ reason, process, chain, detail, evidence }: Tamper): Observation {
+function ofTamper({ reason, severity = 'critical', process, chain, detail, evidence }: Tamper): Observation {
   const who = evidence === undefined ? {} : { argv: evidence.argv, pids: [evidence.pid] }
   const subject = { chain, ...ownerIn(process), ...who }
   const next = evidence === undefined ? [] : [`ausearch --event ${evidence.serial}`]
   return {
-    ...{ source: 'tamper', key: `${reason} ${process}`, severity: 'critical', subject, next },
+    ...{ source: 'tamper', key: `${reason} ${process}`, severity, subject, next },
     title: detail,
     reasons: [`tampering: ${reason}`],
   }

@@ -138,10 +138,11 @@ export class Engine {
     this.alerting = alertsFrom && new Alerting(baseline.alerts, alertsFrom)
     this.outbox = new Outbox(baseline, options)
     const post = (report: Incident | Tamper | PatternLearned): void => this.post(report)
-    this.tamper = new TamperWatch(own, baseline, post)
+    this.tamper = new TamperWatch(own, baseline, post, (event) => this.core.lineageOf(event))
     const sink: CoreSink = {
       onEvent: (event) => this.onEvent(event),
       onEdge: (seen, event) => {
+        this.tamper.watch(seen, event)
         if (!this.tamper.isOwn(seen, event)) this.sightings.take(seen, event)
       },
       onDeed: (deed) => {
@@ -275,7 +276,7 @@ export class Engine {
     this.batch(() => {
       const nowMs = this.options.latestMs()
       // While it does not run everybody who asks is told, and once it does again nobody need see to it.
-      if (why !== undefined) this.post(tamperOf('agent-stopped', nowMs, why), false)
+      if (why !== undefined) this.post(this.tamper.stopped(why, nowMs), false)
       this.tamper.endRun(nowMs)
       if (!this.training.isOn || this.options.log === undefined) this.closeWindow(this.schedule.nowMs)
       // The window goes on at the next start, but what was learned in it is not kept waiting.

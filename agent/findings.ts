@@ -155,14 +155,22 @@ export class Findings {
   /**
    * Takes an edge that is not known under its name `edge`, or is told of in any case.
    * @param mark why that is
+   * @param isUpgrade whether it is what an upgrade of fullmon does, for which it has that mark
    */
-  take(seen: SeenEdge, edge: Edge, event: AuditEvent, timeMs: number, mark?: EdgeMark): void {
+  take(
+    seen: SeenEdge,
+    edge: Edge,
+    event: AuditEvent,
+    timeMs: number,
+    mark?: EdgeMark,
+    isUpgrade = false,
+  ): void {
     const { baseline } = this
     const ancestors = chainOf(seen.source)
     const address = edge === seen.edge ? undefined : seen.peer?.address
     const evidence = { ...evidenceOf(event), ...(address === undefined ? {} : { address }) }
     const lineage = this.core.lineageOf(event)
-    const isMaintenance = mark === undefined || !NO_MAINTENANCE.has(mark)
+    const isMaintenance = isUpgrade || mark === undefined || !NO_MAINTENANCE.has(mark)
     const upkeep = isMaintenance ? this.upkeepPlaceOf(seen, event, ancestors, lineage, timeMs) : undefined
     const named = upkeep?.folded ?? edge
     const chain = [...ancestors, named.to]

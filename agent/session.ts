@@ -15,6 +15,7 @@ import type { Reach } from './outputs/sink.ts'
 import type { RuleBook } from './rules/match.ts'
 import type { HostWatch } from './scan/host-watch.ts'
 import { pluginProgram } from './support/plugin.ts'
+import { isOfOwnPackage } from './support/package-files.ts'
 import { bootOf, snapshot, thisHost } from './support/procfs.ts'
 import { follow } from './tail/follow.ts'
 import type { RelaySocket } from './tail/relay.ts'
@@ -49,6 +50,8 @@ export interface LiveOptions {
   readonly log: string | undefined
   /** Other files of the agent, whose change by somebody else is tampering, by full path: see GuardedPlaces. */
   readonly guarded: readonly string[]
+  /** What the configuration is read from, in the same way. */
+  readonly configuration: readonly string[]
   /** Where the agent answers who asks how it is. */
   readonly serves: Served
   readonly trainingMs: number
@@ -465,8 +468,19 @@ export class Session {
   }
 
   private engineOf(baseline: Baseline): Engine {
-    const { auditd, db, log, guarded, monitorMs, rebase, learnDegraded, alertsFrom, alertsPerDay, lifeSpan } =
-      this.options
+    const {
+      auditd,
+      db,
+      log,
+      guarded,
+      configuration,
+      monitorMs,
+      rebase,
+      learnDegraded,
+      alertsFrom,
+      alertsPerDay,
+      lifeSpan,
+    } = this.options
     const { emit, emitAgain, isEmitted, serves } = this.options
     const source = sourceOf(auditd)
     return new Engine({
@@ -504,7 +518,9 @@ export class Session {
             .filter((path) => path !== undefined)
             .map((path) => resolve(path))
             .concat(guarded),
+          configuration,
         },
+        isPackaged: isOfOwnPackage,
         directory: serves.socket === undefined ? undefined : dirname(serves.socket),
         port: serves.port,
         reach: this.options.reach,

@@ -108,7 +108,9 @@ export class Sightings {
     if (isTraining && mark === undefined) this.learn(seen, edge, event, stampMs)
     else if (!isTraining || !findings.countAgain(seen, stampMs)) {
       tamper.noteFile(seen, event)
-      findings.take(seen, denied ?? edge, event, stampMs, mark)
+      const isUpgrade = mark === 'tamper' && tamper.isUpgrade(seen, event)
+      const told = mark === 'tamper' && tamper.isEdit(seen, event) ? 'edited' : mark
+      findings.take(seen, denied ?? edge, event, stampMs, told, isUpgrade)
     }
     return isTraining ? 'learning' : 'unseen'
   }

@@ -1,9 +1,16 @@
 import type { Baseline } from './baseline/baseline.ts'
 import type { Claimant } from './core.ts'
 import { AgentRuns, type RunsState } from './detect/runs.ts'
-import { AUDITD, type GuardedPlaces, tamperOfFile, TamperSigns } from './detect/tamper.ts'
+import {
+  AUDITD,
+  type GuardedPlaces,
+  isBesideConfiguration,
+  tamperOfFile,
+  TamperSigns,
+} from './detect/tamper.ts'
+import { isEdited, OWN_PACKAGE, type TamperDeed, TamperGravity } from './detect/tamper-gravity.ts'
 import { Tampering, type TamperingState } from './detect/tampering.ts'
-import type { Deed, ProcessImage } from './domain/activity.ts'
+import type { Ancestor, Deed, ProcessImage } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { Tamper, TamperReason } from './domain/report.ts'
@@ -41,6 +48,8 @@ export interface OwnProcess {
   readonly startMs?: number
   /** What would otherwise report itself, when this process changes it; when another one does, that is tampering. */
   readonly places: GuardedPlaces
+  /** Whether a file is of our own package, as far as dpkg says. */
+  readonly isPackaged: (path: string) => boolean
   /** Directory that it makes besides them, where it is missing. */
   readonly directory?: string | undefined
   /** Port that it answers at. */
@@ -62,14 +71,19 @@ export class TamperWatch {
   private readonly runs: AgentRuns | undefined
   private readonly signs = new TamperSigns()
   private readonly tampering = new Tampering()
+  private readonly gravity: TamperGravity
+  private readonly lineageOf: (event: AuditEvent) => readonly Ancestor[]
   private isOwnChild = false
 
   constructor(
     own: OwnProcess | undefined,
     { kept, vouchedWrites }: Pick<Baseline, 'kept' | 'vouchedWrites'>,
     post: (tamper: Tamper) => void,
+    lineageOf: (event: AuditEvent) => readonly Ancestor[],
   ) {
     this.own = own
+    this.gravity = new TamperGravity(own?.isPackaged ?? (() => false))
+    this.lineageOf = lineageOf
     this.kept = kept
     this.vouched = vouchedWrites
     this.post = post
@@ -97,6 +111,12 @@ export class TamperWatch {
   /** Reported at once, and again in each window in which it goes on. */
   note(tamper: Tamper): void {
     if (this.tampering.isFirst(tamper)) this.post(tamper)
+  }
+
+  /** The agent was told to stop. Upgrades do that, and it was no signal of somebody: that would be told besides. */
+  stopped(why: string, nowMs: number): Tamper {
+    const stop = tamperOf('agent-stopped', nowMs, why)
+    return this.gravity.isUpgrading(nowMs) ? { ...stop, severity: 'low' } : stop
   }
 
   /** What came in a window on top of what was reported at once. */
@@ -136,12 +156,37 @@ export class TamperWatch {
     )
   }
 
+  /** An edge goes by, whoever made it: our own package may be upgraded. */
+  watch({ edge }: SeenEdge, event: AuditEvent): void {
+    if (edge.kind === 'exec' && edge.to.includes(`<${OWN_PACKAGE}.`))
+      this.gravity.noteExec(event.id.timeMs, this.lineageOf(event))
+  }
+
+  /** Whether an upgrade of our own package changes a file. */
+  isUpgrade({ edge, filePath }: SeenEdge, event: AuditEvent): boolean {
+    const { timeMs } = event.id
+    return (
+      filePath !== undefined &&
+      this.gravity.isUpgrade(this.lineageOf(event), { kind: edge.kind, path: filePath }, timeMs)
+    )
+  }
+
+  /** Whether a person edits the configuration. */
+  isEdit({ filePath }: SeenEdge, event: AuditEvent): boolean {
+    const { own } = this
+    if (own === undefined || filePath === undefined || !isBesideConfiguration(filePath, own.places))
+      return false
+    return isEdited(event.syscall?.auid ?? -1, this.lineageOf(event))
+  }
+
   /** Somebody else has changed a file of the log or of the agent, and has not always done so. */
   noteFile({ edge, filePath, source }: SeenEdge, event: AuditEvent): void {
     const { own } = this
     if (own === undefined || filePath === undefined) return
     const sign = tamperOfFile(edge, filePath, own.places)
-    if (sign !== undefined) this.noteDeed(sign.reason, sign.detail, event, source)
+    if (sign === undefined) return
+    const file = { kind: edge.kind, path: filePath, isConfiguration: sign.isConfiguration === true }
+    this.noteDeed(sign.reason, sign.detail, event, source, evidenceOf(event), file)
   }
 
   /** Whether an edge of this event is the doing of the agent, of what it started, or of a person by fullmon itself. */
@@ -201,11 +246,15 @@ export class TamperWatch {
     event: AuditEvent,
     actor: ProcessImage | undefined,
     evidence = evidenceOf(event),
+    file?: TamperDeed['file'],
   ): void {
     const chain = actor === undefined ? [] : chainOf(actor)
     const { timeMs } = event.id
     const process = chain.at(-1) ?? ''
-    this.note({ kind: 'tamper', reason, timeMs, process, chain, detail, evidence })
+    const deed = { reason, timeMs, auid: evidence.auid, lineage: this.lineageOf(event) }
+    const severity = this.gravity.of(file === undefined ? deed : { ...deed, file })
+    const grade = severity === undefined ? {} : { severity }
+    this.note({ kind: 'tamper', reason, ...grade, timeMs, process, chain, detail, evidence })
   }
 
   /** What happens at each boot: rules and settings are loaded, of which the watch over the kernel tells whether they are right. */

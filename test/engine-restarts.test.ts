@@ -32,7 +32,8 @@ const tampers = (reports: readonly Report[]): Tamper[] => reports.filter((report
 const agent = (pid: number, bootId = 'a', startMs = 0): NonNullable<EngineOptions['own']> => ({
   pid,
   boot: { id: bootId, startMs },
-  places: { log: undefined, own: [DB] },
+  places: { log: undefined, own: [DB], configuration: [] },
+  isPackaged: () => false,
   sawExec: () => false,
 })
 

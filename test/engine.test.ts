@@ -572,7 +572,12 @@ describe("the agent's own files", () => {
   const own = {
     pid: 4242,
     boot: { id: 'this', startMs: 0 },
-    places: { log: undefined, own: ['/var/lib/fullmon/baseline.db', '/var/log/fullmon.log'] },
+    places: {
+      log: undefined,
+      own: ['/var/lib/fullmon/baseline.db', '/var/log/fullmon.log'],
+      configuration: [],
+    },
+    isPackaged: () => false,
     sawExec: () => false,
   }
   const agent: Doer = { pid: 4242, exe: '/opt/fullmon/node' }
@@ -595,7 +600,7 @@ describe("the agent's own files", () => {
 
   test('are no tampering where the journal vouches for who writes its configuration, and for nothing else', () => {
     const file = '/etc/fullmon/config.yaml'
-    const places = { log: undefined, own: [DB, file] }
+    const places = { log: undefined, own: [DB], configuration: [file] }
     const path = join(folderForTest(), 'baseline.db')
     const baseline = newBaseline(path)
     const log = ordinaryLife()

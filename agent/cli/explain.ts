@@ -179,6 +179,7 @@ const MARK_TEXTS: Readonly<Record<EdgeMark, string>> = {
   'memory-exec': 'a program from memory',
   'temporary-exec': 'a program from a directory that all may write to',
   tamper: 'it touches what records and guards this host',
+  edited: 'a person edited the configuration',
   setuid: 'a file got the rights of its owner',
   dormant: 'it was normal, and not seen for long',
 }

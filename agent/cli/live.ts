@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts'
 import { changesOf } from '../config/changes.ts'
 import { decisiveFiles, foundConfig } from '../config/find.ts'
 import { BROUGHT_BASELINE, DEFAULT_LOG } from '../config/places.ts'
+import { OWN_PACKAGE } from '../detect/tamper-gravity.ts'
 import type { BlindSpot } from '../domain/report.ts'
 import { UsageError } from '../domain/result.ts'
 import { Counter } from '../http/counter.ts'
@@ -239,8 +240,10 @@ class Session {
       rules: bookOf(written, rules.skip, ports.watched),
       dnsInterface: this.#config['dns-interface'],
       isBaselineGone: this.#isBaselineGone,
-      guarded: [
-        ...guarded(decisiveFiles(this.#words.configFile, this.#config.profile)),
+      guarded: guarded(),
+      configuration: [
+        // Whether they are there or not: who makes one changes what the agent will do.
+        ...decisiveFiles(this.#words.configFile, this.#config.profile),
         ...rules.folders.map((folder) => `${resolve(folder)}/`),
       ],
       serves: { socket: http?.socket, port: http?.port },
@@ -332,12 +335,11 @@ class Status {
   }
 }
 
-/** @param configFiles whether they are there or not: who makes one changes what the agent will do */
-function guarded(configFiles: readonly string[]): readonly string[] {
+function guarded(): readonly string[] {
   const rules = rulesFile()
   const shipped = `${SHIPPED_RULES}/`
   const around = STARTED_WITH.map((name) => `${dirname(rules)}/${name}`)
-  return [...configFiles, PROGRAM, rules, shipped, process.execPath, ...around, ...UNITS, PLUGIN_CONF]
+  return [OWN_PACKAGE, PROGRAM, rules, shipped, process.execPath, ...around, ...UNITS, PLUGIN_CONF]
 }
 
 const kept = ({ message }: Error): string =>

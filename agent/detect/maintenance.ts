@@ -482,7 +482,7 @@ const OWN_PLACE = /^\/(?:var\/(?:lib|log|cache|spool|run|tmp)|run|tmp|dev\/shm)\
 const NO_PROBATION = ['shell', 'relay', 'downloader', 'account-tool', 'file-tool'] as const
 
 /** Names that a file has while it is put in place: dpkg(1); rpm and apk choose theirs by chance. */
-const finalName = (path: string): string =>
+export const finalName = (path: string): string =>
   path.replace(/\.dpkg-(?:new|tmp)$|;[0-9a-f]{8}$/, '').replace(/\/\.apk\.[0-9a-f]{16,}$/, '')
 
 /** One name for the many files of a directory. */
@@ -524,7 +524,7 @@ const isStarter = (image: ProcessImage): boolean =>
   isKindOf(image, 'shell', 'login', 'switcher', 'wrapper') ||
   /\/needrestart$/.test(image.script ?? image.exe)
 
-function isKindOf(image: ProcessImage, ...kinds: readonly Parameters<typeof isKind>[1][]): boolean {
+export function isKindOf(image: ProcessImage, ...kinds: readonly Parameters<typeof isKind>[1][]): boolean {
   const { container, user, exe, script } = image
   return kinds.some((kind) => isKind({ container, user, exe, script: script ?? '' }, kind))
 }

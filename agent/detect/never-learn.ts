@@ -57,11 +57,13 @@ const GUARDED: GuardedPlaces = {
   own: [
     '/etc/audit/',
     '/etc/libaudit.conf',
-    '/etc/fullmon/',
     '/opt/fullmon/',
+    '/usr/lib/fullmon/',
     '/var/lib/fullmon/',
+    '/var/log/fullmon/',
     '/var/log/fullmon.log',
   ],
+  configuration: ['/etc/fullmon/'],
 }
 
 /**

@@ -6,6 +6,8 @@ import type { TamperReason } from '../domain/report.ts'
 export interface TamperSign {
   readonly reason: TamperReason
   readonly detail: string
+  /** Whether a file that people edit was changed. */
+  readonly isConfiguration?: true
   /** Who did it, where a record without a system call tells; -1 where it tells no more. */
   readonly by?: { readonly pid: number; readonly uid: number; readonly auid: number }
 }
@@ -19,6 +21,8 @@ export interface GuardedPlaces {
    * slash is a directory, with all that is in it.
    */
   readonly own: readonly string[]
+  /** The same for what people edit: what the configuration is read from. */
+  readonly configuration: readonly string[]
 }
 
 const NOTHING: readonly TamperSign[] = []
@@ -151,17 +155,27 @@ function serviceStop(body: string): TamperSign | undefined {
 
 /** Whether an edge that somebody else than the agent made is one to a guarded file. auditd's own work is never audited. */
 export function tamperOfFile(edge: Edge, path: string, places: GuardedPlaces): TamperSign | undefined {
-  const { log, own } = places
+  const { log, own, configuration } = places
   if (log !== undefined && (path.startsWith(log) || isAround(path, directoryOf(log))))
     return { reason: 'log-touched', detail: `${edge.to} is of the log of auditd` }
-  if (own.some((place) => isOf(path, place)) || isWayTo(edge, path, places))
-    return { reason: 'own-files', detail: `${edge.to} is of fullmon itself` }
+  if (configuration.some((place) => isOf(path, place))) return { ...ofItself(edge), isConfiguration: true }
+  if (own.some((place) => isOf(path, place)) || isWayTo(edge, path, places)) return ofItself(edge)
   return undefined
 }
 
+const ofItself = ({ to }: Edge): TamperSign => ({
+  reason: 'own-files',
+  detail: `${to} is of fullmon itself`,
+})
+
+/** Whether a file lies where the configuration does: editors make others beside the one that they write. */
+export const isBesideConfiguration = (path: string, { configuration }: GuardedPlaces): boolean =>
+  configuration.some((place) => directoryOf(path) === directoryOf(place))
+
 /** Whether a directory above a guarded file gets another name: what takes its place names no file. */
-const isWayTo = ({ kind }: Edge, path: string, { log = '', own }: GuardedPlaces): boolean =>
-  (kind === 'rename' || kind === 'delete') && [log, ...own].some((place) => place.startsWith(`${path}/`))
+const isWayTo = ({ kind }: Edge, path: string, { log = '', own, configuration }: GuardedPlaces): boolean =>
+  (kind === 'rename' || kind === 'delete') &&
+  [log, ...own, ...configuration].some((place) => place.startsWith(`${path}/`))
 
 const isOf = (path: string, place: string): boolean =>
   place.endsWith('/')

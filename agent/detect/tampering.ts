@@ -1,4 +1,4 @@
-import type { Tamper, TamperReason } from '../domain/report.ts'
+import type { Severity, Tamper, TamperReason } from '../domain/report.ts'
 
 /** Chains that are reported for one kind of tampering in a window: more would not be read, and are counted. */
 const MOST_CHAINS = 50
@@ -11,6 +11,7 @@ interface Deeds {
   /** What was reported at once; empty when nothing was. */
   readonly reported: string
   readonly last: string
+  readonly severity?: Severity
   readonly chain: readonly string[]
 }
 
@@ -26,16 +27,17 @@ export class Tampering {
    * Each kind has a share by itself: one that everybody can do at will must not hide the others.
    */
   isFirst(tamper: Tamper): boolean {
-    const { reason, chain, detail } = tamper
+    const { chain, detail } = tamper
+    const grade = tamper.severity === undefined ? {} : { severity: tamper.severity }
     const key = keyOf(tamper)
     const isKnown = this.deeds.has(key)
-    if (!isKnown && this.countOf(reason) <= MOST_CHAINS) {
-      this.deeds.set(key, { count: 0, reported: detail, last: detail, chain })
+    if (!isKnown && this.countOf(kindOf(tamper)) <= MOST_CHAINS) {
+      this.deeds.set(key, { count: 0, reported: detail, last: detail, ...grade, chain })
       return true
     }
-    const place = isKnown ? key : `${reason} ${REST}`
+    const place = isKnown ? key : `${kindOf(tamper)} ${REST}`
     const { count = 0, reported = '' } = this.deeds.get(place) ?? {}
-    this.deeds.set(place, { count: count + 1, reported, last: detail, chain })
+    this.deeds.set(place, { count: count + 1, reported, last: detail, ...grade, chain })
     return false
   }
 
@@ -46,11 +48,12 @@ export class Tampering {
 
   /** The window ends: what came on top of what was reported at once, unless it was the same. */
   end(timeMs: number): Tamper[] {
-    const more = [...this.deeds].flatMap(([key, { count, reported, last, chain }]): Tamper[] => {
+    const more = [...this.deeds].flatMap(([key, { count, reported, last, severity, chain }]): Tamper[] => {
       if (count === 0 || last === reported) return []
       const reason = key.slice(0, key.indexOf(' ')) as TamperReason
       const detail = `${count} more in this window; the last: ${last}`
-      return [{ kind: 'tamper', reason, timeMs, process: chain.at(-1) ?? '', chain, detail }]
+      const grade = severity === undefined ? {} : { severity }
+      return [{ kind: 'tamper', reason, ...grade, timeMs, process: chain.at(-1) ?? '', chain, detail }]
     })
     this.deeds.clear()
     return more
@@ -65,11 +68,15 @@ export class Tampering {
     for (const [key, deeds] of state) this.deeds.set(key, deeds)
   }
 
-  private countOf(reason: TamperReason): number {
+  private countOf(kind: string): number {
     let count = 0
-    for (const key of this.deeds.keys()) if (key.startsWith(`${reason} `)) count++
+    for (const key of this.deeds.keys()) if (key.startsWith(`${kind} `)) count++
     return count
   }
 }
 
-const keyOf = ({ reason, chain }: Tamper): string => `${reason} ${chain.join('->')}`
+/** What is graver is another kind: it is not hidden by what the same processes did before. */
+const kindOf = ({ reason, severity }: Tamper): string =>
+  severity === undefined ? `${reason} critical` : `${reason} ${severity}`
+
+const keyOf = (tamper: Tamper): string => `${kindOf(tamper)} ${tamper.chain.join('->')}`

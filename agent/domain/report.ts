@@ -13,6 +13,8 @@ export const EDGE_MARKS = [
   'memory-exec',
   'temporary-exec',
   'tamper',
+  /** The same by a person who edits the configuration. */
+  'edited',
   'setuid',
   /** It is normal, and was not seen for long. */
   'dormant',
@@ -111,6 +113,8 @@ export interface Evidence {
 export interface Tamper {
   readonly kind: 'tamper'
   readonly reason: TamperReason
+  /** Undefined is critical: what upgrades and people do who edit the configuration is less. */
+  readonly severity?: Severity
   readonly timeMs: number
   /** Printed name of the process that did it; empty when nobody tells. */
   readonly process: string

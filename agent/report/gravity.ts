@@ -1,8 +1,8 @@
 import { type Report, SEVERITIES, type Severity } from '../domain/report.ts'
 
 /**
- * How much a report matters to an output that has a minimum. Tampering is always critical: who works against the agent hides
- * the rest. What cannot be seen is medium while it lasts. Undefined for what is not about the host.
+ * How much a report matters to an output that has a minimum. Tampering is critical, as who works against the agent hides
+ * the rest; but not what upgrades do, and people who edit the configuration. What cannot be seen is medium while it lasts. Undefined for what is not about the host.
  */
 export function gravityOf(report: Report): Severity | undefined {
   switch (report.kind) {
@@ -10,7 +10,7 @@ export function gravityOf(report: Report): Severity | undefined {
     case 'alert':
       return report.severity
     case 'tamper':
-      return 'critical'
+      return report.severity ?? 'critical'
     case 'blind-spot':
       return report.isOngoing === true ? 'medium' : 'low'
     case 'pattern':

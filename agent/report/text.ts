@@ -126,10 +126,12 @@ function argvText(argv: readonly string[], more: string): string {
     : characters.slice(0, LONGEST_ARGV).join('') + more
 }
 
-function tamperText({ timeMs, reason, chain, detail, evidence }: Tamper, { bad, dim, off }: Look): string {
+function tamperText(tamper: Tamper, { bad, dim, off }: Look): string {
+  const { timeMs, reason, severity, chain, detail, evidence } = tamper
+  const grade = severity === undefined ? '' : ` (${severity})`
   const path = chain.length === 0 ? '' : `${onOneLine(chain.join('->'))}: `
   const where = evidence === undefined ? '' : ` ${dim}[event ${evidence.serial}, ${whoOf(evidence)}]${off}`
-  return `${timeText(timeMs)} ${bad}tamper ${reason}${off} ${path}${onOneLine(detail)}${where}`
+  return `${timeText(timeMs)} ${bad}tamper ${reason}${grade}${off} ${path}${onOneLine(detail)}${where}`
 }
 
 const whoOf = ({ pid, auid }: Evidence): string =>

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 /** Where dpkg says which files a package has: one `NAME.list` for each, dpkg(1). */
 const DPKG_INFO = '/var/lib/dpkg/info'
+const OWN_LIST = `${DPKG_INFO}/fullmon.list`
 /** Where apk says it for all together: apk(5), lines `F:` for directories and `R:` for files. */
 const APK_INSTALLED = '/lib/apk/db/installed'
 /** What was read is believed for so long, and then as long as nothing has changed. */
@@ -61,6 +62,15 @@ export class PackageFiles {
     } catch {
       // It was removed in between: dpkg tells of that in the directory, which is looked at again.
     }
+  }
+}
+
+/** Whether dpkg says that a file is of our own package. */
+export function isOfOwnPackage(path: string): boolean {
+  try {
+    return readFileSync(OWN_LIST, 'utf8').split('\n').includes(path)
+  } catch {
+    return false
   }
 }
 

@@ -164,7 +164,9 @@ describe('tampering', () => {
   test('with the files of an agent that was put elsewhere is not either', () => {
     const write = deed('write', BASH, 'file:write:/srv/guard/b.db')
     expect(neverLearned(write)).toBeUndefined()
-    expect(neverLearned(write, { log: undefined, own: ['/srv/guard/b.db'] })).toBe('tamper')
+    expect(neverLearned(write, { log: undefined, own: ['/srv/guard/b.db'], configuration: [] })).toBe(
+      'tamper',
+    )
   })
 
   test('by auditctl is told from looking, and from the rules that are loaded at a start', () => {

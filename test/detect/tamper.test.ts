@@ -165,6 +165,7 @@ describe('a change of a file', () => {
   const places = {
     log: '/var/log/audit/audit.log',
     own: ['/var/lib/fullmon/baseline.db', '/usr/lib/fullmon/'],
+    configuration: ['/etc/fullmon/config.yaml', '/etc/fullmon/rules/'],
   }
   const reasonOf = (kind: FileAction, path: string): string | undefined =>
     tamperOfFile({ kind, from: 'proc::root:/usr/bin/rm', to: `file:${kind}:${path}` }, path, places)?.reason

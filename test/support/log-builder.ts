@@ -5,6 +5,8 @@ export interface Doer {
   readonly ppid?: number
   readonly exe: string
   readonly uid?: number
+  /** Nobody has logged in without it. */
+  readonly auid?: number
 }
 
 const ROOT_INODE = 2
@@ -72,6 +74,14 @@ export class LogBuilder {
     return this.change(syscall('unlink', { ...fieldsOf(doer), items: 2 }), file, 'DELETE')
   }
 
+  /** The configuration of the kernel's audit, as auditctl changes it. */
+  configure(doer: Doer, change: string): this {
+    return this.event([
+      ['SYSCALL', syscall('sendto', fieldsOf(doer))],
+      ['CONFIG_CHANGE', change],
+    ])
+  }
+
   exit(doer: Doer): this {
     return this.event([['SYSCALL', syscall('exit_group', { ...fieldsOf(doer), success: '', exit: '' })]])
   }
@@ -130,8 +140,14 @@ export class LogBuilder {
   }
 }
 
-const fieldsOf = ({ pid, ppid = 1, exe, uid = 0 }: Doer): Readonly<Record<string, string | number>> => ({
-  ...{ pid, ppid, uid, euid: uid, suid: uid, fsuid: uid, auid: 4_294_967_295 },
+const fieldsOf = ({
+  pid,
+  ppid = 1,
+  exe,
+  uid = 0,
+  auid = 4_294_967_295,
+}: Doer): Readonly<Record<string, string | number>> => ({
+  ...{ pid, ppid, uid, euid: uid, suid: uid, fsuid: uid, auid },
   exe: untrusted(exe),
   comm: untrusted(exe.slice(exe.lastIndexOf('/') + 1, 15)),
 })
