@@ -38,6 +38,19 @@ beforeEach(({ skip }) => {
 })
 const inHost = (path: string): string => join(root, 'host', path)
 
+/** As if the package were installed here, for one command. */
+function inside(etc: string, ...words: string[]): string {
+  const mounts =
+    'mount -t overlay overlay -o "lowerdir=$1:/etc" /etc && mount -t overlay overlay -o "lowerdir=$2:/usr" /usr'
+  const script = `${mounts} && shift 2 && exec "$@"`
+  return must('unshare', '--mount', 'sh', '-c', script, 'sh', etc, inHost('usr'), ...words).stdout
+}
+
+function skipWithoutMounts(skip: (condition: boolean, note: string) => void): void {
+  skip(process.getuid?.() !== 0, 'needs root')
+  skip(spawnSync('unshare', ['--mount', 'true']).status !== 0, 'needs a mount name space')
+}
+
 describe('its files', () => {
   let entries: readonly Entry[] = []
   beforeAll(() => {
@@ -129,6 +142,18 @@ describe('its program', () => {
     expect(must(inHost('usr/bin/fullmon'), '--version').stdout).toContain(packageJson.version)
   })
 
+  test('says of a recording what a checkout says of it', ({ skip }) => {
+    skipWithoutMounts(skip)
+    const log = join(REPOSITORY, 'test/fixtures/packages/audit.log.gz')
+    const config = join(root, 'empty.yaml')
+    writeFileSync(config, '')
+    const words = ['replay', log, '--train', '20', '--json', '--config', config]
+    const installed = inside(inHost('etc'), 'fullmon', ...words, '--db', join(root, 'installed.db'))
+    const built = must(join(REPOSITORY, 'scripts/fullmon'), ...words, '--db', join(root, 'checkout.db'))
+    expect(installed.split('\n').length).toBeGreaterThan(10)
+    expect(installed).toBe(built.stdout)
+  })
+
   test('finds every module that any of its modules may ever ask for', () => {
     const code = `
       const missing = []
@@ -196,23 +221,13 @@ describe('its rules', () => {
   reason: because
   next: [look]
 `
-  /** As if the package were installed here, for one command. */
-  function inside(etc: string, ...words: string[]): string {
-    const mounts =
-      'mount -t overlay overlay -o "lowerdir=$1:/etc" /etc && mount -t overlay overlay -o "lowerdir=$2:/usr" /usr'
-    const script = `${mounts} && shift 2 && exec "$@"`
-    return must('unshare', '--mount', 'sh', '-c', script, 'sh', etc, inHost('usr'), ...words).stdout
-  }
   const listed = (etc: string): readonly { id: string; place: string; isShipped: boolean }[] =>
     inside(etc, 'fullmon', 'rules', 'list', '--json')
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { id: string; place: string; isShipped: boolean })
 
-  beforeEach(({ skip }) => {
-    skip(process.getuid?.() !== 0, 'needs root')
-    skip(spawnSync('unshare', ['--mount', 'true']).status !== 0, 'needs a mount name space')
-  })
+  beforeEach(({ skip }) => skipWithoutMounts(skip))
 
   test('are those below /etc, none of them twice', () => {
     const rules = listed(inHost('etc'))
