@@ -96,6 +96,8 @@ function refusal(why: string | number | undefined): string {
       return process.getuid?.() === 0
         ? 'the kernel does not let its audit be asked: CAP_AUDIT_CONTROL is missing, or this is a container'
         : 'only root can ask the kernel: run fullmon as root'
+    case 'Address family not supported by protocol':
+      return 'there is no way to the kernel from here: this is a container, or the unit lacks RestrictAddressFamilies=AF_NETLINK'
     case 'Protocol not supported':
       return 'this kernel has no audit'
     default:

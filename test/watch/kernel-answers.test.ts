@@ -163,6 +163,7 @@ test('an error is told as it is', () => {
   )
   expect(errorOf(header(2))).toBe('the kernel does not tell its audit: no reason')
   expect(errorOf('!Protocol not supported\n')).toBe('this kernel has no audit')
+  expect(errorOf('!Address family not supported by protocol\n')).toMatch(/container.*AF_NETLINK/)
   expect(errorOf('!Out of memory\n')).toBe('the kernel does not tell its audit: Out of memory')
 })
 
