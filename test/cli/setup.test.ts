@@ -21,6 +21,9 @@ import { folderForTest } from '../support/folder.ts'
 import { noPython } from '../support/running.ts'
 import { atTerminal } from '../support/terminal.ts'
 
+// Each of them starts the program several times.
+vi.setConfig({ testTimeout: 120_000 })
+
 const MAIN = join(import.meta.dirname, '../../agent/main.ts')
 const ENTER = '\r'
 

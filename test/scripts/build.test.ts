@@ -33,7 +33,8 @@ function built(root: string, commit?: string): string {
     .stdout
 }
 
-test('what is built knows its version, commit, schema and runtime', () => {
+// It builds five times.
+test('what is built knows its version, commit, schema and runtime', { timeout: 120_000 }, () => {
   const root = tree()
   const line = (commit: string): string =>
     `fullmon ${packageJson.version} (commit ${commit}, schema ${schema()}, node ${process.versions.node})\n`
