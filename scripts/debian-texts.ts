@@ -15,11 +15,12 @@ export interface BundledPackage {
 }
 
 /**
- * CHANGELOG.md as a changelog of Debian. What is unreleased is what this version is.
+ * CHANGELOG.md as a changelog of Debian. What is unreleased is what this version is; when that is nothing, the last release.
  * @param date of this version
  */
 export function changelogOf(markdown: string, version: string, date: Date): string {
-  const [, ...sections] = markdown.split(/^## /m)
+  const [, ...headed] = markdown.split(/^## /m)
+  const sections = headed.filter((section) => section.trim() !== 'Unreleased')
   const entries = sections.map((section, index) => {
     const [heading = '', ...lines] = section.split('\n')
     const [, released, day] = /^\[?([0-9][^\]\s]*)\]? - ([0-9-]+)/.exec(heading) ?? []
