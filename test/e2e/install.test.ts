@@ -25,6 +25,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
+import { bootDebian, bootUnavailable } from '../support/booted.ts'
 import { debianUnavailable, findMirror, makeDebian, must, type Run, run, SUITE } from '../support/debian.ts'
 import { builtPackage, noPackages } from '../support/package.ts'
 
@@ -326,3 +327,34 @@ describe(
   },
   3 * MINUTE_MS,
 )
+
+describe('install-debian.sh where systemd runs', () => {
+  test(
+    '--no-start leaves the service for later',
+    async ({ skip }) => {
+      const reason = noPackages() ?? (await bootUnavailable(mirror, SUITE))
+      skip(reason !== undefined, reason)
+      const debian = await bootDebian(mirror, SUITE)
+      try {
+        const folder = join(debian.root, RELEASE)
+        mkdirSync(folder)
+        const built = builtPackage()
+        copyFileSync(built, join(folder, basename(built)))
+        copyFileSync(join(REPOSITORY, 'install-debian.sh'), join(folder, 'install-debian.sh'))
+        debian.run('install -D -m 600 /dev/null /var/log/audit/audit.log')
+        const { status, stdout } = debian.run(`${RELEASE}/install-debian.sh --no-start`)
+        expect(status).toBe(0)
+        expect(stdout).toContain('service: not started (--no-start); later: systemctl enable --now fullmon')
+        const state = 'systemctl is-enabled fullmon; systemctl is-active fullmon; ls /usr/sbin/policy-rc.d'
+        expect(debian.run(state).lines).toEqual(['disabled', 'inactive'])
+        expect(debian.run('systemctl enable --now fullmon').status).toBe(0)
+        expect(debian.run(state).lines).toEqual(['enabled', 'active'])
+        // It stays so.
+        expect(debian.run(`${RELEASE}/install-debian.sh`).lines.at(-1)).toMatch(/: unchanged$/)
+      } finally {
+        await debian.stop()
+      }
+    },
+    5 * MINUTE_MS,
+  )
+})
