@@ -521,6 +521,7 @@ export class Session {
           configuration,
         },
         isPackaged: isOfOwnPackage,
+        database: { path: resolve(db), uid: process.geteuid?.() ?? 0 },
         directory: serves.socket === undefined ? undefined : dirname(serves.socket),
         port: serves.port,
         reach: this.options.reach,

@@ -17,6 +17,7 @@ import type { Tamper, TamperReason } from './domain/report.ts'
 import { evidenceOf } from './findings.ts'
 import type { SeenEdge } from './graph/edges.ts'
 import { chainOf } from './graph/names.ts'
+import { callName } from './interpret/calls.ts'
 import { attackOn } from './interpret/signals.ts'
 import type { Reach } from './outputs/sink.ts'
 import type { Boot } from './support/procfs.ts'
@@ -39,6 +40,8 @@ const RESOLVERS: ReadonlySet<string> = new Set(
 )
 
 const NONE: ReadonlySet<number> = new Set()
+/** What SQLite has beside a database that is in use. */
+const BESIDE = ['-wal', '-shm']
 
 /** The agent itself, in a live agent. */
 export interface OwnProcess {
@@ -50,6 +53,8 @@ export interface OwnProcess {
   readonly places: GuardedPlaces
   /** Whether a file is of our own package, as far as dpkg says. */
   readonly isPackaged: (path: string) => boolean
+  /** Its baseline, and whose that is. */
+  readonly database?: { readonly path: string; readonly uid: number }
   /** Directory that it makes besides them, where it is missing. */
   readonly directory?: string | undefined
   /** Port that it answers at. */
@@ -196,7 +201,8 @@ export class TamperWatch {
     const { own } = this
     const pid = event.syscall?.pid
     if (own === undefined || pid === undefined) return false
-    if (this.isSending(seen, event) || this.isPlugin(seen, event)) return true
+    if (this.isSending(seen, event) || this.isPlugin(seen, event) || this.isKeptByOwner(seen, event))
+      return true
     const isWanted =
       filePath === undefined
         ? isAnswering(edge, own.port)
@@ -205,6 +211,14 @@ export class TamperWatch {
     const { timeMs } = event.id
     if (!isWanted || this.pidsAt(timeMs).has(pid)) return isWanted
     return filePath !== undefined && this.vouched.has(pid, filePath, timeMs)
+  }
+
+  /** Whether a file beside the baseline is given to whom that belongs to, as SQLite does in whatever program of root opens it. */
+  private isKeptByOwner({ edge, filePath }: SeenEdge, { syscall }: AuditEvent): boolean {
+    const { database } = this.own ?? {}
+    if (database === undefined || syscall === undefined || edge.kind !== 'attribute') return false
+    const isBeside = BESIDE.some((suffix) => filePath === database.path + suffix)
+    return isBeside && callName(syscall.arch, syscall.syscall) === 'fchown' && syscall.a1 === database.uid
   }
 
   /** Whether auditd starts the plugin that brings the agent its records. */

@@ -1,9 +1,11 @@
 import { ruleBookOf } from '../rules/read.ts'
 import { statusOf } from '../baseline/status.ts'
 import { loadConfig } from '../config/config.ts'
+import { DEFAULT_LOG } from '../config/places.ts'
 import { UsageError } from '../domain/result.ts'
 import { learningIn } from '../standing.ts'
 import { savedLogsOf } from '../tail/rotation.ts'
+import { sourceOf } from '../tail/source.ts'
 import {
   ALERTS_OPTION,
   CONFIG_OPTIONS,
@@ -105,7 +107,9 @@ export const trainCommand = command({
       await live(config, { format, onlyTrain: true, untilStable, configFile: words.config }, signal)
       return untilStable ? judged(config.db) : 0
     }
-    const logs = words.auditd?.map(fileFromYargs) ?? savedLogsOf(config.auditd)
+    const logs =
+      words.auditd?.map(fileFromYargs) ??
+      savedLogsOf(sourceOf(config.auditd).kind === 'log' ? config.auditd : DEFAULT_LOG)
     const reading = {
       plan: () => EVERYTHING,
       monitorMs: inMs(config.monitor),

@@ -31,8 +31,10 @@ export interface Facts {
   /** Settings of auditd, and the file they are in. */
   readonly conf: Result<AuditdConf, string>
   readonly confFile: string
-  /** Undefined when records come on standard input. */
+  /** Undefined when no log is read. */
   readonly log: LogFacts | undefined
+  /** Undefined when records do not come from the plugin of auditd. */
+  readonly plugin: PluginFacts | undefined
   readonly db: string
   readonly baseline: BaselineFacts
   /** The agent that uses the baseline; undefined when there is none. */
@@ -47,6 +49,13 @@ export interface LogFacts {
   /** Whether it is the file that auditd.conf names. */
   readonly isAuditds: boolean
   readonly space: Space
+}
+
+export interface PluginFacts {
+  /** Of the plugin that auditd runs; undefined when it runs none. */
+  readonly pid: number | undefined
+  /** Where it brings the records. */
+  readonly socket: string
 }
 
 export type BaselineFacts =
@@ -76,8 +85,11 @@ export const diagnose = (facts: Facts): Check[] => [
   neverTask(facts),
   lost(facts),
   backlog(facts),
+  ...(facts.plugin === undefined ? [] : [plugin(facts, facts.plugin)]),
   ...(facts.log === undefined
-    ? [ok('log', 'records come on standard input')]
+    ? facts.plugin === undefined
+      ? [ok('log', 'records come on standard input')]
+      : []
     : [
         log(facts.log),
         logFile(facts, facts.log),
@@ -204,6 +216,13 @@ function backlog({ kernel }: Facts): Check {
         `${detail}; further ones are lost`,
         `auditctl -b ${Math.max(BACKLOG_LIMIT, 2 * backlogLimit)}`,
       )
+}
+
+function plugin({ kernel }: Facts, { pid, socket }: PluginFacts): Check {
+  if (pid !== undefined) return ok('plugin', `pid ${pid} brings the records of auditd to ${socket}`)
+  // One that has ended too often is started again when auditd reads its configuration.
+  const again = kernel.ok && kernel.value.pid !== 0 ? ` && kill -HUP ${kernel.value.pid}` : ''
+  return bad('plugin', 'auditd runs no plugin of fullmon', `fullmon setup plugin${again}`)
 }
 
 function log({ path, state }: LogFacts): Check {

@@ -1,10 +1,12 @@
 import { accessSync, constants, statfsSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { holderOf } from '../baseline/lock.ts'
 import { statusOf } from '../baseline/status.ts'
 import { type Result, UsageError } from '../domain/result.ts'
 import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
+import { pluginProgram } from '../support/plugin.ts'
+import { snapshot } from '../support/procfs.ts'
 import { requireReadable } from '../support/readable.ts'
 import { sourceOf } from '../tail/source.ts'
 import { isAbsent } from '../tail/unreadable.ts'
@@ -15,7 +17,9 @@ import type { BaselineFacts, Facts, LogFacts, Space } from './checks.ts'
 /** Looks at this host, and changes nothing. */
 export async function findFacts(auditd: string, db: string): Promise<Facts> {
   const { status: kernel, loaded } = await readAudit()
-  const { exe, conf, confFile } = receiverOf(kernel.ok ? kernel.value.pid : 0)
+  const auditdPid = kernel.ok ? kernel.value.pid : 0
+  const { exe, conf, confFile } = receiverOf(auditdPid)
+  const source = sourceOf(auditd)
   return {
     auditd: findCommand('auditd'),
     kernel,
@@ -25,13 +29,22 @@ export async function findFacts(auditd: string, db: string): Promise<Facts> {
     rulesFile: rulesFile(),
     conf,
     confFile,
-    log: sourceOf(auditd).kind === 'log' ? lookAtLog(auditd, conf) : undefined,
+    log: source.kind === 'log' ? lookAtLog(auditd, conf) : undefined,
+    plugin: source.kind === 'relay' ? { socket: source.socket, pid: pluginOf(auditdPid) } : undefined,
     db,
     baseline: lookAtBaseline(db),
     agent: holderOf(db),
     baselineFree: spaceOf(db),
   }
 }
+
+/** The plugin that an auditd has started, by its pid. */
+const pluginOf = (auditdPid: number): number | undefined =>
+  auditdPid === 0
+    ? undefined
+    : snapshot().find(
+        ({ ppid, argv }) => ppid === auditdPid && basename(argv[1] ?? '') === basename(pluginProgram()),
+      )?.pid
 
 function lookAtLog(path: string, conf: Result<AuditdConf, string>): LogFacts {
   return {

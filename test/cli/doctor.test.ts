@@ -160,6 +160,7 @@ function healthy(): Facts {
     rulesFile: '/opt/fullmon/audit.rules',
     conf: isolated(CONF),
     confFile: '/etc/audit/auditd.conf',
+    plugin: undefined,
     log: {
       path: '/var/log/audit/audit.log',
       state: 'readable',
@@ -340,6 +341,17 @@ describe('diagnosis', () => {
     })
     expect(found.filter(({ state }) => state === 'bad')).toEqual([])
     expect(found.filter(({ state }) => state === 'ok').map(({ name }) => name)).toEqual(['installed'])
+  })
+
+  test('the plugin of auditd is one that auditd runs, and then its log does not matter', () => {
+    const facts = { ...healthy(), log: undefined, plugin: { pid: 77, socket: '/run/fullmon/events' } }
+    expect(diagnose(facts).map(({ name, state }) => [name, state])).toContainEqual(['plugin', 'ok'])
+    expect(diagnose(facts).map(({ name }) => name)).not.toContain('log')
+    const gone = diagnose({ ...facts, plugin: { ...facts.plugin, pid: undefined } })
+    expect(gone.find(({ name }) => name === 'plugin')).toMatchObject({
+      state: 'bad',
+      mend: expect.stringMatching(/^fullmon setup plugin && kill -HUP \d+$/) as unknown,
+    })
   })
 
   test('on standard input the log of auditd does not matter', () => {

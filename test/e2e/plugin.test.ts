@@ -258,6 +258,10 @@ rules: { folders: [${DIRECTORY}/rules], disabled: [exec-from-temporary] }
     await reload()
     await agent.waitFor('what was between', () => isTold(missed, agent))
     expect(relays()).toHaveLength(1)
+    const { stdout } = spawnSync(FULLMON, ['doctor', '--config', CONFIG], { encoding: 'utf8' })
+    expect(stdout).toContain(
+      `plugin        pid ${relays()[0]} brings the records of auditd to /run/fullmon/events\n`,
+    )
     await struck()
 
     await setup('tail')
@@ -268,9 +272,15 @@ rules: { folders: [${DIRECTORY}/rules], disabled: [exec-from-temporary] }
     await agent.waitFor('what was between', () => isTold(between, agent))
     await struck()
     expect(relays()).toEqual([])
-    expect(agent.reports.map((report) => ('rule' in report ? report.rule : JSON.stringify(report)))).toEqual(
-      Array.from({ length: 5 }, (_, index) => `strike-${programs - 4 + index}`),
-    )
+    expect(
+      agent.reports.map((report) =>
+        'rule' in report
+          ? report.rule
+          : 'detail' in report
+            ? `${report.reason}: ${report.detail}`
+            : report.kind,
+      ),
+    ).toEqual(Array.from({ length: 5 }, (_, index) => `strike-${programs - 4 + index}`))
   })
 
   test('is refused for anybody but root', () => {

@@ -1,7 +1,7 @@
 /** The plugin of auditd and its socket, without auditd: what goes in must come out, once and in order. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
+import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import type { BlindSpot } from '../../agent/domain/report.ts'
 import { UsageError } from '../../agent/domain/result.ts'
 import { RelaySocket } from '../../agent/tail/relay.ts'
 import { folderForTest } from '../support/folder.ts'
+import { noMounts } from '../support/running.ts'
 
 const RELAY = join(import.meta.dirname, '../../scripts/auditd-relay')
 const MIB = 1024 * 1024
@@ -221,6 +222,31 @@ test('nobody but the owner may bring records, and a second agent has no place', 
   await open(path)
   expect(statSync(path).mode & 0o777).toBe(0o600)
   await expect(RelaySocket.open(path)).rejects.toThrow(UsageError)
+})
+
+const noAccount = noMounts()
+if (noAccount !== undefined) process.stderr.write(`relay.test.ts: no user can be added: ${noAccount}\n`)
+
+test.skipIf(noAccount !== undefined)('root is given up for the user of the service', async () => {
+  const folder = folderForTest()
+  chmodSync(folder, 0o755)
+  const passwd = join(folder, 'passwd')
+  const others = readFileSync('/etc/passwd', 'latin1').replace(/^fullmon:.*\n/m, '')
+  writeFileSync(passwd, `${others}fullmon:x:64997:64998::/nonexistent:/usr/sbin/nologin\n`)
+  const path = join(folder, 'events')
+  const socket = await open(path)
+  chownSync(path, 64_997, -1)
+  // exec keeps the pid.
+  const script = 'mount --bind "$1" /etc/passwd && exec "$2" "$3"'
+  const relay = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', passwd, RELAY, path])
+  onTestFinished(() => void relay.kill('SIGKILL'))
+  relay.stdin.write('one\n')
+  await reader(socket).until(({ text }) => text === 'one\n')
+  const status = readFileSync(`/proc/${relay.pid}/status`, 'latin1')
+  expect(status).toMatch(/^Uid:\t64997\t64997\t64997\t64997$/m)
+  expect(status).toMatch(/^Gid:\t64998\t64998\t64998\t64998$/m)
+  expect(status).toMatch(/^Groups:\t(64998 ?)* *$/m)
+  expect(status).toMatch(/^CapPrm:\t0+$/m)
 })
 
 test(
