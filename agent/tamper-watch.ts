@@ -140,9 +140,11 @@ export class TamperWatch {
     if (this.isOwnChild) return
     const attack = event.targets.length === 0 ? undefined : attackOn(event, this.pidsAt(event.id.timeMs))
     if (attack !== undefined) this.noteDeed('agent-signalled', attack, event, actor)
-    for (const { reason, detail, by } of this.signs.of(event)) {
+    for (const { reason, detail, by, isShutdown } of this.signs.of(event)) {
       const evidence = evidenceOf(event)
       if (this.isRoutine(reason, event.id.timeMs, evidence.auid)) continue
+      // The host did shut down: it has been booted since.
+      if (isShutdown === true && this.own !== undefined && event.id.timeMs < this.own.boot.startMs) continue
       // A person has had fullmon switch the plugin, and auditd tells who sent the signal.
       if (reason === 'audit-changed' && by !== undefined && this.vouched.isOf(by.pid, event.id.timeMs))
         continue

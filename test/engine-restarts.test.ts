@@ -22,6 +22,7 @@ import {
 } from './support/engine.ts'
 import { findingsOf } from './support/incidents.ts'
 import { folderForTest } from './support/folder.ts'
+import { line } from './support/log.ts'
 import { type Doer, LogBuilder } from './support/log-builder.ts'
 
 const LOG = '/log'
@@ -123,6 +124,19 @@ test('who stops the agent in order leaves no alert behind, who kills it does', (
   }
   expect(opened((engine) => engine.stop('the agent was told to stop'))).toBe(0)
   expect(opened(() => undefined)).toBe(1)
+})
+
+test('the end of auditd in a shutdown is tampering unless the host has been booted since', () => {
+  const log = Buffer.from(
+    line('SYSTEM_SHUTDOWN', 1, 'pid=9 uid=0 auid=0 ses=1 msg=\'comm="x" res=success\'', { timeMs: NOON_MS }) +
+      line('DAEMON_END', 2, 'op=terminate auid=0 uid=0 ses=1 pid=1 res=success', { timeMs: NOON_MS + 1000 }),
+  )
+  const reasons = (bootMs: number): string[] => {
+    const { reports } = new Run(newBaseline(), { own: agent(1, 'b', bootMs) }).read(log)
+    return tampers(reports).map(({ reason }) => reason)
+  }
+  expect(reasons(NOON_MS - 60_000)).toEqual(['auditd-stopped'])
+  expect(reasons(NOON_MS + 60_000)).toEqual([])
 })
 
 describe('after a boot', () => {

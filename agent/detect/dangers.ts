@@ -287,6 +287,13 @@ function noteSensitive(finding: Finding, normal: Normal, note: Note): void {
   const path = filePathOf(finding.edge.to)
   const word = path === undefined || CACHE.test(path) ? undefined : sensitivityOf(path)
   if (path === undefined || word === undefined) return
+  // It comes with systemd and runs at each boot and shutdown; what it is told stands in binfmt.d.
+  const source = processOf(finding.edge.from)
+  if (
+    path.startsWith('/proc/sys/fs/binfmt_misc/') &&
+    source?.exe.endsWith('/lib/systemd/systemd-binfmt') === true
+  )
+    return
   // People bring pages; a service that makes one was told to by somebody else.
   const page = serviceAbove(finding.chain.slice(0, -1), normal) === undefined ? 'web-page' : 'service-page'
   const shape = word === WEB_PAGES ? page : 'sensitive-file'

@@ -2,7 +2,10 @@
 const MOST_RUNS = 8
 /** Stamps are taken with a coarse clock. */
 const STAMP_MS = 1000
-/** Init says that it has stopped the agent when it has, or when it gives up waiting. */
+/**
+ * Init says that it has stopped the agent when it has, or when it gives up waiting. Until then it closes its baseline, of
+ * which SQLite removes files: on a host that shuts down that takes seconds.
+ */
 const STOPPING_MS = 10_000
 
 /** A process that was the agent; `toMs` is null until it has ended in order. Unix time in milliseconds. */
@@ -51,8 +54,8 @@ export class AgentRuns {
   /** Pids of the agent at this time: one that was killed has run until the next one began. */
   pidsAt(timeMs: number): ReadonlySet<number> {
     const then = this.runs.filter(({ fromMs, toMs }, index) => {
-      const endMs = toMs ?? this.runs[index + 1]?.fromMs ?? timeMs
-      return timeMs >= fromMs - STAMP_MS && timeMs <= endMs + STAMP_MS
+      const endMs = toMs === null ? (this.runs[index + 1]?.fromMs ?? timeMs) + STAMP_MS : toMs + STOPPING_MS
+      return timeMs >= fromMs - STAMP_MS && timeMs <= endMs
     })
     return new Set(then.map(({ pid }) => pid))
   }

@@ -8,6 +8,8 @@ export interface TamperSign {
   readonly detail: string
   /** Whether a file that people edit was changed. */
   readonly isConfiguration?: true
+  /** It belongs to a shutdown, if there was one: only the boot that comes after it shows that. */
+  readonly isShutdown?: boolean
   /** Who did it, where a record without a system call tells; -1 where it tells no more. */
   readonly by?: { readonly pid: number; readonly uid: number; readonly auid: number }
 }
@@ -81,7 +83,9 @@ export class TamperSigns {
       case 'DAEMON_END': {
         const sinceMs = timeMs - this.shutdownMs
         const isShutdown = sinceMs >= 0 && sinceMs < SHUTDOWN_MS
-        return stopped(isShutdown ? 'auditd ended while the host shut down' : 'auditd was told to end', by)
+        return isShutdown
+          ? { ...stopped('auditd ended while the host shut down', by), isShutdown }
+          : stopped('auditd was told to end', by)
       }
       case 'DAEMON_ABORT':
         return stopped(`auditd gave up: ${body}`)

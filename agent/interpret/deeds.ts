@@ -104,6 +104,13 @@ export function changedUser(
   return { kind: 'escalation', ...told, succeeded: false, before: actor }
 }
 
+/**
+ * Whether the rights of root are what a call wants. init changes the real uid alone of each service that has a user, to
+ * open a keyring for it, and stays root meanwhile: setreuid(33, -1).
+ */
+export const asksForEffectiveRoot = ({ arch, syscall, a0, a1 }: SyscallRecord): boolean =>
+  (callName(arch, syscall).startsWith('setre') ? a1 : a0) === ROOT
+
 /** setuid has one id, setreuid two, setresuid three; -1 leaves one as it is. */
 function asksForRoot({ arch, syscall, a0, a1, a2 }: SyscallRecord): boolean {
   const name = callName(arch, syscall)

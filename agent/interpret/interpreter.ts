@@ -15,7 +15,16 @@ import type { AuditEvent } from '../domain/event.ts'
 import type { EventId, SyscallRecord } from '../domain/record.ts'
 import type { StateReader, StatesReader, StatesWriter, StateWriter } from '../domain/state.ts'
 import { archName, type Call, callName, callOf, SOCKETCALLS, TRACE_REQUESTS } from './calls.ts'
-import { type BodyOf, changedUser, ended, executed, notExecuted, recorded, type Subject } from './deeds.ts'
+import {
+  asksForEffectiveRoot,
+  type BodyOf,
+  changedUser,
+  ended,
+  executed,
+  notExecuted,
+  recorded,
+  type Subject,
+} from './deeds.ts'
 import { FileReader, executableBy } from './files.ts'
 import type { InodePaths } from './inode-paths.ts'
 import { absolutePath } from './path.ts'
@@ -294,7 +303,7 @@ export class Interpreter {
     else if (call.does === 'exec') this.interpretFailedExec(event, syscall, call, actor)
     this.interpretDeeds(event, syscall, call, actor, emit)
     if (!succeeded) return
-    if (call.does === 'set-id' && becameRoot(syscall))
+    if (call.does === 'set-id' && becameRoot(syscall) && asksForEffectiveRoot(syscall))
       emit({ kind: 'privilege', actor, event, became: processes.asRoot(actor, syscall) })
     if (call.does === 'trace' && (!call.isRequest || TRACE_REQUESTS.has(syscall.a0))) {
       emit({ kind: 'trace', actor, event, target: this.traced(event, syscall, call.pidIn) })

@@ -169,6 +169,14 @@ describe('no dangerous shape', () => {
       'logrotate',
       finding('delete', [program('/usr/sbin/logrotate')], file('delete', '/var/log/syslog.2.gz')),
     ],
+    [
+      'what systemd does at each shutdown',
+      finding(
+        'write',
+        [program('/usr/lib/systemd/systemd-binfmt')],
+        file('write', '/proc/sys/fs/binfmt_misc/status'),
+      ),
+    ],
     ['a job that goes', finding('delete', [SHELL], file('delete', '/etc/cron.d/x'))],
     ['a host that ssh knows now', finding('create', [SHELL], file('create', '/root/.ssh/known_hosts'))],
     ['a history of a shell', finding('write', [SHELL], file('write', '/root/.bash_history'))],

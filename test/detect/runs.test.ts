@@ -21,7 +21,9 @@ test('a pid was the agent while it ran, and one that was killed until the next o
   expect([...second.pidsAt(60_000)]).toEqual([20])
   const third = new AgentRuns(30, 'one')
   third.begin(second.endedAt(70_000), 90_000)
-  expect([...third.pidsAt(80_000)]).toEqual([])
+  // It says that it ends, and removes files of its baseline after that.
+  expect([...third.pidsAt(75_000)]).toEqual([20])
+  expect([...third.pidsAt(85_000)]).toEqual([])
   expect(third.hasStoppedAt(72_000)).toBe(true)
   expect(third.hasStoppedAt(50_000)).toBe(false)
 })

@@ -204,6 +204,14 @@ describe('privilege', () => {
     expect(edgesOf(['SYSCALL', syscall('connect', ids(1000, 0))])).toEqual([])
   })
 
+  test('is not that init stays root and changes the real uid alone, as it does for each service with a user', () => {
+    const alone = { ...ids(102, 0), a0: '66', a1: 'ffffffff' }
+    expect(edgesOf(['SYSCALL', syscall('setreuid', alone)])).toEqual([])
+    expect(edgesOf(['SYSCALL', syscall('setresuid', { ...alone, a2: 'ffffffff' })])).toEqual([])
+    const taken = syscall('setreuid', { ...ids(102, 0), a0: 'ffffffff', a1: '0' })
+    expect(edgesOf(['SYSCALL', taken])).toEqual([`privilege ${ACTOR.replace('1000', '102')}->proc::0:/bin/x`])
+  })
+
   test('a program that is setuid root', () => {
     const exec = syscall('execve', { ...ids(1000, 0), exe: '"/usr/bin/su"', items: 2 })
     const paths = [path(0, '/usr/bin/su', 1, 'NORMAL'), path(1, LOADER, 2, 'NORMAL')]

@@ -39,6 +39,7 @@ export const CALL = {
   fchown: 93,
   ptrace: 101,
   setuid: 105,
+  setreuid: 113,
   setresuid: 117,
   exit_group: 231,
   openat: 257,
