@@ -49,17 +49,24 @@ const broken = {
   },
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'fullmon-lifecycle-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** The package as another version, with a change; made once for all suites. */
+function altered(version: string, change: (folder: string) => void = () => undefined): string {
+  const path = join(folder, `${version} ${change.name}.deb`)
+  if (!existsSync(path)) alterPackage(builtPackage(), path, version, change)
+  return path
+}
+
 describe.each(['bookworm', 'trixie'])('the package on %s', (suite) => {
   let obstacle: string | undefined
   let machine: Booted
-  let folder: string
-  let built: string
 
   beforeAll(async () => {
     obstacle = noPackages() ?? (await bootUnavailable(mirror, suite))
     if (obstacle !== undefined) return
-    folder = mkdtempSync(join(tmpdir(), 'fullmon-lifecycle-'))
-    built = builtPackage()
+    builtPackage()
     machine = await bootDebian(mirror, suite)
     must('install -d -m 750 /var/log/audit && install -m 600 /dev/null /var/log/audit/audit.log')
   }, 10 * MINUTE_MS)
@@ -67,7 +74,6 @@ describe.each(['bookworm', 'trixie'])('the package on %s', (suite) => {
   afterAll(async () => {
     if (obstacle !== undefined) return
     await machine.stop()
-    rmSync(folder, { recursive: true })
   })
 
   beforeEach(({ skip }) => {
@@ -84,12 +90,7 @@ describe.each(['bookworm', 'trixie'])('the package on %s', (suite) => {
     machine.run(`DEBIAN_FRONTEND=noninteractive apt-get -qq -y ${words} </dev/null`)
   const install = (path: string): Run => {
     copyFileSync(path, at('root/fullmon.deb'))
-    return apt('install --allow-downgrades /root/fullmon.deb')
-  }
-  const altered = (version: string, change: (folder: string) => void = () => undefined): string => {
-    const path = join(folder, `fullmon_${version}.deb`)
-    alterPackage(built, path, version, change)
-    return path
+    return machine.run('DEBIAN_FRONTEND=noninteractive dpkg --install /root/fullmon.deb </dev/null')
   }
   const until = async (what: string, isThere: () => boolean): Promise<void> => {
     const deadlineMs = performance.now() + MINUTE_MS
@@ -122,41 +123,49 @@ describe.each(['bookworm', 'trixie'])('the package on %s', (suite) => {
   })
   const runs = (version: string) => ({ state: 'active', version, exe: '/usr/lib/fullmon/bin/node' })
 
-  test('is installed: a user, folders of its own, a service that learns, three commands to know', () => {
-    const { status, stdout } = install(altered('0.1'))
-    expect(status).toBe(0)
-    expect(stdout.match(/sudo fullmon \w+/g)).toEqual([
-      'sudo fullmon status',
-      'sudo fullmon review',
-      'sudo fullmon doctor',
-    ])
-    expect(stdout).toContain('not loaded now: the kernel does not let this container control its audit')
-    expect(
-      modes(
-        '/var/lib/fullmon',
-        '/var/log/fullmon',
-        '/etc/audit/rules.d/fullmon.rules',
-        '/etc/fullmon/config.yaml',
-      ),
-    ).toEqual([
-      '/var/lib/fullmon 700 fullmon:fullmon',
-      '/var/log/fullmon 700 fullmon:fullmon',
-      '/etc/audit/rules.d/fullmon.rules 640 root:root',
-      '/etc/fullmon/config.yaml 640 root:root',
-    ])
-    expect(must('getent passwd fullmon').stdout).toMatch(
-      /^fullmon:x:\d+:\d+:.*:\/nonexistent:\/usr\/sbin\/nologin$/m,
-    )
-    expect(running()).toEqual(runs('0.1'))
-    expect(must('systemctl is-enabled fullmon').stdout).toBe('enabled\n')
-    expect(said()).toMatch(/ training until /)
-  })
+  test(
+    'is installed: a user, folders of its own, a service that learns, three commands to know',
+    () => {
+      copyFileSync(altered('0.1'), at('root/fullmon.deb'))
+      const { status, stdout } = apt('install /root/fullmon.deb')
+      expect(status).toBe(0)
+      expect(stdout.match(/sudo fullmon \w+/g)).toEqual([
+        'sudo fullmon status',
+        'sudo fullmon review',
+        'sudo fullmon doctor',
+      ])
+      expect(stdout).toContain('not loaded now: the kernel does not let this container control its audit')
+      expect(
+        modes(
+          '/var/lib/fullmon',
+          '/var/log/fullmon',
+          '/etc/audit/rules.d/fullmon.rules',
+          '/etc/fullmon/config.yaml',
+        ),
+      ).toEqual([
+        '/var/lib/fullmon 700 fullmon:fullmon',
+        '/var/log/fullmon 700 fullmon:fullmon',
+        '/etc/audit/rules.d/fullmon.rules 640 root:root',
+        '/etc/fullmon/config.yaml 640 root:root',
+      ])
+      expect(must('getent passwd fullmon').stdout).toMatch(
+        /^fullmon:x:\d+:\d+:.*:\/nonexistent:\/usr\/sbin\/nologin$/m,
+      )
+      expect(running()).toEqual(runs('0.1'))
+      expect(must('systemctl is-enabled fullmon').stdout).toBe('enabled\n')
+      expect(said()).toMatch(/ training until /)
+    },
+    3 * MINUTE_MS,
+  )
 
   test(
     'reports what is new, after a restart and after its end, too',
     async () => {
       writeFileSync(at('etc/fullmon/config.yaml'), EDITED)
-      must('systemctl restart fullmon')
+      // A test need not wait for half a minute.
+      must('mkdir /etc/systemd/system/fullmon.service.d')
+      writeFileSync(at('etc/systemd/system/fullmon.service.d/test.conf'), '[Service]\nRestartSec=1s\n')
+      must('systemctl daemon-reload && systemctl restart fullmon')
       await until('the end of the training', () => said().includes('monitoring: '))
       happens('unseen-first')
       await until('the first report', () => said().includes('/usr/bin/unseen-first'))
@@ -189,6 +198,24 @@ describe.each(['bookworm', 'trixie'])('the package on %s', (suite) => {
     3 * MINUTE_MS,
   )
 
+  test('runs as its own user with three capabilities, behind a filter of system calls', () => {
+    const status = must(`cat /proc/${property('MainPID')}/status`).stdout
+    const field = (name: string): string | undefined =>
+      new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1]
+    expect(field('Uid')).toBe(must('id -u fullmon').stdout.trim())
+    // CAP_DAC_READ_SEARCH 2, CAP_SYS_PTRACE 19, CAP_AUDIT_CONTROL 30; see capability.h
+    const three = ((1n << 2n) | (1n << 19n) | (1n << 30n)).toString(16).padStart(16, '0')
+    expect(['CapPrm', 'CapEff', 'CapBnd'].map(field)).toEqual([three, three, three])
+    expect([field('NoNewPrivs'), field('Seccomp')]).toEqual(['1', '2'])
+    const mounts = must(`cat /proc/${property('MainPID')}/mounts`).lines.map((line) => line.split(' '))
+    const readOnly = (path: string): boolean =>
+      mounts
+        .findLast(([, place]) => place === path)?.[3]
+        ?.split(',')
+        .includes('ro') ?? false
+    expect(['/', '/var/lib/fullmon', '/var/log/fullmon'].map(readOnly)).toEqual([true, false, false])
+  })
+
   describe.each(Object.entries(broken))('an upgrade to a version %s', (name, change) => {
     test(
       'leaves the old one running, with its baseline and its open alerts',
@@ -211,4 +238,80 @@ describe.each(['bookworm', 'trixie'])('the package on %s', (suite) => {
       3 * MINUTE_MS,
     )
   })
+
+  test(
+    'the next good version ends a failed upgrade',
+    () => {
+      expect(install(altered('0.3', broken['whose program ends at once'])).status).not.toBe(0)
+      expect(machine.run('dpkg --configure fullmon').status).not.toBe(0)
+      expect(running()).toEqual(runs('0.2'))
+      const before = alerts()
+      expect(install(altered('0.4'))).toMatchObject({ status: 0 })
+      expect(running()).toEqual(runs('0.4'))
+      expect(alerts()).toEqual(before)
+      expect(must('cat /etc/fullmon/config.yaml').stdout).toBe(EDITED)
+      expect(must('ls /usr/lib /var/lib').stdout.match(/fullmon.*/g)).toEqual(['fullmon', 'fullmon'])
+      // What the test itself has altered is different, too.
+      const different = must('dpkg --verify fullmon').lines.filter((line) => !line.endsWith('/package.json'))
+      expect(different).toEqual([expect.stringMatching(/ c \/etc\/fullmon\/config.yaml$/)])
+    },
+    3 * MINUTE_MS,
+  )
+
+  test(
+    'what an administrator has disabled or masked stays so',
+    () => {
+      must('systemctl disable --now fullmon')
+      expect(install(altered('0.5'))).toMatchObject({ status: 0 })
+      expect([property('ActiveState'), property('UnitFileState')]).toEqual(['inactive', 'disabled'])
+      must('systemctl mask fullmon')
+      expect(install(altered('0.6'))).toMatchObject({ status: 0 })
+      expect([property('ActiveState'), property('UnitFileState')]).toEqual(['inactive', 'masked'])
+      must('systemctl unmask fullmon && systemctl enable --now fullmon')
+      expect(running()).toEqual(runs('0.6'))
+    },
+    3 * MINUTE_MS,
+  )
+
+  test(
+    'is removed with its rules, and comes back as it was',
+    () => {
+      const before = alerts()
+      expect(apt('remove fullmon')).toMatchObject({ status: 0 })
+      expect(property('ActiveState')).toBe('inactive')
+      expect(machine.run('pgrep -u fullmon').stdout).toBe('')
+      expect(must('ls /etc/audit/rules.d').stdout).not.toContain('fullmon.rules\n')
+      expect(must('cat /etc/audit/audit.rules').stdout).not.toContain('fullmon')
+      expect(existsSync(at('usr/lib/fullmon'))).toBe(false)
+      expect(install(altered('0.7'))).toMatchObject({ status: 0 })
+      expect(must('ls /etc/audit/rules.d').lines).toEqual(['audit.rules', 'fullmon.rules'])
+      expect(running()).toEqual(runs('0.7'))
+      expect(alerts()).toEqual(before)
+    },
+    3 * MINUTE_MS,
+  )
+
+  test(
+    'is purged, and nothing but the user and the drop-in of an administrator stays; a baseline and a configuration of another host are taken',
+    async () => {
+      must(
+        'fullmon baseline export > /root/baseline.jsonl && systemctl stop fullmon && cp /var/lib/fullmon/baseline.db /root',
+      )
+      expect(apt('purge fullmon')).toMatchObject({ status: 0 })
+      expect(
+        must("find / -xdev ! -path '/root/*' ! -path '/var/log/journal/*' -name '*fullmon*'").stdout,
+      ).toBe('/etc/systemd/system/fullmon.service.d\n')
+      expect(must('getent passwd fullmon').stdout).toContain('fullmon')
+
+      must('mkdir /etc/fullmon && cp /root/baseline.db /etc/fullmon')
+      writeFileSync(at('etc/fullmon/config.yaml'), EDITED)
+      const { status, stdout } = install(altered('0.8'))
+      expect(status).toBe(0)
+      expect(stdout).toContain('keeps the configuration that was there')
+      expect(must('cat /etc/fullmon/config.yaml').stdout).toBe(EDITED)
+      await until('no training', () => said().includes('monitoring: '))
+      expect(must('fullmon status').stdout).toContain('/etc/fullmon/baseline.db')
+    },
+    3 * MINUTE_MS,
+  )
 })

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { debianUnavailable, makeDebian, type Run, run } from './debian.ts'
 
 /** What an administrator's Debian has, and what the package depends on: nothing is fetched inside. */
-const PACKAGES = ['adduser', 'auditd', 'dbus', 'systemd-sysv']
+export const PACKAGES = ['adduser', 'auditd', 'dbus', 'systemd-sysv']
 
 const BOOT_MS = 60_000
 const POLL_MS = 50
