@@ -88,8 +88,7 @@ function settingsFor(
   const isRelay = sourceOf(config.auditd).kind === 'relay'
   if (isRelay === (to === 'plugin')) return []
   const log = conf.ok ? conf.value.log_file : DEFAULT_LOG
-  const value = to === 'plugin' ? 'relay' : log === DEFAULT_LOG ? undefined : log
-  return [{ key: ['auditd'], value }]
+  return [{ key: ['auditd'], value: to === 'plugin' ? 'relay' : log }]
 }
 
 /** @returns what was done; undefined when it was so already */

@@ -247,6 +247,13 @@ test.skipIf(noPython !== undefined || process.getuid?.() !== 0)(
   },
 )
 
+test('the log that is the default can be gone back to', ({ skip }) => {
+  skip(process.getuid?.() !== 0, 'needs root')
+  const { status, stdout } = setup(configWith('# ours\nauditd: relay\n'), 'tail', '--dry-run')
+  expect(stdout).toMatch(/^would be: .*: auditd: \/.*$/m)
+  expect(status).toBe(0)
+})
+
 test('a source alone is nothing to be answered besides', () => {
   const file = configWith('# ours\n')
   const { status, stderr } = setup(file, 'tail', '--train', 'week')
