@@ -4,6 +4,7 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  fstatSync,
   mkdtempSync,
   readFileSync,
   readSync,
@@ -26,6 +27,8 @@ const MAGIC = 'SQLite format 3\0'
 /** What a database may still have beside it: without them it would be an older one. */
 const UNFINISHED = ['-wal', '-journal']
 const OWNER_ONLY = 0o600
+/** All of it is held in memory. A million edges take less. */
+const MOST_BYTES = 256 * 1024 * 1024
 /** In these there is a row as soon as an agent, or a person, has done something. */
 const BEGUN = ['trainings', 'edges', 'patterns', 'journal', 'checkpoints']
 
@@ -69,6 +72,9 @@ function holdsNothing(path: string): boolean {
 export function readBrought(file: string): Brought {
   const descriptor = openTrusted(file, WHAT)
   try {
+    const { size } = fstatSync(descriptor)
+    if (size > MOST_BYTES)
+      throw new UsageError(`${WHAT} ${file} has ${size} bytes, more than ${MOST_BYTES} are not taken`)
     const { head, exported } = isDatabase(descriptor)
       ? readDatabase(resolve(file))
       : { head: null, exported: readExport(readFileSync(descriptor, 'utf8').split('\n'), file) }

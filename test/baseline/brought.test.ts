@@ -8,12 +8,12 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
 import { isUnbegun, readBrought, takeBrought } from '../../agent/baseline/brought.ts'
 import { acquireLock } from '../../agent/baseline/lock.ts'
@@ -114,11 +114,13 @@ test('a training that is not over is known as that, and nothing is left in tempo
   const baseline = new Baseline(path)
   baseline.batch(() => baseline.trainings.begin(1, 1000))
   baseline.close()
-  const before = readdirSync(tmpdir()).filter((name) => /^fullmon-.{6}$/.test(name))
+  const temporary = folderForTest()
+  const other = trained()
+  vi.stubEnv('TMPDIR', temporary)
+  onTestFinished(() => void vi.unstubAllEnvs())
   expect(readBrought(path).isTrained).toBe(false)
-  expect(readBrought(trained()).isTrained).toBe(true)
-  const after = readdirSync(tmpdir()).filter((name) => /^fullmon-.{6}$/.test(name))
-  expect(after.filter((name) => !before.includes(name))).toEqual([])
+  expect(readBrought(other).isTrained).toBe(true)
+  expect(readdirSync(temporary)).toEqual([])
 })
 
 const SPOILED: readonly (readonly [string, (file: string) => void, RegExp])[] = [
@@ -173,6 +175,13 @@ test('a folder, and what is not there, are refused', () => {
   mkdirSync(join(folder, 'd'))
   expect(complaint(() => readBrought(join(folder, 'd')))).toMatch(/\/d: it is no file$/)
   expect(complaint(() => readBrought(join(folder, 'x')))).toMatch(/^cannot read the baseline .*ENOENT/)
+})
+
+test('what is too large for the memory is refused before it is read', () => {
+  const file = join(folderForTest(), 'huge.db')
+  writeFileSync(file, '')
+  truncateSync(file, 1 << 30)
+  expect(() => readBrought(file)).toThrow(/^the baseline .*huge\.db has 1073741824 bytes, more than/)
 })
 
 test('one that an agent writes is refused, which is named', () => {
