@@ -207,8 +207,9 @@ export class Engine {
     })
   }
 
-  /** The kernel was looked at. `memory` is kept under `kernel`. */
+  /** The kernel was looked at. `memory` is kept under `kernel`; undefined when the first look still goes on. */
   heardOfKernel(news: readonly KernelNews[], memory: unknown): void {
+    if (memory === undefined) return
     const text = JSON.stringify(memory)
     if (news.length === 0 && text === this.kernelMemory) return
     this.kernelMemory = text

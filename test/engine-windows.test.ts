@@ -154,6 +154,10 @@ describe('a live agent in training', () => {
     },
   )
 
+  test('goes on when the kernel is to be looked at again and the first look has not ended', () => {
+    expect(learned((engine) => engine.heardOfKernel([], undefined))).toEqual(allBut())
+  })
+
   test('goes on learning with what has been missing since before it began, and not when that changes', () => {
     expect(learned((engine) => engine.wentBlind(spot('rules-missing', true), true))).toEqual(allBut())
     const news = (isStanding: boolean) => [{ report: spot('rules-missing', true), isStanding }]
