@@ -17,6 +17,16 @@ const ALONE = [
   'watch',
 ].map((folder) => `test/${folder}/**/*.test.ts`)
 
+/** What makes machines of its own, and uses nothing of this one but its processors. */
+const MACHINES = [
+  'e2e/install.test.ts',
+  'package/arm64.test.ts',
+  'package/build.test.ts',
+  'package/contents.test.ts',
+  'package/life-*.test.ts',
+  'scripts/release.test.ts',
+].map((path) => `test/${path}`)
+
 export default defineConfig({
   test: {
     testTimeout: 30_000,
@@ -24,7 +34,17 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'alone', include: ALONE, fileParallelism: false, sequence: { groupOrder: 1 } },
+        test: {
+          name: 'alone',
+          include: ALONE,
+          exclude: MACHINES,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'machines', include: MACHINES, maxWorkers: 2, sequence: { groupOrder: 1 } },
       },
       {
         extends: true,

@@ -1,0 +1,3 @@
+import { describeLife } from './life.ts'
+
+describeLife('trixie')
