@@ -6,7 +6,7 @@ const STAMP_MS = 1000
  * Init says that it has stopped the agent when it has, or when it gives up waiting. Until then it closes its baseline, of
  * which SQLite removes files: on a host that shuts down that takes seconds.
  */
-const STOPPING_MS = 10_000
+const STOPPING_MS = 30_000
 
 /** A process that was the agent; `toMs` is null until it has ended in order. Unix time in milliseconds. */
 interface AgentRun {

@@ -20,12 +20,12 @@ test('a pid was the agent while it ran, and one that was killed until the next o
   expect([...second.pidsAt(30_000)]).toEqual([10])
   expect([...second.pidsAt(60_000)]).toEqual([20])
   const third = new AgentRuns(30, 'one')
-  third.begin(second.endedAt(70_000), 90_000)
+  third.begin(second.endedAt(70_000), 120_000)
   // It says that it ends, and removes files of its baseline after that.
   expect([...third.pidsAt(75_000)]).toEqual([20])
-  expect([...third.pidsAt(85_000)]).toEqual([])
+  expect([...third.pidsAt(105_000)]).toEqual([])
   expect(third.hasStoppedAt(72_000)).toBe(true)
-  expect(third.hasStoppedAt(50_000)).toBe(false)
+  expect(third.hasStoppedAt(30_000)).toBe(false)
 })
 
 test('no more than the last few are remembered', () => {
