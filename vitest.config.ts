@@ -17,19 +17,21 @@ const ALONE = [
   'watch',
 ].map((folder) => `test/${folder}/**/*.test.ts`)
 
-/** What makes machines of its own, and uses nothing of this one but its processors. */
-const MACHINES = [
+/** What starts programs or machines of its own, and uses nothing of this one but its processors. */
+const PAIRS = [
+  'cli/!(doctor|lock|scan|train-processes).test.ts',
   'e2e/install.test.ts',
   'package/arm64.test.ts',
   'package/build.test.ts',
   'package/contents.test.ts',
   'package/life-*.test.ts',
+  'package/vm.test.ts',
   'scripts/release.test.ts',
 ].map((path) => `test/${path}`)
 
 export default defineConfig({
   test: {
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000,
     projects: [
       {
@@ -37,14 +39,14 @@ export default defineConfig({
         test: {
           name: 'alone',
           include: ALONE,
-          exclude: MACHINES,
+          exclude: PAIRS,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },
       },
       {
         extends: true,
-        test: { name: 'machines', include: MACHINES, maxWorkers: 2, sequence: { groupOrder: 1 } },
+        test: { name: 'pairs', include: PAIRS, maxWorkers: 2, sequence: { groupOrder: 1 } },
       },
       {
         extends: true,
