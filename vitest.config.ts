@@ -22,7 +22,6 @@ const PAIRS = [
   'cli/!(doctor|lock|scan|train-processes).test.ts',
   'e2e/install.test.ts',
   'package/arm64.test.ts',
-  'package/build.test.ts',
   'package/contents.test.ts',
   'package/life-*.test.ts',
   'package/vm.test.ts',
