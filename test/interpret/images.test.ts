@@ -14,10 +14,11 @@ function chain(images: Images, length: number, name = '/bin/p'): ProcessImage {
   return image
 }
 
-/** Names from an image to its oldest origin. */
+/** Names from an image to its oldest origin; an empty script is one too. */
 function namesOf(image: ProcessImage): string[] {
   const { container, user, exe, script, origin } = image
-  return [`${container}:${user}:${exe}<${script ?? ''}`, ...(origin === undefined ? [] : namesOf(origin))]
+  const name = `${container}:${user}:${exe}${script === undefined ? '' : `<${script}`}`
+  return [name, ...(origin === undefined ? [] : namesOf(origin))]
 }
 
 describe('an image', () => {
@@ -45,7 +46,7 @@ describe('an image', () => {
             ...[container, user, exe, script],
             from,
           ])
-          const key = JSON.stringify([image.script === undefined, namesOf(image)])
+          const key = JSON.stringify(namesOf(image))
           expect(image).toBe(byNames.get(key) ?? image)
           for (const [other, same] of byNames) if (other !== key) expect(image).not.toBe(same)
           byNames.set(key, image)
@@ -63,7 +64,7 @@ describe('an image', () => {
       expect(image.depth).toBe(origins.length - 1)
       expect(image.depth).toBeLessThanOrEqual(MOST_ANCESTORS)
       // What is kept is what was nearest.
-      expect(origins).toEqual(origins.map((_, index) => `:root:/bin/p${number - index}<`))
+      expect(origins).toEqual(origins.map((_, index) => `:root:/bin/p${number - index}`))
       expect(origins.length).toBeGreaterThan(Math.min(number, 8))
     }
   })
@@ -126,8 +127,8 @@ describe('the state', () => {
     const other = again.images.numberOf(program(again.images, '/bin/other'), table)
     const third = restored(table)
     expect([old, other].map((number) => namesOf(third.imageOf(number))[0])).toEqual([
-      ':root:/bin/p2<',
-      ':root:/bin/other<',
+      ':root:/bin/p2',
+      ':root:/bin/other',
     ])
   })
 
