@@ -468,35 +468,13 @@ export class Session {
   }
 
   private engineOf(baseline: Baseline): Engine {
-    const {
-      auditd,
-      db,
-      log,
-      guarded,
-      configuration,
-      monitorMs,
-      rebase,
-      learnDegraded,
-      alertsFrom,
-      alertsPerDay,
-      lifeSpan,
-    } = this.options
-    const { emit, emitAgain, isEmitted, serves } = this.options
+    const { auditd, db, log, guarded, configuration, serves } = this.options
     const source = sourceOf(auditd)
     return new Engine({
+      ...this.options,
       baseline,
       world: thisHost(),
       plan: planOf(baseline, this.options),
-      monitorMs,
-      rebase,
-      learnDegraded,
-      alertsFrom,
-      alertsPerDay,
-      lifeSpan,
-      untilStable: this.options.untilStable,
-      emit,
-      emitAgain,
-      isEmitted,
       onTrained: (unlearned) => {
         this.options.onPhase({ name: 'monitoring', edges: baseline.edges.countEdges(), unlearned })
         if (this.options.onlyTrain) this.trained.abort()
@@ -504,8 +482,6 @@ export class Session {
       latestMs: Date.now,
       log: logName(auditd),
       twin: this.twinOf(source),
-      networks: this.options.networks,
-      rules: this.options.rules,
       ...(this.senses.names === undefined ? {} : { names: this.senses.names }),
       continuesStream: this.past.isAgain,
       own: {

@@ -73,6 +73,8 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
   const outside = (...[program = '', ...words]: readonly string[]): SpawnSyncReturns<string> =>
     spawnSync(program, words, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
   const inside = (...command: readonly string[]): SpawnSyncReturns<string> => outside(...cage, ...command)
+  const doctor = (run: typeof outside): SpawnSyncReturns<string> =>
+    run(launch, 'doctor', '--json', '--db', db, '--auditd', lab.logFile)
   const isSeen = async (to: string): Promise<void> => {
     await lab.settle()
     await agent.waitFor(to, () => findingsOf(agent.reports).some(({ edge }) => edge.to === to))
@@ -176,11 +178,10 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
   })
 
   test('doctor finds there what root finds', () => {
-    const words = ['doctor', '--json', '--db', db, '--auditd', lab.logFile]
-    const { stdout } = outside(launch, ...words)
+    const { stdout } = doctor(outside)
     expect(stdout).toContain('log-format')
     const said = (text: string): string => text.replace(/\d+ MiB free|\d+ of \d+ records/g, '')
-    expect(said(inside(launch, ...words).stdout)).toBe(said(stdout))
+    expect(said(doctor(inside).stdout)).toBe(said(stdout))
   })
 
   test('scan sees there every process as root does, with the digest of what runs in /tmp', async () => {
@@ -208,15 +209,7 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
     }
 
     test('to read the log', () => {
-      const said = without('CAP_DAC_READ_SEARCH')(
-        launch,
-        'doctor',
-        '--json',
-        '--db',
-        db,
-        '--auditd',
-        lab.logFile,
-      )
+      const said = doctor(without('CAP_DAC_READ_SEARCH'))
       expect(said.stdout).toMatch(/"name":"log","state":"unknown"/)
     })
 
@@ -230,15 +223,7 @@ describe.skipIf(unconfined !== undefined)('with the restrictions of the unit', (
     })
 
     test('to ask the kernel', () => {
-      const said = without('CAP_AUDIT_CONTROL')(
-        launch,
-        'doctor',
-        '--json',
-        '--db',
-        db,
-        '--auditd',
-        lab.logFile,
-      )
+      const said = doctor(without('CAP_AUDIT_CONTROL'))
       expect(said.stdout).toContain('only root can ask the kernel')
     })
   })
