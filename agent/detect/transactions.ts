@@ -69,8 +69,8 @@ export function noteChanged(transaction: Transaction, name: string, isSure: bool
   noteName(transaction, transaction.changed, name)
 }
 
+/** What was installed before stays told: it may have been there only for what somebody did with it. */
 export function noteRemoved(transaction: Transaction, name: string): void {
-  transaction.changed.delete(name)
   noteName(transaction, transaction.removed, name)
 }
 

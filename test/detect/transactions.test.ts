@@ -57,10 +57,11 @@ describe('the command line of a package manager', () => {
     expect(transaction.reasons).toHaveLength(reasons)
   })
 
-  test('is the last word on a package', () => {
+  test('tells of what was installed that it was removed, and of what was replaced that it is there', () => {
     const transaction = read('dpkg --unpack /var/cache/apt/archives/a_1_all.deb', 'dpkg --remove a')
-    expect([[...transaction.changed], [...transaction.removed]]).toEqual([[], ['a']])
-    expect([...read('dpkg --remove a', 'dpkg --configure a').changed]).toEqual(['a'])
+    expect([[...transaction.changed], [...transaction.removed]]).toEqual([['a'], ['a']])
+    const replaced = read('dpkg --remove a', 'dpkg --configure a')
+    expect([[...replaced.changed], [...replaced.removed]]).toEqual([['a'], []])
   })
 
   test('of a million packages is kept within bounds', () => {
