@@ -49,7 +49,12 @@ export function healthOf(signs: Signs, nowMs: number, mostSilentMs: number): Hea
 function absence({ phase, pid }: Signs): HealthReason[] {
   if (pid !== undefined) return []
   return phase === 'absent'
-    ? [{ code: 'no-baseline', text: 'there is no baseline, and no agent is running' }]
+    ? [
+        {
+          code: 'no-baseline',
+          text: 'there is no baseline, and no agent is running; fullmon doctor says how to begin',
+        },
+      ]
     : [{ code: 'no-agent', text: 'no agent is running' }]
 }
 

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { UsageError } from '../domain/result.ts'
+import { isOfService, START_SERVICE } from '../support/service.ts'
 import { asItsOwner } from '../support/service-user.ts'
 import { sumUp, writeContent } from './content.ts'
 import { storageFault } from './fault.ts'
@@ -53,8 +54,12 @@ function openForWriting(path: string): Database.Database {
  * @throws UsageError in words for the administrator when it is missing, not ours or of another version
  */
 export function openForReading(path: string, patienceMs?: number): Database.Database {
-  if (isMissing(path))
-    throw new UsageError(`there is no baseline at ${path}: train one with 'fullmon train --db ${path}'`)
+  if (isMissing(path)) {
+    const next = isOfService(path)
+      ? `the service trains one: ${START_SERVICE}`
+      : `train one with 'fullmon train --db ${path}'`
+    throw new UsageError(`there is no baseline at ${path}: ${next}`)
+  }
   // SQLite makes files beside it.
   return asItsOwner(dirname(path), () => openToRead(path, patienceMs))
 }

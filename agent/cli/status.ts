@@ -14,6 +14,7 @@ import {
   standingObject,
   standingOf,
 } from '../standing.ts'
+import { isOfService, START_SERVICE } from '../support/service.ts'
 import { learningText } from './learning.ts'
 import { CONFIG_OPTIONS, DB_OPTION, JSON_OPTION, command } from './command.ts'
 
@@ -58,7 +59,10 @@ function alertsLine(alerts: AlertCounts | undefined): string {
 }
 
 function statusText({ db, status, coverage }: Standing): string {
-  if (status === undefined) return `${label('baseline')}there is none at ${db}: train one with fullmon train`
+  if (status === undefined) {
+    const next = isOfService(db) ? `the service trains one: ${START_SERVICE}` : 'train one with fullmon train'
+    return `${label('baseline')}there is none at ${db}: ${next}`
+  }
   const { edges, nodes, patterns, findings, incidents, budget, lastReportMs, logs } = status
   const learning = learningIn(status)
   const kinds = Object.entries(edges).filter(([, count]) => count > 0)

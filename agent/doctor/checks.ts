@@ -1,6 +1,7 @@
 import type { Holder } from '../baseline/lock.ts'
 import type { BaselineStatus } from '../baseline/status.ts'
 import type { Result } from '../domain/result.ts'
+import { START_SERVICE } from '../support/service.ts'
 import { type AuditRule, hidesTasks, missingRules } from '../watch/audit-rules.ts'
 import type { AuditStatus } from '../watch/audit-status.ts'
 import type { AuditdConf } from '../watch/auditd-conf.ts'
@@ -36,6 +37,8 @@ export interface Facts {
   /** Undefined when records do not come from the plugin of auditd. */
   readonly plugin: PluginFacts | undefined
   readonly db: string
+  /** Whether the service keeps its baseline there. */
+  readonly isOfService: boolean
   readonly baseline: BaselineFacts
   /** The agent that uses the baseline; undefined when there is none. */
   readonly agent: Holder | undefined
@@ -98,9 +101,7 @@ export const diagnose = (facts: Facts): Check[] => [
         logDisk(facts, facts.log),
       ]),
   baseline(facts),
-  ...(facts.baseline.state === 'readable'
-    ? [baselineMode(facts.db, facts.baseline.mode), agent(facts.db, facts.agent)]
-    : []),
+  ...(facts.baseline.state === 'readable' ? [baselineMode(facts.db, facts.baseline.mode), agent(facts)] : []),
   baselineDisk(facts),
 ]
 
@@ -318,8 +319,9 @@ function logDisk({ conf }: Facts, { path, space }: LogFacts): Check {
     : bad('log-disk', `${inMib(space.free)} free, auditd wants ${inMib(least)}${stops}`, biggestNear(path))
 }
 
-function baseline({ db, baseline: found }: Facts): Check {
-  const train = `fullmon train --db ${quoted(db)}`
+function baseline(facts: Facts): Check {
+  const { db, baseline: found, isOfService } = facts
+  const train = isOfService ? START_SERVICE : `fullmon train --db ${quoted(db)}`
   switch (found.state) {
     case 'absent':
       return bad('baseline', `there is none at ${db}`, train)
@@ -331,7 +333,7 @@ function baseline({ db, baseline: found }: Facts): Check {
         found.reason,
         // The agent migrates an older schema when it opens it, and says so when it cannot.
         found.reason.includes(' schema ')
-          ? `fullmon run --db ${quoted(db)}`
+          ? runs(facts)
           : `mv ${quoted(db)} ${quoted(`${db}.old`)} && ${train}`,
       )
     case 'readable':
@@ -348,10 +350,13 @@ function baselineMode(db: string, mode: number): Check {
     : bad('baseline-mode', `${text} lets others than its owner at it`, `chmod 600 ${quoted(db)}`)
 }
 
-const agent = (db: string, found: Holder | undefined): Check =>
-  found === undefined
-    ? bad('agent', `no agent is running on ${db}: nobody watches`, `fullmon run --db ${quoted(db)}`)
-    : ok('agent', `pid ${found.pid}: ${found.command}`)
+const runs = ({ db, isOfService }: Facts): string =>
+  isOfService ? START_SERVICE : `fullmon run --db ${quoted(db)}`
+
+const agent = (facts: Facts): Check =>
+  facts.agent === undefined
+    ? bad('agent', `no agent is running on ${facts.db}: nobody watches`, runs(facts))
+    : ok('agent', `pid ${facts.agent.pid}: ${facts.agent.command}`)
 
 function baselineDisk({ db, baselineFree: space }: Facts): Check {
   if (space === undefined)

@@ -8,6 +8,7 @@ import { rulesFile } from '../support/kernel-rules.ts'
 import { pluginProgram } from '../support/plugin.ts'
 import { snapshot } from '../support/procfs.ts'
 import { requireReadable } from '../support/readable.ts'
+import { isOfService } from '../support/service.ts'
 import { sourceOf } from '../tail/source.ts'
 import { isAbsent } from '../tail/unreadable.ts'
 import type { AuditdConf } from '../watch/auditd-conf.ts'
@@ -32,6 +33,7 @@ export async function findFacts(auditd: string, db: string): Promise<Facts> {
     log: source.kind === 'log' ? lookAtLog(auditd, conf) : undefined,
     plugin: source.kind === 'relay' ? { socket: source.socket, pid: pluginOf(auditdPid) } : undefined,
     db,
+    isOfService: isOfService(db),
     baseline: lookAtBaseline(db),
     agent: holderOf(db),
     baselineFree: spaceOf(db),

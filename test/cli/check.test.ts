@@ -99,7 +99,7 @@ describe('the baseline', () => {
     const none = join(folderForTest(), 'none.db')
     expect(await check('--db', none)).toMatchObject({
       code: 2,
-      told: `there is no baseline, and ${NO_AGENT}`,
+      told: `there is no baseline, and ${NO_AGENT}; fullmon doctor says how to begin`,
       perfdata: '',
     })
   })

@@ -168,6 +168,7 @@ function healthy(): Facts {
       space: { free: 500 * MIB, size: 1000 * MIB },
     },
     db,
+    isOfService: false,
     baseline: { state: 'readable', mode: 0o600, status: statusOf(db) },
     agent: { pid: 700, command: 'fullmon run' },
     baselineFree: { free: 500 * MIB, size: 1000 * MIB },
@@ -287,6 +288,18 @@ describe('diagnosis', () => {
       /^chmod 600 /,
     ],
     ['agent', () => ({ agent: undefined }), /no agent is running/, /^fullmon run --db /],
+    [
+      'agent',
+      () => ({ agent: undefined, isOfService: true }),
+      /no agent/,
+      /^systemctl enable --now fullmon$/,
+    ],
+    [
+      'baseline',
+      () => ({ baseline: { state: 'absent' }, isOfService: true }),
+      /there is none at/,
+      /^systemctl enable --now fullmon$/,
+    ],
     ['baseline-disk', () => ({ baselineFree: { free: 255 * MIB, size: 1000 * MIB } }), /255 MiB free/, /du /],
   ])('%s is bad', (name, change, detail, mend) => {
     const facts = healthy()
