@@ -8,6 +8,8 @@ const NSCOUNT = 8
 const ARCOUNT = 10
 const LABEL_BYTES = 63
 const DOT = 46
+/** Who may take this port answers for the host: any other one anybody may send from, with the address of the host. */
+const AT_SERVER = ' 53'
 /** Questions that wait for their answers, in each of two halves. */
 const MOST_QUESTIONS = 4096
 /** Addresses of one answer: more do not fit into one that is sent over UDP. */
@@ -49,7 +51,7 @@ export class MessageReader {
     const name = question.name.toLowerCase()
     const asked = `${packet.id ?? 0} ${question.type} ${name} `
     if (packet.type === 'query') {
-      this.ask(`${asked}${from} ${to}`, timeMs)
+      if (to.endsWith(AT_SERVER)) this.ask(`${asked}${from} ${to}`, timeMs)
       return undefined
     }
     if (rcodeOf(bytes) !== 0 || !this.wasAsked(`${asked}${to} ${from}`, timeMs)) return undefined

@@ -94,6 +94,19 @@ describe('the same packets', () => {
     expect(answersOf([pcap(packets, { link: 105 })])).toEqual({ names: [], unread: 0 })
   })
 
+  test('answered from a port that is not that of DNS tell nothing: anybody may send from there', () => {
+    const turned = packets.map((packet) => {
+      const bytes = Buffer.from(packet.bytes)
+      const isV4 = bytes.readUInt16BE(12) === 0x0800
+      const ports = ETHERNET_BYTES + (isV4 ? ((bytes[ETHERNET_BYTES] ?? 0) & 0xf) * 4 : 40)
+      const from = bytes.readUInt16BE(ports)
+      bytes.writeUInt16BE(bytes.readUInt16BE(ports + 2), ports)
+      bytes.writeUInt16BE(from, ports + 2)
+      return { ...packet, bytes }
+    })
+    expect(answersOf([pcap(turned)])).toEqual({ names: [], unread: 0 })
+  })
+
   test('as fragments are counted as unread, and nothing is made of them', () => {
     const fragments = packets.map((packet) => {
       const bytes = Buffer.from(packet.bytes)
