@@ -33,6 +33,8 @@ const GLOB = /[*?[\]{}\\]/g
 const MOST_WORDS = 20
 const DELETED = / \(deleted\)$/
 const MEMORY = /^\/?memfd:/
+/** Where programs of all kinds lie. */
+const SYSTEM_FOLDER = /^\/(?:usr\/(?:local\/)?)?(?:(?:s?bin|lib(?:32|64|exec)?)\/)?$/
 
 /**
  * What would have to stand in the configuration so that an alert does not come again.
@@ -76,7 +78,10 @@ async function processAllowance(alert: Alert, options: AllowOptions): Promise<Al
   const user = textIn(subject, 'user')
   const named: NamedProcess = { container: '', user, exe: program, script }
   const by = options.by ?? defaultBy(alert, named, options)
-  if (!options.isForced) refuseBlind(id, exe, path, by)
+  if (!options.isForced) {
+    refuseBlind(id, exe, path, by)
+    refuseTooMuch(id, by, { ...named, path, isOfFolder: isOfFolder(alert) })
+  }
   if (by === 'expected') return expectedAllowance(alert, named, path)
   if (!options.isForced && !isCovered(alert, options))
     throw new UsageError(
@@ -132,6 +137,25 @@ function refuseBlind(id: number, exe: string, path: string, by: AllowBy): void {
     throw new UsageError(`alert ${id} is not allowed blindly: ${doubt}; --force does it`)
 }
 
+interface Excused extends NamedProcess {
+  readonly path: string
+  readonly isOfFolder: boolean
+}
+
+function refuseTooMuch(id: number, by: AllowBy, excused: Excused): void {
+  const { user, exe, path } = excused
+  const isOfMany =
+    by === 'sha256' ? isKind(excused, 'shell') || isKind(excused, 'interpreter') : isForAnybody(excused)
+  const excess =
+    by === 'user'
+      ? user === 'root' && 'all that root runs'
+      : by === 'pattern' || excused.isOfFolder
+        ? SYSTEM_FOLDER.test(folderOf(path)) && `every program in ${folderOf(path)}`
+        : by !== 'expected' && isOfMany && `whatever ${exe} is told to run, which --by expected does not`
+  if (excess !== false)
+    throw new UsageError(`alert ${id} is not allowed blindly: that would excuse ${excess}; --force does it`)
+}
+
 /** What it is, of whom and, where the program says little, with what arguments. */
 function expectedAllowance(alert: Alert, named: NamedProcess, path: string): Allowance {
   const { id, subject } = alert
@@ -145,12 +169,19 @@ function expectedAllowance(alert: Alert, named: NamedProcess, path: string): All
   return { key: ['processes', 'expected'], value }
 }
 
-function layerAllowances({ id, subject }: Alert, { by = 'path' }: AllowOptions): readonly Allowance[] {
+function layerAllowances(
+  { id, subject }: Alert,
+  { by = 'path', isForced }: AllowOptions,
+): readonly Allowance[] {
   if (by !== 'path' && by !== 'pattern')
     throw new UsageError(`alert ${id} is about files: they are allowed --by path or --by pattern`)
   const [name = textIn(subject, 'container')] = textsIn(subject, 'names')
   const owner = name === '' ? '' : `${globOf(literal(id, name))}:`
   const paths = textsIn(subject, 'paths').map((path) => literal(id, path))
+  if (by === 'pattern' && !isForced && paths.some((path) => folderOf(path) === '/'))
+    throw new UsageError(
+      `alert ${id} is not allowed blindly: that would excuse all files of the container; --force does it`,
+    )
   const globs = by === 'path' ? paths.map(globOf) : paths.map((path) => `${globOf(folderOf(path))}**`)
   return [...new Set(globs)].map((glob) => ({ key: ['containers', 'allowlist'], value: owner + glob }))
 }
@@ -165,7 +196,9 @@ function ruleAllowance({ id, subject, incident }: Alert, { by = 'path', isForced
   const isOwn = actor.script.startsWith('/')
   const path = isOwn ? actor.script : actor.exe
   const file = filePathOf(chain.at(-1) ?? '')
-  if (!isForced && by !== 'user' && isForAnybody(actor) && file === undefined)
+  if (!isForced && (by === 'user' || by === 'pattern'))
+    refuseTooMuch(id, by, { ...actor, path, isOfFolder: false })
+  if (!isForced && by !== 'user' && isForAnybody(actor) && (by !== 'path' || file === undefined))
     throw new UsageError(
       `alert ${id} is not allowed blindly: no rule would be about ${path} any more, whatever it is told to run; fullmon accept ${incident ?? 'ID'} allows just this, --force does it`,
     )

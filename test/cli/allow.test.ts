@@ -95,7 +95,7 @@ test('a program that runs whatever it is told is expected with its arguments', (
 test('the digest is that of the program that runs', () => {
   const sha256 = createHash('sha256').update(readFileSync(process.execPath)).digest('hex')
   const node = process_(process.execPath, { pids: [process.pid] })
-  expect(linesFor(node, '--by', 'sha256')).toEqual({ allowlist: { sha256: [sha256] } })
+  expect(linesFor(node, '--by', 'sha256', '--force')).toEqual({ allowlist: { sha256: [sha256] } })
 })
 
 test('files in layers are allowed in their container', () => {
@@ -126,6 +126,33 @@ test('nobody allows blindly what he cannot look at, or what nothing allows', () 
   expect(refusalFor(observation('tamper', '1', { chain: [] }))).toMatch(/which nothing allows/)
   expect(refusalFor(observation('missing', '1', {}))).toMatch(/processes\.required/)
   expect(linesFor(process_('/tmp/x'), '--force')).toEqual({ allowlist: { paths: ['/tmp/x'] } })
+})
+
+test('nobody allows blindly what is more than he was told of', () => {
+  const ofRoot = { user: 'root' }
+  expect(refusalFor(process_('/opt/x', ofRoot), '--by', 'user')).toMatch(/would excuse all that root runs/)
+  expect(refusalFor(process_('/usr/sbin/x'), '--by', 'pattern')).toMatch(/every program in \/usr\/sbin\//)
+  const folder = { folder: '/usr/local/bin/', programs: 9, score: 30 }
+  expect(refusalFor(process_('/usr/local/bin/a', folder))).toMatch(/every program in \/usr\/local\/bin\//)
+  for (const by of ['path', 'name', 'sha256'])
+    expect(refusalFor(process_('/usr/bin/dash'), '--by', by)).toMatch(
+      /whatever \/usr\/bin\/dash is told to run/,
+    )
+  const script = { script: '/srv/job.py' }
+  expect(refusalFor(process_('/usr/bin/python3.13', script), '--by', 'sha256')).toMatch(/python3\.13 is told/)
+  expect(linesFor(process_('/usr/bin/python3.13', script), '--by', 'path')).toBeDefined()
+  const chain = ['proc::root:/bin/dash', 'proc::root:/usr/bin/curl']
+  const rule = observation('incident', 'r', { rule: 'r', chain })
+  expect(refusalFor(rule, '--by', 'user')).toMatch(/all that root runs/)
+  expect(refusalFor(rule, '--by', 'pattern')).toMatch(/every program in \/usr\/bin\//)
+  const wrote = observation('incident', 'r', {
+    rule: 'r',
+    chain: ['proc::app:/bin/dash', 'file:write:/etc/x'],
+  })
+  expect(refusalFor(wrote, '--by', 'name')).toMatch(/no rule would be about \/bin\/dash any more/)
+  expect(linesFor(wrote)).toEqual({ rules: { skip: { paths: ['/etc/x'] } } })
+  const layer = observation('layer', 'x', { container: 'f00', names: ['web'], paths: ['/x'] })
+  expect(refusalFor(layer, '--by', 'pattern')).toMatch(/all files of the container/)
 })
 
 test('lines are written once, beside all that stands there, with the mode of the file', () => {
