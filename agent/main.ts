@@ -54,7 +54,9 @@ function isTerminalGone(): boolean {
 
 // A reader that went away, such as `| head`, is no error; but whoever watches must not go on without being heard.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' && !isRun ? 0 : FAILED)
+  if (error.code === 'EPIPE' && !isRun) process.exit(0)
+  process.stderr.write(`fullmon: standard output takes nothing more: ${error.message}\n`)
+  process.exit(FAILED)
 })
 // Nobody is left to tell it to.
 process.stderr.on('error', () => undefined)

@@ -43,6 +43,16 @@ const reportsOf = ({ stdout }: Outcome): Report[] =>
 let databases = 0
 const newDb = (): string => join(folder, `${++databases}.db`)
 
+test('an output that is full is told of', () => {
+  const full = openSync('/dev/full', 'w')
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'config', 'show'], {
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+  })
+  closeSync(full)
+  expect([status, stderr]).toEqual([3, expect.stringMatching(/^fullmon: standard output .*ENOSPC.*\n$/)])
+})
+
 describe('words that make no sense', () => {
   test.each([
     [[], /which command/],
