@@ -62,6 +62,12 @@ describe.each(PAGES)('%s', (name) => {
     expect(commands.map(([command]) => command).filter((command) => !known.includes(command))).toEqual([])
   })
 
+  test('finds the program where the package puts it', () => {
+    const [, place = ''] = readFileSync(join(ROOT, 'debian/fullmon.links'), 'utf8').trim().split(/\s+/)
+    const places = [...page.matchAll(/\S+\/bin\/fullmon\b/g)].map(([path]) => path.replace(/^.*=/, ''))
+    expect(places.filter((path) => path !== `/${place}`)).toEqual([])
+  })
+
   test('names options that they have', () => {
     const wrong = commands.flatMap(([command = '', ...words]) =>
       words
