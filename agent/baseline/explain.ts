@@ -20,9 +20,10 @@ export interface NormalEdge {
   readonly journal: (Verdict & { readonly row: number; readonly action: string }) | null
 }
 
-/** A pattern that covers a file. */
+/** A pattern that covers a file, or did so until a person forgot it. */
 export interface CoveringPattern {
   readonly printed: string
+  readonly isForgotten: boolean
   readonly examples: readonly string[]
   readonly learnedMs: number
   /** What the baseline has of the edge that stands for all its files. */
@@ -158,12 +159,21 @@ function rowOf(
   return reason === undefined ? rest : { ...rest, reason }
 }
 
+interface PatternRow {
+  readonly path: string
+  readonly printed: string
+  readonly examples: string
+  readonly learnedMs: number
+  readonly isForgotten: 0 | 1
+}
+
 function coveringPattern(database: Database.Database, edge: Edge, dormantMs: number): CoveringPattern | null {
   const { kind, from, to } = edge
   const printedEdge = `${from}->${to}`
   const rows = database
-    .prepare<[string, string], { path: string; printed: string; examples: string; learnedMs: number }>(
-      'SELECT path, printed, examples, learned_ms AS learnedMs FROM patterns WHERE process = ? AND action = ? ORDER BY id',
+    .prepare<[string, string], PatternRow>(
+      `SELECT path, printed, examples, learned_ms AS learnedMs, state = 'denied' AS isForgotten FROM patterns
+        WHERE process = ? AND action = ? ORDER BY isForgotten, id`,
     )
     .all(from, kind)
   const row = rows.find(
@@ -175,6 +185,7 @@ function coveringPattern(database: Database.Database, edge: Edge, dormantMs: num
   const prefix = to.slice(0, to.indexOf(':', to.indexOf(':') + 1) + 1)
   return {
     printed,
+    isForgotten: row.isForgotten === 1,
     examples,
     learnedMs,
     normal: normalEdge(database, { kind, from, to: prefix + path }, dormantMs),

@@ -92,11 +92,13 @@ function edgeText(config: Config, what: string, isJson: boolean): string {
   const stories = found
     .filter(({ edge, denied }) => edge.to === to || denied !== null || !covered.has(edge.kind))
     .sort((one, other) => weightOf(other) - weightOf(one))
+  const [first] = stories
+  if (isJson && first === undefined)
+    return `${jsonOf({ kind: 'explanation', edge: { ...(kind === undefined ? {} : { kind }), from, to }, normal: null, denied: null, pattern: null, found: [], verdict: 'never seen: it would be reported' })}\n`
   if (isJson)
     return stories
       .map((story) => `${jsonOf({ kind: 'explanation', ...story, verdict: verdictOf(story) })}\n`)
       .join('')
-  const [first] = stories
   if (first === undefined) return `${what}\n  never seen, as far as ${db} knows: it would be reported\n`
   const alias = first.edge.to === to ? '' : `${what}\n  is known as ${first.edge.to}\n`
   return alias + stories.map(storyText).join('')
@@ -154,9 +156,11 @@ function normalTexts({ state, doubt, training, journal, ...stats }: NormalEdge):
   ]
 }
 
-function patternTexts({ printed, examples, learnedMs, normal }: CoveringPattern): string[] {
+function patternTexts({ printed, isForgotten, examples, learnedMs, normal }: CoveringPattern): string[] {
   return [
-    `  covered by the pattern ${printed}`,
+    isForgotten
+      ? `  no longer covered by the pattern ${printed}, which a person has forgotten`
+      : `  covered by the pattern ${printed}`,
     `    learned ${timeText(learnedMs)} from ${examples.map(onOneLine).join(', ')}`,
     ...(normal === null ? [] : normalTexts(normal).map((line) => `  ${line}`)),
   ]

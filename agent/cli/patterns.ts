@@ -80,7 +80,7 @@ function show(pattern: KeptPattern, isJson: boolean): void {
 
 function preview(db: string, id: number, isJson: boolean): void {
   const pattern = patternWithDeeds(db, id)
-  const { action, path, printed } = pattern
+  const { state, action, path, printed } = pattern
   const allows = othersAllowedBy(pattern, MANY)
   const covers = coveredBy(pattern)
   const namesOf = (edges: readonly { readonly to: string }[]): string[] =>
@@ -89,9 +89,9 @@ function preview(db: string, id: number, isJson: boolean): void {
   const findings = namesOf(pattern.findings)
   print(
     isJson
-      ? jsonOf({ kind: 'preview', id, pattern: printed, allows, edges, findings })
+      ? jsonOf({ kind: 'preview', id, state, pattern: printed, allows, edges, findings })
       : [
-          `pattern ${id}: ${printed}`,
+          `pattern ${id}${state === 'denied' ? ', which was forgotten and covers nothing' : ''}: ${printed}`,
           ...allows.map((name) => `  would allow   ${name}`),
           ...edges.map((name) => `  is normal     ${name}`),
           ...findings.map((name) => `  was found     ${name}`),

@@ -100,6 +100,7 @@ function coverageText({ state, sinceMs, pid, kernel }: SeenCoverage): string {
 function budgetText({ alertsPerDay, thresholdBits, userBits, lowBits, fromMs }: BudgetState): string {
   if (alertsPerDay === 0) return 'only high and critical ones are reported'
   const wanted = `for ${alertsPerDay} a day`
+  if (fromMs === 0) return `${wanted} nothing is withheld: nothing was learned yet`
   if (thresholdBits === undefined)
     return `${wanted} what was seen since ${timeText(fromMs)} is too short to say; ordinary ones up to ${lowBits.toFixed(1)} bits, as the training had, are withheld`
   const users = Object.entries(userBits)

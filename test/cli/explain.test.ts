@@ -102,6 +102,10 @@ describe('an edge', () => {
   test('that was never seen would be reported', () => {
     const { stdout } = explain(reported(), 'proc::0:/usr/sbin/cron->file:create:/etc/x')
     expect(stdout).toMatch(/\n {2}never seen, as far as .* knows: it would be reported\n$/)
+    expect(explained(reported(), 'proc::0:/usr/sbin/cron->file:create:/etc/x')).toMatchObject({
+      edge: { from: 'proc::0:/usr/sbin/cron', to: 'file:create:/etc/x' },
+      verdict: 'never seen: it would be reported',
+    })
   })
 })
 

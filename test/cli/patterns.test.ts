@@ -104,6 +104,12 @@ describe('fullmon patterns', () => {
       stderr: expect.stringContaining('before') as string,
     })
     expect(run('pin', '1', '--db', db).status).toBe(2)
+    expect(run('preview', '1', '--db', db).stdout).toContain(
+      'pattern 1, which was forgotten and covers nothing',
+    )
+    const explain = [MAIN, 'explain', `create ${PROCESS}->file:create:/srv/q/9.msg`, '--db', db]
+    const { stdout } = spawnSync(process.execPath, explain, { encoding: 'utf8' })
+    expect(stdout).toContain('  it would be reported\n  no longer covered by the pattern')
   })
 
   test('that was forgotten is forgotten in a copy, too', () => {

@@ -341,5 +341,6 @@ test('the budget says what is kept back, of whom, and since when that is counted
     'for 10 a day those up to 2.0 bits are withheld, of app up to 13.5: so many were met since 2026-11-20T12:00:00.000Z',
   )
   expect(textOf(state)).toContain('too short to say; ordinary ones up to 4.0 bits')
+  expect(textOf({ ...state, fromMs: 0 })).toContain('10 a day nothing is withheld: nothing was learned yet')
   expect(textOf({ ...state, alertsPerDay: 0 })).toContain('only high and critical ones')
 })
