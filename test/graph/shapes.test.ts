@@ -62,7 +62,8 @@ describe('law', () => {
 
   test('another text of the same form has the same key', () => {
     const text = {
-      number: fc.nat().map(String),
+      // Eight digits may be a date.
+      number: fc.nat(9_999_999).map(String),
       stamp: fc
         .date({ min: new Date('1900-01-01'), max: new Date('2099-12-31'), noInvalidDate: true })
         .map((date) => date.toISOString().slice(0, 10)),
