@@ -41,7 +41,7 @@ export class ChosenPaths {
 
   /**
    * For whom the program that a process runs is mounted where it is: for all of this host, for those in the name space of
-   * the process, or for others only; undefined when it may not be looked at.
+   * the process, or for others only; undefined when it may not be looked at, or cannot be told.
    * @param directory of the process in /proc
    */
   mountedFor(directory: string, exe: string): 'all' | 'its own' | 'others' | undefined {
@@ -49,7 +49,11 @@ export class ChosenPaths {
       const id = mountIdOf(fd)
       const has = (whose: string): boolean => this.mountsOf(whose).some((mount) => mount.id === id)
       if (has(SELF) || has(INIT)) return 'all'
-      return has(directory) ? 'its own' : 'others'
+      if (has(directory)) return 'its own'
+      // A service of systemd that has locked itself into a folder (chroot, which takes root): of its name space the kernel
+      // tells no mounts but those below the folder.
+      const isLockedIn = linkTo(`${directory}/root`) !== '/' && !this.isOfHost(directory)
+      return isLockedIn ? undefined : 'others'
     })
   }
 

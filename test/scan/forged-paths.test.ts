@@ -113,4 +113,15 @@ test.skipIf(cannot !== undefined)(
     })
   },
 )
+test.skipIf(cannot !== undefined)(
+  'a service with mounts of its own that locks itself into a folder hides nothing',
+  async () => {
+    const mounts = 'mount --bind /usr /usr && mount -o remount,ro,bind /usr'
+    const locked = `import os; os.chroot('${openFolder()}'); os.chdir('/'); os.setgid(65534); os.setuid(65534); ${FOREVER}`
+    const { pid } = await running('unshare', [
+      ...['--mount', 'sh', '-c', `${mounts} && exec /usr/bin/python3 -c "$1"`, 'sh', locked],
+    ])
+    expect(await scanned(pid)).toMatchObject({ uid: 65534, marks: [], forged: null })
+  },
+)
 if (cannot !== undefined) process.stderr.write(`forged-paths.test.ts: all left out: ${cannot}\n`)
