@@ -1,5 +1,14 @@
 /** YAML of people, with the place of each value for whoever has to complain of it. */
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
+import {
+  type Document,
+  type ErrorCode,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+} from 'yaml'
 import { UsageError } from '../domain/result.ts'
 
 /** Where something stands. Options of the command line have neither line nor column. */
@@ -48,8 +57,7 @@ export function locate(text: string, source: string): Located {
     throw new UsageError(`${placeText(placeOf(offset))}: ${complaint}`)
   }
   const [broken] = document.errors
-  if (broken !== undefined)
-    refuse(broken.pos[0], broken.code === 'RESOURCE_EXHAUSTION' ? TOO_DEEP : broken.message)
+  if (broken !== undefined) refuse(broken.pos[0], COMPLAINTS[broken.code] ?? broken.message)
   visit(document, {
     // A few lines of them stand for more than fits into memory.
     Alias: (_, alias) => refuse(alias.range?.[0] ?? 0, `*${alias.source}: aliases are not understood here`),
@@ -92,6 +100,11 @@ function parsed(text: string, source: string, lineCounter: LineCounter): Documen
 }
 
 const TOO_DEEP = 'it is nested too deeply'
+/** Of what the library tells programmers. */
+const COMPLAINTS: Partial<Record<ErrorCode, string>> = {
+  RESOURCE_EXHAUSTION: TOO_DEEP,
+  MULTIPLE_DOCS: 'a second document begins here, and there may be only one',
+}
 
 const offsetOf = (node: unknown): number | undefined =>
   isMap(node) || isSeq(node) || isScalar(node) ? node.range?.[0] : undefined

@@ -70,6 +70,7 @@ test.each([
   // Mistakes of writing, at the place that YAML stumbles over.
   ['monitor: [1\n', /^f:\d+:\d+: ./],
   ['\tmonitor: 3', /^f:1:1: Tabs/],
+  ['wait: 1\n---\nmonitor: 30\n', /^f:2:1: a second document begins here, and there may be only one$/],
   ['wait: 1\nmonitor: 30\nmonitor: 31\n', /^f:3:1: Map keys must be unique$/],
   ['monitor: 3\n---\nmonitor: 4\n', /^f:2:1: ./],
   ['wait: *x', /^f:1:7: \*x: aliases are not understood here$/],
