@@ -69,6 +69,7 @@ describe('a process that never stops making new names in one place', () => {
 
   test.each<[string, (log: LogBuilder) => LogBuilder]>([
     ['another extension', (log) => log.create(NGINX, '/var/cache/app/shell.php')],
+    ['a hidden file', (log) => log.create(NGINX, '/var/cache/app/.y')],
     ['another place', (log) => log.create(NGINX, '/etc/cron.d/x')],
     ['another process', (log) => log.create(CRON, '/var/cache/app/y')],
     ['another deed', (log) => log.delete(NGINX, '/var/cache/app/y')],

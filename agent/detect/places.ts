@@ -21,7 +21,8 @@ export function placeOf({ to }: Pick<Edge, 'to'>): string {
   if (file !== undefined) {
     const path = to.slice(file.length)
     const [, extension = ''] = EXTENSION.exec(path) ?? []
-    return `${path.slice(0, path.lastIndexOf('/') + 1)}*${extension}`
+    const at = path.lastIndexOf('/') + 1
+    return `${path.slice(0, at)}${anyLike(path.slice(at))}${extension}`
   }
   const [, directory] = PROGRAM_DIRECTORY.exec(to) ?? []
   if (directory !== undefined) return `${directory}*`
@@ -49,6 +50,9 @@ export function placeAround({ to }: Pick<Edge, 'to'>): string | undefined {
   if (!FILE.test(to)) return undefined
   const parts = placeOf({ to }).split('/')
   const name = parts.pop() ?? ''
-  parts.pop()
-  return parts.length < LEAST_DEPTH ? undefined : `${parts.join('/')}/*/${name}`
+  const directory = parts.pop() ?? ''
+  return parts.length < LEAST_DEPTH ? undefined : `${parts.join('/')}/${anyLike(directory)}/${name}`
 }
+
+/** What is hidden is of no place where things are not, as in a shell. The name may be that of a pattern. */
+const anyLike = (name: string): string => (/^\\?\./.test(name) ? '.*' : '*')
