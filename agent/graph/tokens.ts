@@ -16,6 +16,9 @@ export interface Token {
 const LONG_NUMBER = 4
 /** 64 bits of a digest. */
 const LONG_HASH = 16
+/** So many digits of a digest in which letters and digits take turns are no word with a number: `deadbeef2024` is one. */
+const LONG_MIXED_HASH = 12
+const MIXED = 2
 /** What git shortens an object's name to. */
 const SHORTEST_HASH = 7
 const LONGEST_HASH = 128
@@ -139,6 +142,7 @@ function tokensOfWord(path: string, word: string, start: number): Token[] {
   if (isHex && length >= SHORTEST_HASH && length <= LONGEST_HASH) {
     const isStrong =
       length >= LONG_HASH ||
+      (length >= LONG_MIXED_HASH && oddness(word) >= MIXED) ||
       (length === CONTAINER_ID && CONTAINERS.test(path.slice(Math.max(0, start - NEAR), start)))
     return [token('hash', word, start, isStrong)]
   }

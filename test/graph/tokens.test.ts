@@ -16,6 +16,9 @@ describe('what changes for certain', () => {
     [`/srv/img/${MD5}.bin`, [`!hash:${MD5}`]],
     [`/s/sess_${MD5.slice(0, 16)}`, [`!hash:${MD5.slice(0, 16)}`]],
     [`/s/${MD5.toUpperCase()}`, [`!hash:${MD5.toUpperCase()}`]],
+    // uniqid() of PHP, and a digest that somebody has shortened.
+    ['/up/2026/11/6b01b93cae2dd.jpg', ['!number:2026', '!number:11', '!hash:6b01b93cae2dd']],
+    ['/up/047aa31bdafe-map.pdf', ['!hash:047aa31bdafe']],
     [`/r/objects/${SHA1.slice(0, 2)}/${SHA1.slice(2)}`, ['!hash:da', `!hash:${SHA1.slice(2)}`]],
     [`/var/cache/nginx/9/ab/${MD5}`, ['!hash:9', '!hash:ab', `!hash:${MD5}`]],
     ['/var/lib/docker/containers/0123456789ab/hostname', ['!hash:0123456789ab']],
@@ -64,6 +67,7 @@ describe('what only siblings can tell', () => {
     ['/srv/app-1.2.3.tgz', ['number:1', 'number:2', 'number:3']],
     ['/srv/3f2a9c1d', ['hash:3f2a9c1d']],
     ['/srv/0123456789ab', ['hash:0123456789ab']],
+    ['/srv/deadbeef2024', ['hash:deadbeef2024']],
     [
       '/srv/6ba7b810-9dad-11d1-80b4-00c04fd430c8/part-7',
       ['!uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8', 'number:7'],
