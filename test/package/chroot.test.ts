@@ -115,6 +115,58 @@ describe.each(['bookworm', 'trixie'])('a chroot of %s', (suite) => {
 })
 
 test(
+  'an odd host is told what is wrong with it, and an interrupted installation goes on',
+  async ({ skip }) => {
+    const suite = 'bookworm'
+    const obstacle = noPackages() ?? (await debianUnavailable(mirror, suite))
+    skip(obstacle !== undefined, obstacle)
+    const { inside } = newDebian(suite, '--bounding-set=-audit_control,-audit_write')
+    const owner = (path: string): string => inside(`stat -c '%a %U:%G' ${path}`).stdout.trimEnd()
+    const PURGE = 'apt-get -qq -y purge fullmon </dev/null'
+
+    // The name of the user is another's.
+    expect(inside('useradd fullmon').status).toBe(0)
+    const refused = inside(INSTALL)
+    expect(refused.status).not.toBe(0)
+    expect(refused.stdout + refused.stderr).toMatch(/the name is taken:\n {2}uid=1000\(fullmon\)/)
+    expect(inside('userdel fullmon').status).toBe(0)
+
+    // dpkg is killed while the package makes its user.
+    const killer = 'kill -KILL "$(cut -d " " -f 4 /proc/$PPID/stat)" $PPID'
+    inside(
+      `printf '%s\n' '#!/bin/sh' '${killer}' >/usr/local/sbin/adduser; chmod 755 /usr/local/sbin/adduser`,
+    )
+    expect(inside('dpkg --configure -a').status).not.toBe(0)
+    expect(inside('rm /usr/local/sbin/adduser && dpkg --configure -a')).toMatchObject({ status: 0 })
+    expect(owner('/var/lib/fullmon')).toBe('700 fullmon:fullmon')
+
+    // An administrator has moved the state elsewhere, with a link.
+    expect(inside(PURGE)).toMatchObject({ status: 0 })
+    inside(
+      'mkdir /data && touch /data/baseline.db && ln -s /etc/shadow /data/link && ln -s /data /var/lib/fullmon',
+    )
+    const before = owner('/etc/shadow')
+    expect(inside(INSTALL)).toMatchObject({ status: 0 })
+    expect(owner('/data')).toBe('700 fullmon:fullmon')
+    expect(owner('/data/baseline.db')).toBe('644 fullmon:fullmon')
+    expect(owner('/etc/shadow')).toBe(before)
+    expect(inside(PURGE).stdout).toContain('/data stays, to which /var/lib/fullmon has led')
+    expect(inside('ls /data').lines).toEqual(['baseline.db', 'link'])
+
+    // It is a file system of its own.
+    const mounted = inside(`mkdir /var/lib/fullmon && mount -t tmpfs none /var/lib/fullmon && ${INSTALL} &&
+      touch /var/lib/fullmon/baseline.db && ${PURGE} && ls -A /var/lib/fullmon | wc -l`)
+    expect(mounted.status).toBe(0)
+    expect(mounted.lines.slice(-2)).toEqual([
+      'fullmon: /var/lib/fullmon stays; it is empty when it is a mount',
+      '0',
+    ])
+    expect(inside('dpkg-query -W fullmon').status).not.toBe(0)
+  },
+  5 * MINUTE_MS,
+)
+
+test(
   'the rules are loaded by the installation, and exactly they are gone after the removal',
   async ({ skip }) => {
     const suite = 'bookworm'
