@@ -181,4 +181,5 @@ test('the command asks before it does anything, and takes --yes where nobody can
   expect(done.status).toBe(0)
   expect(JSON.parse(done.stdout)).toMatchObject({ kind: 'rebase', isDone: true, incidents: [{ id: 2 }] })
   expect(names(db)).toContain('file:create:/srv/new')
+  expect(fullmon('--yes').stdout).toContain('0 edges of 0 incidents would become normal')
 })

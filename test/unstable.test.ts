@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
@@ -7,6 +8,7 @@ import { CRON, newBaseline, NGINX, NOON_MS, replay } from './support/engine.ts'
 import { folderForTest } from './support/folder.ts'
 import { LogBuilder } from './support/log-builder.ts'
 
+const MAIN = join(import.meta.dirname, '../agent/main.ts')
 const MINUTE_MS = 60_000
 const DAY_MS = 1440 * MINUTE_MS
 const train = { plan: { kind: 'everything' }, monitorMs: MINUTE_MS } as const
@@ -47,6 +49,10 @@ describe('a process that never stops making new names in one place', () => {
     expect(told).toMatchObject({ severity: 'low', count: 1 })
     expect(told?.reasons[0]).toContain('create in /var/cache/app/*: they are told once a day')
     expect(countIn(db)).toBe(500)
+    const explain = [MAIN, 'explain', 'proc::33:/usr/sbin/nginx->file:create:/var/cache/app/word', '--db', db]
+    expect(spawnSync(process.execPath, explain, { encoding: 'utf8' }).stdout).toContain(
+      'never ends, and is told of once a day: incident 1 counts it',
+    )
     expect(reports.filter(({ kind }) => kind === 'blind-spot')).toEqual([])
   })
 

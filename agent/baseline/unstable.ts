@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { Edge } from '../domain/edge.ts'
+import { openForReading } from './open.ts'
 
 /** Findings of a summary that are kept one by one. */
 const MOST_FINDINGS = 200
@@ -88,6 +89,26 @@ export class UnstablePlaces {
     if (sightings === null) return
     addMoved.run(sightings, incident)
     removeExcess.run(incident, MOST_FINDINGS)
+  }
+}
+
+/** A place where new edges never end, and the incident that they are counted in, if there is one. */
+export type UnstablePlace = PlaceKey & Pick<PlaceState, 'incident'>
+
+/**
+ * Those among the places where new edges never end, also while an agent runs.
+ * @throws UsageError when there is no baseline, it is not ours, or it has another schema
+ */
+export function unstableAmong(path: string, places: readonly PlaceKey[]): readonly UnstablePlace[] {
+  const database = openForReading(path)
+  try {
+    const known = new UnstablePlaces(database)
+    return places.flatMap((place) => {
+      const { sinceMs = null, incident = null } = known.find(place) ?? {}
+      return sinceMs === null ? [] : [{ ...place, incident }]
+    })
+  } finally {
+    database.close()
   }
 }
 

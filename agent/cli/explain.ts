@@ -6,8 +6,10 @@ import {
   storiesOf,
 } from '../baseline/explain.ts'
 import { incidentsIn, type StoredIncident } from '../baseline/incidents.ts'
+import { unstableAmong, type UnstablePlace } from '../baseline/unstable.ts'
 import { alsoKnownAs } from '../also-known.ts'
 import { type Config, loadConfig } from '../config/config.ts'
+import { volatilePlacesOf } from '../detect/unstable.ts'
 import { DOUBT_TEXTS, verdictText } from './baseline.ts'
 import { EDGE_KINDS, type Edge, type EdgeKind } from '../domain/edge.ts'
 import type { EdgeMark } from '../domain/report.ts'
@@ -93,16 +95,32 @@ function edgeText(config: Config, what: string, isJson: boolean): string {
     .filter(({ edge, denied }) => edge.to === to || denied !== null || !covered.has(edge.kind))
     .sort((one, other) => weightOf(other) - weightOf(one))
   const [first] = stories
-  if (isJson && first === undefined)
-    return `${jsonOf({ kind: 'explanation', edge: { ...(kind === undefined ? {} : { kind }), from, to }, normal: null, denied: null, pattern: null, found: [], verdict: 'never seen: it would be reported' })}\n`
-  if (isJson)
-    return stories
-      .map((story) => `${jsonOf({ kind: 'explanation', ...story, verdict: verdictOf(story) })}\n`)
-      .join('')
-  if (first === undefined) return `${what}\n  never seen, as far as ${db} knows: it would be reported\n`
+  const unstable = unstableAmong(
+    db,
+    asked.filter((edge) => isOfAction(edge)).flatMap((edge) => volatilePlacesOf(edge)),
+  )
+  if (isJson) {
+    const unseen = {
+      ...{ edge: { ...(kind === undefined ? {} : { kind }), from, to }, normal: null, denied: null },
+      ...{ pattern: null, found: [], verdict: 'never seen: it would be reported' },
+    }
+    const told =
+      first === undefined ? [unseen] : stories.map((story) => ({ ...story, verdict: verdictOf(story) }))
+    return told.map((story) => `${jsonOf({ kind: 'explanation', ...story, unstable })}\n`).join('')
+  }
+  const places = unstable.map(unstableText).join('')
+  if (first === undefined)
+    return `${what}\n  never seen, as far as ${db} knows: it would be reported\n${places}`
   const alias = first.edge.to === to ? '' : `${what}\n  is known as ${first.edge.to}\n`
-  return alias + stories.map(storyText).join('')
+  return alias + stories.map(storyText).join('') + places
 }
+
+/** The name of a file says what is done to it. */
+const isOfAction = ({ kind, to }: Edge): boolean => !to.startsWith('file:') || to.startsWith(`file:${kind}:`)
+
+const unstableText = ({ kind, place, incident }: UnstablePlace): string =>
+  `  what is ordinary of kind ${kind} in ${place} never ends, and is told of once a day` +
+  `${incident === null ? '' : `: incident ${incident} counts it`}\n`
 
 /** What decides whether an edge is reported when it is known by several names. */
 function weightOf({ denied, normal, pattern }: EdgeStory): number {

@@ -36,9 +36,9 @@ export const rebaseCommand: Command = command({
     const db = baselineOf(words)
     const decision = decisionOf(words)
     const planned = rebase(db, ids, decision, true)
-    const isDry = words['dry-run']
-    if (isDry || !words.yes) print(planned, { isDone: false, isJson: words.json })
-    if (isDry || count(planned) === 0) return 0
+    const isOver = words['dry-run'] || count(planned) === 0
+    if (isOver || !words.yes) print(planned, { isDone: false, isJson: words.json })
+    if (isOver) return 0
     if (!words.yes && !(await isAgreed(signal))) {
       process.stderr.write('fullmon: nothing was changed\n')
       return REFUSED
