@@ -45,6 +45,9 @@ const WAYS_IN =
   /\/\.ssh\/authorized_keys|^\/etc\/sudoers(?:\.d\/|$)|^\/etc\/ld\.so\.preload|^\/(?:root|home\/[^/]+)\/\.(?:bash|profile|zsh|login|config\/systemd)|^\/etc\/cron(?:tab$|\.[^/]+\/)|^\/var\/spool\/cron\/(?:(?:cron)?tabs\/.|(?!(?:cron)?tabs)[^/])/
 const ACCOUNTS = /^\/etc\/(?:passwd|shadow)(?:[-+.].*)?$/
 const KEEPERS_OF_ACCOUNTS = /\/(?:systemd-sysusers|update-passwd|pwck|pwconv|pwunconv|busybox)$/
+/** rpm and pacman start it themselves, whenever a package brings a library. */
+const LDCONFIG = /^(?:\/usr)?\/s?bin\/ldconfig$/
+const LIBRARIES_CACHE = /^\/etc\/ld\.so\.cache~?$/
 
 /** Whether a path is a way to rights, or back in. */
 export const isWayIn = (path: string): boolean => WAYS_IN.test(path) || ACCOUNTS.test(path)
@@ -111,7 +114,8 @@ function escapeByFile(
   if (WAYS_IN.test(path)) return `${path} was changed, and no package has brought it`
   if (ACCOUNTS.test(path) && !isKind(source, 'account-tool') && !KEEPERS_OF_ACCOUNTS.test(source.exe))
     return `${path} was changed by a program that does not keep accounts`
-  if (!isScripted && manager === undefined && isSensitive(path))
+  const isKeptCache = LIBRARIES_CACHE.test(path) && LDCONFIG.test(source.exe)
+  if (!isScripted && manager === undefined && isSensitive(path) && !isKeptCache)
     return `${path} was changed, and no script of a package did it`
   return undefined
 }

@@ -79,6 +79,13 @@ describe('below a package manager', () => {
       'file:create:/usr/sbin/sshd',
       { worker: { isScripted: false } },
     ],
+    [
+      'a cache of libraries that ldconfig did not write',
+      'create',
+      'proc::root:/usr/bin/cp',
+      'file:create:/etc/ld.so.cache',
+      { worker: { isScripted: false } },
+    ],
     ['an account that nobody keeps', 'write', 'proc::root:/usr/bin/sed', 'file:write:/etc/passwd'],
   ]
   test.each(ESCAPES.map(nameFirst))('%s is no work of packages', (_, [, ...deed]) => {
@@ -122,6 +129,13 @@ describe('below a package manager', () => {
       { worker: { manager: managerAt('/usr/bin/dpkg') } },
     ],
     ['an account of a program', 'write', 'proc::root:/usr/sbin/useradd', 'file:write:/etc/passwd'],
+    [
+      'the cache of libraries, for which rpm and pacman start ldconfig',
+      'rename',
+      'proc::root:/usr/sbin/ldconfig',
+      'file:rename:/etc/ld.so.cache~',
+      { worker: { isScripted: false } },
+    ],
     ['what scripts do all the time', 'create', SCRIPT, 'file:create:/var/lib/x/state'],
   ]
   test.each(ORDINARY.map(nameFirst))('%s may be work of packages', (_, [, ...deed]) => {
