@@ -3,7 +3,7 @@ import { loadConfig } from '../config/config.ts'
 import { UsageError } from '../domain/result.ts'
 import { jsonOf } from '../report/printer.ts'
 import { failuresOf } from '../rule-examples.ts'
-import { readRules, rulesIn, type WrittenRule } from '../rules/read.ts'
+import { byId, readRules, rulesIn, type WrittenRule } from '../rules/read.ts'
 import type { Rule } from '../rules/schema.ts'
 import { command, CONFIG_OPTIONS, JSON_OPTION } from './command.ts'
 
@@ -32,14 +32,16 @@ export const rulesCommand = command({
         for (const written of named(readRules(options), what)) show(written, words.json)
         return Promise.resolve(0)
       case 'test': {
-        const files = what.flatMap((file) => rulesIn(file, 'tried'))
-        return Promise.resolve(
-          test(what.length === 0 ? readRules(options) : files, ports.watched, words.json),
-        )
+        const rules = what.length === 0 ? readRules(options) : tried(what)
+        return Promise.resolve(test(rules, ports.watched, words.json))
       }
     }
   },
 })
+
+const tried = (files: readonly string[]): readonly WrittenRule[] => [
+  ...byId(files.flatMap((file) => rulesIn(file, 'tried'))).values(),
+]
 
 function named(rules: readonly WrittenRule[], ids: readonly string[]): readonly WrittenRule[] {
   if (ids.length === 0) throw new UsageError('show which rule? Its id, as fullmon rules list prints it')
@@ -76,19 +78,24 @@ function show({ rule, place, isShipped }: WrittenRule, isJson: boolean): void {
 function test(rules: readonly WrittenRule[], watched: readonly number[], isJson: boolean): number {
   let failed = 0
   let examples = 0
+  const untold: string[] = []
   for (const { rule, place, isShipped } of rules) {
     const failures = failuresOf(rule, watched, isShipped)
     const count = rule.examples.match.length + rule.examples.no_match.length
     examples += count
     failed += failures.length
+    if (count === 0) untold.push(rule.id)
     if (isJson) print(jsonOf({ kind: 'rule-test', rule: rule.id, place, examples: count, failures }))
     else for (const { example, why } of failures) print(`${place}: ${rule.id}: ${example}: ${why}`)
   }
-  if (!isJson)
-    print(
-      `${rules.length} rules, ${examples} examples: ${failed === 0 ? 'all as they should be' : `${failed} fail`}`,
-    )
+  if (!isJson) {
+    const outcome = failed === 0 ? 'all as they should be' : `${failed} fail`
+    const doubt = untold.length === 0 ? '' : `; without an example: ${untold.join(', ')}`
+    print(`${counted(rules.length, 'rule')}, ${counted(examples, 'example')}: ${outcome}${doubt}`)
+  }
   return failed === 0 ? 0 : 1
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)

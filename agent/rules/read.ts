@@ -36,17 +36,10 @@ export function readRules({ folders, disabled }: Omit<RuleOptions, 'skip'>): rea
   const shipped = shippedFiles()
   const isOwn = (file: string): boolean => !isPresent(file) || !shipped.includes(realpathSync(file))
   const own = folders.flatMap((folder) => ownFilesIn(folder)).filter(isOwn)
-  const rules = new Map<string, WrittenRule>()
-  for (const written of [
-    ...shipped.flatMap((file) => rulesIn(file, 'shipped')),
-    ...own.flatMap((file) => rulesIn(file, 'own')),
-  ]) {
-    const { rule, place, isShipped } = written
-    const other = rules.get(rule.id)
-    if (other !== undefined && other.isShipped === isShipped)
-      throw new UsageError(`${place}: there is a rule ${rule.id} already, at ${other.place}`)
-    rules.set(rule.id, written)
-  }
+  const rules = new Map([
+    ...byId(shipped.flatMap((file) => rulesIn(file, 'shipped'))),
+    ...byId(own.flatMap((file) => rulesIn(file, 'own'))),
+  ])
   for (const id of disabled) {
     const written = rules.get(id)
     if (written === undefined)
@@ -54,6 +47,22 @@ export function readRules({ folders, disabled }: Omit<RuleOptions, 'skip'>): rea
     rules.set(id, { ...written, rule: { ...written.rule, enabled: false } })
   }
   return [...rules.values()]
+}
+
+/**
+ * Rules of one origin by their ids.
+ * @throws UsageError with file:line:column when two have the same
+ */
+export function byId(written: readonly WrittenRule[]): ReadonlyMap<string, WrittenRule> {
+  const rules = new Map<string, WrittenRule>()
+  for (const each of written) {
+    const { id } = each.rule
+    const other = rules.get(id)
+    if (other !== undefined)
+      throw new UsageError(`${each.place}: there is a rule ${id} already, at ${other.place}`)
+    rules.set(id, each)
+  }
+  return rules
 }
 
 /**

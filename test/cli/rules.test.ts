@@ -57,11 +57,19 @@ test('an example of a rule of your own that is wrong is named, and the exit code
   writeFileSync(file, rule)
   const wrong = run('test', file)
   expect(wrong.stdout).toBe(
-    `${file}:1:3: mine: examples.match, number 1: it does not fire\n1 rules, 1 examples: 1 fail\n`,
+    `${file}:1:3: mine: examples.match, number 1: it does not fire\n1 rule, 1 example: 1 fail\n`,
   )
   expect(wrong.status).toBe(1)
   writeFileSync(file, rule.replace(':81', ':80'))
   expect(run('test', file).status).toBe(0)
+  writeFileSync(file, rule.replace(/ {2}examples:[^]*/, ''))
+  expect(run('test', file).stdout).toBe(
+    '1 rule, 0 examples: all as they should be; without an example: mine\n',
+  )
+  writeFileSync(file, `${rule}${rule}`)
+  const twice = run('test', file)
+  expect(twice.stderr).toBe(`fullmon: ${file}:10:3: there is a rule mine already, at ${file}:1:3\n`)
+  expect(twice.status).toBe(2)
   writeFileSync(file, rule.replace('edge', 'egde'))
   const broken = run('test', file)
   expect(broken.stderr).toContain(`${file}:2:3: 0.type: `)
