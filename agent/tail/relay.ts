@@ -18,6 +18,8 @@ const LOOK_MS = 250
 const PATIENCE_MS = 5000
 /** What is taken from the socket before the engine asks for it. */
 const MOST_WAITING_BYTES = 1024 * 1024
+/** About what a word needs in memory besides its bytes. */
+const WORD_BYTES = 256
 /** Of positions: what the plugin brings is in no file. */
 const PATH = 'relay'
 /** Where nothing is that could be read again: after the plugin has brought all that it had. */
@@ -172,7 +174,10 @@ class Stream {
     // So that a session after this one knows the stream, whether anything comes or not.
     const begun = { bytes: Buffer.alloc(0), at: this.position }
     const isLost = before !== undefined && before.fingerprint !== ''
-    return { offset: first, news: isLost ? [this.endedEarly(before), begun] : [begun] }
+    const ended = isLost ? [this.endedEarly(before)] : []
+    // It had come before this agent did, who goes on from an earlier one.
+    const dropped = before !== undefined && first > 0 ? [overflow(this.cameMs, first)] : []
+    return { offset: first, news: [...ended, ...dropped, begun] }
   }
 
   /** Undefined when these bytes were there before. */
@@ -188,9 +193,13 @@ class Stream {
     return bytes.length === 0 && !isGap ? [] : [...gap, { bytes, at, behindBytes: behind }]
   }
 
-  end(): readonly News[] {
+  /** Undefined when it had brought more than that. */
+  end({ offset }: Extract<Word, { readonly kind: 'end' }>): readonly News[] | undefined {
+    const expected = this.position ?? NOWHERE
+    if (offset < expected.offset) return undefined
     this.position = NOWHERE
-    return [{ bytes: Buffer.alloc(0), at: NOWHERE }]
+    const gap = offset > expected.offset ? [overflow(this.cameMs, offset - expected.offset)] : []
+    return [...gap, { bytes: Buffer.alloc(0), at: NOWHERE }]
   }
 
   private endedEarly({ offset }: LogPosition): BlindSpot {
@@ -221,6 +230,8 @@ class Connection {
   private news: News[] = []
   private waitingBytes = 0
   private isGreeted = false
+  /** It has said that this was all. */
+  private isEnded = false
   private heardMs = performance.now()
   private keptOffset = 0
   isOver = false
@@ -282,11 +293,12 @@ class Connection {
       this.socket.write(`from ${offset}\n`)
       return true
     }
-    if (!this.isGreeted) return false
-    const news = word.kind === 'bytes' ? this.stream.take(word) : this.stream.end()
+    if (!this.isGreeted || this.isEnded) return false
+    this.isEnded = word.kind === 'end'
+    const news = word.kind === 'bytes' ? this.stream.take(word) : this.stream.end(word)
     if (news === undefined) return false
     this.news.push(...news)
-    if (word.kind === 'bytes') this.waitingBytes += word.bytes.length
+    if (word.kind === 'bytes') this.waitingBytes += word.bytes.length + WORD_BYTES
     return true
   }
 }

@@ -287,3 +287,80 @@ test('the plugin keeps all for an agent that takes the connection and reads noth
   await read.until(({ text: { length } }) => length >= text.length)
   expect(read.text === text).toBe(true)
 })
+
+test('what was dropped before an agent came back is told, also when the plugin of before had brought all', async () => {
+  const path = join(folderForTest(), 'events')
+  const socket = await open(path)
+  const first = startRelay(path)
+  const read = reader(socket)
+  first.stdin.end('one\n')
+  await once(first, 'exit')
+  await read.until(({ next }) => next?.fingerprint === '')
+  await read.stop()
+  await socket.close()
+  const relay = startRelay(path)
+  const text = linesOf(0, 20_000, 990)
+  relay.stdin.write(text)
+  while (relay.stdin.writableLength > 0) await sleep(5)
+  const after = reader(await open(path), read.next)
+  await after.until(({ text: kept }) => kept.endsWith(linesOf(19_999, 20_000, 990)))
+  expect(after.spots).toMatchObject([{ reason: 'plugin-overflow', count: text.length - after.text.length }])
+})
+
+test.each([
+  ['says more after its end', 'at 0 4 0\none\nend 4\nat 4 4 0\ntwo\n', 'one\n', []],
+  ['ends before what it has brought', 'at 0 4 0\none\nend 3\n', 'one\n', []],
+  [
+    'ends behind what it has brought',
+    'at 0 4 0\none\nend 9\n',
+    'one\n',
+    [{ reason: 'plugin-overflow', count: 5 }],
+  ],
+  ['brings what it has brought', 'at 0 4 0\none\nat 0 4 0\none\n', 'one\n', []],
+])('a plugin that %s is believed up to there', async (_, words, text, spots) => {
+  const path = join(folderForTest(), 'events')
+  const read = reader(await open(path))
+  const plugin = connect(path)
+  plugin.on('error', () => undefined)
+  plugin.write(`fullmon-relay 1 ${'0'.repeat(32)} 0\n${words}`)
+  if (spots.length === 0) await once(plugin.resume(), 'close')
+  else await read.until(({ spots: { length } }) => length > 0)
+  expect(read.text).toBe(text)
+  expect(read.spots).toMatchObject(spots)
+})
+
+test('whoever sends the plugin away is left alone for a while', async () => {
+  const path = join(folderForTest(), 'events')
+  let count = 0
+  const refusing = createServer((socket) => {
+    count++
+    socket.destroy()
+  }).listen(path)
+  const relay = startRelay(path)
+  relay.stdin.write('one\n')
+  await once(refusing, 'connection')
+  await sleep(2000)
+  // Thousands, if it came at once each time.
+  expect(count).toBeLessThan(10)
+  await new Promise((done) => refusing.close(done))
+  await reader(await open(path)).until(({ text }) => text === 'one\n')
+})
+
+test.skipIf(noAccount !== undefined)('a stranger who listens in its place is told nothing', async () => {
+  const folder = folderForTest()
+  chmodSync(folder, 0o1777)
+  const passwd = join(folder, 'passwd')
+  const others = readFileSync('/etc/passwd', 'latin1').replace(/^fullmon:.*\n/m, '')
+  writeFileSync(passwd, `${others}fullmon:x:64997:64998::/nonexistent:/usr/sbin/nologin\n`)
+  const path = join(folder, 'events')
+  const listen =
+    'use IO::Socket::UNIX; $SIG{PIPE} = "IGNORE"; umask 0; my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 5) or die; my $c = $s->accept; $c->print("from 0\\n"); $c->flush; print sysread($c, my $b, 99) // 0, "\\n"'
+  const stranger = spawn('setpriv', ['--reuid=64996', '--clear-groups', 'perl', '-e', listen, path])
+  onTestFinished(() => void stranger.kill('SIGKILL'))
+  const script = 'mount --bind "$1" /etc/passwd && exec "$2" "$3"'
+  const relay = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', passwd, RELAY, path])
+  onTestFinished(() => void relay.kill('SIGKILL'))
+  relay.stdin.write('one\n')
+  const [said] = (await once(stranger.stdout, 'data')) as [Buffer]
+  expect(said.toString()).toBe('0\n')
+})
