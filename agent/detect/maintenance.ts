@@ -109,8 +109,10 @@ export class Maintenance {
   /** Whether anything is to be asked of `watch`: cheap, for every edge. */
   concerns({ source, edge }: PassingEdge, event: AuditEvent): boolean {
     if (this.isBelow(source)) return true
-    const exe = event.syscall?.exe
-    return edge.kind === 'exec' && exe !== undefined && managerAt(exe) !== undefined
+    if (edge.kind !== 'exec') return false
+    // dnf and yum are scripts.
+    const script = edge.to.slice(edge.to.indexOf('<') + 1)
+    return managerAt(event.syscall?.exe ?? '') !== undefined || managerAt(script) !== undefined
   }
 
   /** Takes an edge, known or not, that `concerns` it: which packages are changed, and what they bring. */

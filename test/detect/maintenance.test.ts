@@ -73,6 +73,22 @@ describe('the work of a package manager', () => {
     expect(incident?.count).toBe(8)
   })
 
+  test('that is a script, as dnf is, says which packages and what else it was told', () => {
+    const dnf = { pid: 2100, ppid: 2000, exe: '/usr/bin/python3.9' }
+    const install = (...words: readonly string[]): LogBuilder =>
+      quiet(
+        host()
+          .exec(dnf, ['/usr/bin/python3', '/usr/bin/dnf', ...words])
+          .create(dnf, '/usr/bin/tree'),
+      )
+    expect(titles(incidentsOf(install('install', '-y', 'tree')))).toEqual([
+      'low dnf (0) installed or changed 1 package: tree',
+    ])
+    expect(titles(incidentsOf(install('--setopt=pluginpath=/srv/x', 'install', 'tree')))).toEqual([
+      'medium dnf (0) installed or changed 1 package: tree',
+    ])
+  })
+
   test('is reported when it is over, and not at the end of each of its windows', () => {
     const log = installTree(host())
     const { engine, reports } = start(newBaseline())
