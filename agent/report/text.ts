@@ -162,7 +162,8 @@ const dnsText = ({ answers, unread, distrusted }: DnsCounts): string =>
   (distrusted === 0 ? '' : `, ${distrusted} by servers that were not there in the training`)
 
 /** Names are made printable where they come from; here it is made sure that nothing else can write a second line. */
-export const onOneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?')
+export const onOneLine = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, '?')
 
 /** UTC, to the millisecond, as the audit log stamps it; a stamp that no calendar knows in milliseconds. */
 export function timeText(timeMs: number): string {

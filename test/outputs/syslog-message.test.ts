@@ -40,7 +40,7 @@ describe('messages of RFC 5424', () => {
   test('names that somebody chose end neither a value nor a line', () => {
     const message = messageOf(HOSTILE_INCIDENT)
     expect(message.includes('\n')).toBe(false)
-    const asPrinted = HOSTILE.replace('\n', '?').replace('\udc80', '\ufffd')
+    const asPrinted = HOSTILE.replace('\n', '?').replace('\u202e', '?').replace('\udc80', '\ufffd')
     expect(readSyslog(message)).toMatchObject({
       elements: { 'fullmon@32473': { argv: asPrinted } },
       text: expect.stringContaining(asPrinted) as string,

@@ -179,6 +179,7 @@ const TEXT = fc.oneof(
     '\u2028',
     '\u2029',
     '\u0085',
+    '\u200b',
     '\u001b[2J',
     '\u009b2J',
     '\u0000',
@@ -204,7 +205,7 @@ const REPORT: fc.Arbitrary<Report> = fc.oneof(
 )
 
 /** Characters that end a line for somebody, or tell a terminal something. */
-const LIVELY = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
+const LIVELY = /[\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff]/
 
 describe('law: whatever the names are', () => {
   test('a report has as many lines of text as it would have with other names', () => {
