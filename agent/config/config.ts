@@ -106,6 +106,8 @@ function profileLayer(named: Located): Located {
     isShipped(file) ? readFileSync(file, 'utf8') : readTrusted(file, 'the profile'),
     file,
   )
+  if (layer.content.kind !== 'map')
+    throw new UsageError(`${placeText(layer.place)}: a profile is a map of keys`)
   const nested = childOf(layer, 'profile')
   if (nested === undefined) return layer
   throw new UsageError(`${placeText(nested.place)}: profile: a profile does not name another one`)

@@ -47,7 +47,8 @@ export function addressSettings(answer: string, { loaded, file }: Draft): readon
   const { outputs } = loaded.config
   if (!isFile && (!/^https?:\/\//.test(answer) || !PRINTABLE.test(answer) || !URL.canParse(answer)))
     throw new UsageError(
-      `expected an address that begins with https:// or http://, or the path of a file, not ${quoted(answer)}`,
+      // An address is not shown, not even a wrong one.
+      `expected an address that begins with https:// or http:// and has no blanks, or the path of a file${answer.includes('://') ? '' : `, not ${quoted(answer)}`}`,
     )
   if (isFile) webhookAddress({ ...outputs, webhook: { ...outputs.webhook, url_file: answer } }, file)
   return [

@@ -166,7 +166,7 @@ test.each([
   ['--outputs', 'syslog:loud', /--outputs: expected/],
   ['--outputs', 'webhook', /--webhook: expected an address/],
   ['--webhook', 'ftp://a', /--webhook: expected an address/],
-  ['--webhook', 'https://a\u001b]0;x\u0007', /--webhook: expected an address.*not 'https:\/\/a\?\]0;x\?'/],
+  ['--webhook', 'https://a\u001b]0;x\u0007', /--webhook: expected an address.*path of a file$/m],
   ['--required', '[z-a]', /--required: expected names, paths or globs/],
   ['--alerts-per-day', '-1', /--alerts-per-day/],
   ['--set', 'scan.interval=never', /scan\.interval/],

@@ -147,6 +147,8 @@ describe('a mistake', () => {
     expect(said('profile: ../production\n')).toMatch(/cannot read the profile .*ENOENT/)
     expect(said('profile: 3\n')).toMatch(/c:1:1: profile: .*expected string/)
     expect(said('profile: ./p\n')).toBe(`${other}:1:1: profile: a profile does not name another one`)
+    const words = file('w', 'root:x:0:0:root\n', folder)
+    expect(said('profile: ./w\n')).toBe(`${words}:1:1: a profile is a map of keys`)
   })
 
   test('is a pipe, a huge file, or one that is no text', () => {
