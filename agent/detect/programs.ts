@@ -10,12 +10,12 @@ const INTERPRETERS = new Set(
 )
 /** Connect a terminal, a program or a file with a socket. */
 const RELAYS = new Set(
-  'nc ncat netcat nc.openbsd nc.traditional socat cryptcat telnet chisel ngrok frpc proxychains proxychains4'.split(
+  'nc ncat netcat nc.openbsd nc.traditional socat cryptcat telnet telnet.netkit inetutils-telnet chisel ngrok frpc proxychains proxychains4'.split(
     ' ',
   ),
 )
 const DOWNLOADERS = new Set(
-  'ssh curl wget aria2c axel ftp tftp sftp scp rsync lftp lwp-request GET lynx w3m fetch'.split(' '),
+  'ssh curl wget aria2c axel ftp tnftp tftp sftp scp rsync lftp lwp-request GET lynx w3m fetch'.split(' '),
 )
 /** Start another program and are nothing by themselves. */
 const WRAPPERS = new Set(
@@ -64,7 +64,9 @@ const ACCOUNT_TOOLS = new Set(
 )
 /** Change files as they are told, and keep no logs of their own. */
 const FILE_TOOLS = new Set(
-  'truncate shred dd cp mv rm unlink ln install sed tee ed ex vi vim nano cat sponge'.split(' '),
+  'truncate shred dd cp mv rm unlink ln install sed tee ed ex vi vim vim.basic vim.tiny vim.nox nano cat sponge'.split(
+    ' ',
+  ),
 )
 
 const KINDS = {
