@@ -2,13 +2,12 @@ import type { Kept } from './baseline/kept.ts'
 import type { Core, ResumePoint } from './core.ts'
 import type { CoverageState, CoverageWatch } from './detect/coverage.ts'
 import type { Schedule, ScheduleState } from './detect/schedule.ts'
-import type { TamperingState } from './detect/tampering.ts'
 import type { Chunk, LogPosition } from './domain/chunk.ts'
 import type { Coverage } from './domain/report.ts'
 import type { Findings } from './findings.ts'
 import type { Naming } from './naming.ts'
 import type { RaisedIncidents } from './raised.ts'
-import type { TamperWatch } from './tamper-watch.ts'
+import type { TamperWatch, TamperWatchState } from './tamper-watch.ts'
 
 /** Name of this host in the state. */
 const HOME = ''
@@ -35,11 +34,10 @@ export interface EngineMoment {
 }
 
 /** What is kept besides the state of the core. */
-interface EngineState {
+interface EngineState extends TamperWatchState {
   readonly schedule: ScheduleState
   readonly coverage: CoverageState
   readonly windowMs: number
-  readonly tampered: TamperingState
   readonly seenBytes: number
   /** The boot that the processes are of; null in a replay. */
   readonly bootId: string | null
@@ -145,7 +143,7 @@ export class Progress {
     schedule.resume(state.schedule)
     const [known] = read('coverage')
     coverage.resume(state.coverage, known?.value as Coverage)
-    tamper.resume(state.tampered)
+    tamper.resume(state)
     findings.restore(read)
     raised.restore(read)
     return { windowMs: state.windowMs, bootId: state.bootId ?? undefined }
@@ -176,7 +174,7 @@ export class Progress {
       schedule,
       coverage: coverage.memory,
       windowMs: windowMs ?? schedule[0],
-      tampered: tamper.memory,
+      ...tamper.memory,
       seenBytes,
       bootId: bootId ?? null,
     }

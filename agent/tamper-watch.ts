@@ -43,6 +43,13 @@ const NONE: ReadonlySet<number> = new Set()
 /** What SQLite has beside a database that is in use. */
 const BESIDE = ['-wal', '-shm']
 
+/** What is kept of it. */
+export interface TamperWatchState {
+  readonly tampered: TamperingState
+  /** When a shutdown was seen to begin, which the agent itself does not outlive. Unix time in milliseconds. */
+  readonly shutdownMs?: number
+}
+
 /** The agent itself, in a live agent. */
 export interface OwnProcess {
   readonly pid: number
@@ -248,12 +255,15 @@ export class TamperWatch {
   }
 
   /** What `resume` takes. */
-  get memory(): TamperingState {
-    return this.tampering.memory
+  get memory(): TamperWatchState {
+    const { shutdownMs } = this.signs
+    const isShutdown = Number.isFinite(shutdownMs)
+    return { tampered: this.tampering.memory, ...(isShutdown ? { shutdownMs } : {}) }
   }
 
-  resume(state: TamperingState): void {
-    this.tampering.resume(state)
+  resume({ tampered, shutdownMs }: TamperWatchState): void {
+    this.tampering.resume(tampered)
+    if (shutdownMs !== undefined) this.signs.shutdownMs = shutdownMs
   }
 
   private noteDeed(

@@ -137,6 +137,13 @@ test('the end of auditd in a shutdown is tampering unless the host has been boot
   }
   expect(reasons(NOON_MS - 60_000)).toEqual(['auditd-stopped'])
   expect(reasons(NOON_MS + 60_000)).toEqual([])
+  // The agent ends before auditd does, and may have read that a shutdown begins.
+  const path = join(folderForTest(), 'baseline.db')
+  const first = newBaseline(path)
+  new Run(first, { own: agent(1) }).read(log, log.indexOf('type=DAEMON_END'))
+  first.close()
+  const { reports } = new Run(newBaseline(path), { own: agent(2, 'b', NOON_MS + 60_000) }).read(log)
+  expect(tampers(reports).filter(({ reason }) => reason === 'auditd-stopped')).toEqual([])
 })
 
 describe('after a boot', () => {
@@ -147,6 +154,7 @@ describe('after a boot', () => {
     {
       ...{ pid: 900, ppid: 1, uid: 33, exe: '/usr/bin/dash', argv: ['dash'], cwd: '/', container: '' },
       startMs: BOOT_MS,
+      readMs: BOOT_MS,
     },
   ]
   const DASH = 'proc::33:/usr/bin/dash'

@@ -514,7 +514,7 @@ const pathOf = (edge: Edge): string | undefined => {
 const topOf = (path: string): string => path.split('/').slice(0, 3).join('/')
 
 const INIT =
-  /\/(?:systemd|init|runit|runsv|runsvdir|s6-svscan|s6-supervise|openrc-run|supervise-daemon|tini|dumb-init)$/
+  /\/(?:systemd(?:-executor)?|init|runit|runsv|runsvdir|s6-svscan|s6-supervise|openrc-run|supervise-daemon|tini|dumb-init)$/
 const isInit = ({ exe }: ProcessImage): boolean => INIT.test(exe)
 const startedByServiceManager = (image: ProcessImage | undefined): boolean =>
   image !== undefined && isServiceManager(image)

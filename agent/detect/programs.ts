@@ -34,7 +34,7 @@ const LOGINS = new Set(
 /** Start and supervise all others. */
 const INITS = new Set(
   (
-    'init systemd runit runsv runsvdir s6-supervise s6-svscan supervisord tini dumb-init dockerd containerd ' +
+    'init systemd systemd-executor runit runsv runsvdir s6-supervise s6-svscan supervisord tini dumb-init dockerd containerd ' +
     'containerd-shim containerd-shim-runc-v2 dbus-daemon dbus-broker dbus-broker-launch'
   ).split(' '),
 )

@@ -33,6 +33,11 @@ const LONGEST_DETAIL = 200
 const INIT = 1
 /** Between the record that a shutdown begins and the end of auditd stands what every service takes to stop. */
 const SHUTDOWN_MS = 10 * 60_000
+/**
+ * What systemd stops last among what people use, and only when it shuts down: Debian since 13, and whoever builds systemd
+ * without utmp, has no other record of a shutdown.
+ */
+const LAST_UNIT = 'systemd-user-sessions'
 export const AUDITD = /^(?:\/usr)?\/sbin\/auditd(?: \(deleted\))?$/
 /** The journal listens to the kernel's audit on most hosts; init opens the socket for it. */
 const JOURNAL = /^(?:\/usr)?\/lib\/systemd\/(?:systemd|systemd-journald)(?: \(deleted\))?$/
@@ -47,7 +52,8 @@ const RULES = /^(?:(add|remove)[ _]rule|trim|make_equiv)$/
  * only those that the kernel says were sent by init.
  */
 export class TamperSigns {
-  private shutdownMs = Number.NEGATIVE_INFINITY
+  /** When a shutdown was last seen to begin. Unix time in milliseconds. */
+  shutdownMs = Number.NEGATIVE_INFINITY
 
   /** One for each record that is a sign; mostly none. */
   of(event: AuditEvent): readonly TamperSign[] {
@@ -71,6 +77,7 @@ export class TamperSigns {
         if (field(body, 'uid') === '0') this.shutdownMs = event.id.timeMs
         return undefined
       case 'SERVICE_STOP':
+        if (unitStopped(body) === LAST_UNIT) this.shutdownMs = event.id.timeMs
         return serviceStop(body)
       default:
         return this.ofDaemon(type, body, event.id.timeMs)
@@ -144,10 +151,14 @@ function listener(body: string): TamperSign | undefined {
 }
 
 /** `pid=1 uid=0 auid=… msg='unit=auditd comm="systemd" …'`; what the kernel wrote stands before `msg`. */
-function serviceStop(body: string): TamperSign | undefined {
+function unitStopped(body: string): string | undefined {
   const [kernels = '', claimed = ''] = body.split(" msg='", 2)
-  if (number(kernels, 'pid') !== INIT) return undefined
-  switch (field(claimed, 'unit')) {
+  return number(kernels, 'pid') === INIT ? field(claimed, 'unit') : undefined
+}
+
+/** The agent and auditd are told of. */
+function serviceStop(body: string): TamperSign | undefined {
+  switch (unitStopped(body)) {
     case 'auditd':
       return stopped('the service auditd was stopped')
     case 'fullmon':

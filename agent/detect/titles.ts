@@ -136,7 +136,7 @@ function wayTo(doer: readonly string[], parent: string): readonly string[] {
 }
 
 const isInit = (exe: string): boolean =>
-  /(?:^|\/)(?:systemd|init|runit|tini|dumb-init|s6-svscan|containerd-shim\S*)$/.test(exe)
+  /(?:^|\/)(?:systemd(?:-executor)?|init|runit|tini|dumb-init|s6-svscan|containerd-shim\S*)$/.test(exe)
 
 /** Who is to blame: a program with its user, or a person who has logged in. */
 function subjectOf([first = '', second]: readonly string[]): string {

@@ -143,6 +143,8 @@ export interface FoundProcess {
   readonly container: string
   /** When it was forked, Unix time in milliseconds: a pid is used again, a pid with its start is not. */
   readonly startMs: number
+  /** When /proc showed it: before, it may have been another program. Unix time in milliseconds. */
+  readonly readMs: number
 }
 
 /**

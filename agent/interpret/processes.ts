@@ -29,8 +29,11 @@ interface Task {
   readonly sinceMs: number
   /** The same for the process itself, whatever programs it has become. */
   readonly bornMs: number
-  /** From /proc, so what happened before `sinceMs` was done by another process with this pid. */
-  readonly isFound: boolean
+  /**
+   * When /proc has shown it, in Unix milliseconds, and 0 when the log did: what happened before `sinceMs` was done by another
+   * process with this pid, and until it was shown it may have been another program.
+   */
+  readonly foundMs: number
   /** When it was last seen to be there, by the order of pids. */
   seen: number
   /** Has started processes: daemons and shells do, and may then be silent for as long as they like. */
@@ -48,7 +51,8 @@ type TaskState = readonly [
   image: number,
   ppid: number,
   sinceMs: number,
-  isFound: 0 | 1,
+  // 1 in what was written before it was a time.
+  foundMs: number,
   seen: number,
   isParent: 0 | 1,
   isPrivileged: 0 | 1,
@@ -130,14 +134,14 @@ export class ProcessTable {
     this.pids.resume(pids)
     this.tasks.resume(generation)
     for (const { key, value } of tasks) {
-      const [number, ppid, sinceMs, isFound, seen, isParent, isPrivileged, half, bornMs, hadRoot, hasEnded] =
+      const [number, ppid, sinceMs, foundMs, seen, isParent, isPrivileged, half, bornMs, hadRoot, hasEnded] =
         value as TaskState
       const task: Task = {
         image: imageOf(number),
         ppid,
         sinceMs,
         bornMs,
-        isFound: isFound === 1,
+        foundMs,
         seen,
         isParent: isParent === 1,
         isPrivileged: isPrivileged === 1,
@@ -202,7 +206,8 @@ export class ProcessTable {
       placed(scriptOf(exe, event.argv, event.paths), event.cwd),
       before,
     )
-    const bornMs = own?.image === before ? own.bornMs : timeMs
+    const isOwn = own !== undefined && (own.image === before || own.foundMs > timeMs)
+    const bornMs = isOwn ? own.bornMs : timeMs
     this.put(call, after, { sinceMs: timeMs, bornMs, isParent: false, seen: this.pids.pointOf(call.pid) })
     if (this.images.charactersMade > MOST_CHARACTERS) this.shedTasks()
     return { before, after, hadRoot }
@@ -281,7 +286,7 @@ export class ProcessTable {
   private imageBeforeExec(call: SyscallRecord, user: string, timeMs: number): ProcessImage {
     // Who execs has mostly just been forked: an old pid that was passed since is rather a new process than that old one.
     const own = this.running(call.pid, timeMs)
-    const isItself = own !== undefined && canBecome(own, user)
+    const isItself = own !== undefined && own.foundMs <= timeMs && canBecome(own, user)
     if (isItself && (own.ppid === call.ppid || call.ppid === INIT)) return own.image
     const parent = this.current(call.ppid, timeMs)
     if (parent !== undefined && canBecome(parent, user)) {
@@ -302,7 +307,7 @@ export class ProcessTable {
     if (ppid <= INIT || this.current(ppid, timeMs) !== undefined) return image
     const times = { sinceMs: timeMs, bornMs: timeMs, seen: this.pids.now }
     const rest = {
-      ...{ isFound: false, isParent: true, isPrivileged: false },
+      ...{ foundMs: 0, isParent: true, isPrivileged: false },
       ...{ hadRoot: false, hasEnded: false },
     }
     this.tasks.set(ppid, { image, ppid: NOBODY, ...times, ...rest })
@@ -327,7 +332,8 @@ export class ProcessTable {
    */
   private current(pid: number, timeMs: number, trustsParents = true): Task | undefined {
     const task = this.tasks.get(pid)
-    if (task === undefined || (task.isFound && task.sinceMs > timeMs + CLOCK_TOLERANCE_MS)) return undefined
+    if (task === undefined || (task.foundMs > 0 && task.sinceMs > timeMs + CLOCK_TOLERANCE_MS))
+      return undefined
     if (!this.pids.hasPassed(pid, task.seen)) return task
     const found = this.world.findProcess(pid)
     if (found === undefined) return trustsParents && task.isParent && !task.hasEnded ? task : undefined
@@ -351,7 +357,7 @@ export class ProcessTable {
       ppid: found.ppid,
       sinceMs: found.startMs,
       bornMs: found.startMs,
-      isFound: true,
+      foundMs: found.readMs,
       seen: this.pids.now,
       isParent: false,
       isPrivileged: found.uid === ROOT,
@@ -416,12 +422,12 @@ export class ProcessTable {
   }
 
   private stateOf(task: Task, generation: number, writer: StateWriter): TaskState {
-    const { image, ppid, sinceMs, bornMs, isFound, seen, isParent, isPrivileged, hadRoot, hasEnded } = task
+    const { image, ppid, sinceMs, bornMs, foundMs, seen, isParent, isPrivileged, hadRoot, hasEnded } = task
     return [
       this.images.numberOf(image, writer),
       ppid,
       sinceMs,
-      isFound ? 1 : 0,
+      foundMs,
       seen,
       isParent ? 1 : 0,
       isPrivileged ? 1 : 0,
@@ -443,7 +449,7 @@ export class ProcessTable {
       ppid: call.ppid,
       sinceMs,
       bornMs,
-      isFound: false,
+      foundMs: 0,
       seen,
       isParent,
       isPrivileged: call.euid === ROOT,

@@ -28,7 +28,7 @@ const DELETED = ' (deleted)'
 const SOCKET = /^socket:\[(\d+)\]$/
 
 /** What /proc shows of a process at one look. */
-export interface SeenProcess extends FoundProcess {
+export interface SeenProcess extends Omit<FoundProcess, 'readMs'> {
   readonly user: string
   /** As the graph calls it. */
   readonly name: string

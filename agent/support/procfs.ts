@@ -36,6 +36,7 @@ export function readProcess(pid: number): FoundProcess | undefined {
       cwd: linkAt(`${directory}/cwd`).replace(DELETED_ROOT, ''),
       container: containerOf(readFileSync(`${directory}/cgroup`, 'latin1')),
       startMs: startedMs(startTicks),
+      readMs: Date.now(),
     }
   } catch {
     return undefined

@@ -135,14 +135,21 @@ describe('auditd itself', () => {
     expect(signsOf(log)).toMatchObject([{ reason: 'audit-disabled' }])
   })
 
-  test('that ends in a shutdown says so, and one that ends later does not', () => {
-    const shutdown = line('SYSTEM_SHUTDOWN', 1, 'pid=900 uid=0 auid=0 ses=1 msg=\' comm="x" res=success\'', {
-      timeMs: 1000,
-    })
+  test.each([
+    ['SYSTEM_SHUTDOWN', 'pid=900 uid=0 auid=0 ses=1 msg=\' comm="x" res=success\''],
+    // Of Debian 13.
+    [
+      'SERVICE_STOP',
+      'pid=1 uid=0 auid=0 ses=1 msg=\'unit=systemd-user-sessions comm="systemd" res=success\'',
+    ],
+  ])('that ends in a shutdown says so, and one that ends later does not: %s', (type, body) => {
+    const shutdown = line(type, 1, body, { timeMs: 1000 })
     const end = (timeMs: number): string =>
       line('DAEMON_END', 2, 'op=terminate auid=0 uid=0 ses=1 pid=1 res=success', { timeMs })
     expect(signsOf(shutdown + end(5000))[0]?.detail).toBe('auditd ended while the host shut down')
     expect(signsOf(shutdown + end(3_600_000))[0]?.detail).toBe('auditd was told to end')
+    const byOther = shutdown.replace(/pid=\d+ uid=\d+/, 'pid=666 uid=1000')
+    expect(signsOf(byOther + end(5000))[0]?.detail).toBe('auditd was told to end')
   })
 
   test('is stopped as a service when init says so, and nobody else is believed', () => {

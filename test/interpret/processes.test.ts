@@ -469,6 +469,7 @@ describe('what /proc shows', () => {
     cwd: '/srv',
     container: '',
     startMs: 0,
+    readMs: 1,
     ...given,
   })
 
@@ -578,6 +579,17 @@ describe('what /proc shows', () => {
         new Story(NO_WORLD, seed(startMs)).connect({ pid: 50, exe: '/bin/bash' }).edges
       expect(connect(NOW_MS - 60_000)).toEqual([`connect proc::1000:/bin/bash</srv/run.sh->${HOST}`])
       expect(connect(NOW_MS + 60_000)).toEqual([`connect proc::1000:/bin/bash->${HOST}`])
+    })
+
+    test('at the start: what it became since, it was not before', () => {
+      const seed = (readMs: number): FoundProcess[] => [
+        found({ pid: 1, ppid: 0, uid: 0, exe: '/sbin/init', argv: ['init'], startMs: NOW_MS - 60_000 }),
+        found({ pid: 50, exe: '/usr/sbin/cron', argv: ['cron'], startMs: NOW_MS - 60_000, readMs }),
+      ]
+      const exec = (readMs: number): string | undefined =>
+        new Story(NO_WORLD, seed(readMs)).exec({ pid: 50, ppid: 1, exe: '/usr/sbin/cron' }).edges[0]
+      expect(exec(NOW_MS + 60_000)).toBe('exec proc::0:/sbin/init->proc::1000:/usr/sbin/cron')
+      expect(exec(NOW_MS - 1000)).not.toContain('/sbin/init')
     })
 
     test('when the order of pids has passed it', () => {

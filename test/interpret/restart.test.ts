@@ -329,8 +329,26 @@ describe('ProcessTable', () => {
   }
 
   const FOUND: FoundProcess[] = [
-    { pid: 1, ppid: 0, uid: 0, exe: '/sbin/init', argv: ['init'], cwd: '/', container: '', startMs: 0 },
-    { pid: 400, ppid: 1, uid: 33, exe: '/bin/sh', argv: ['sh'], cwd: '/', container: 'app', startMs: 5 },
+    {
+      pid: 1,
+      ppid: 0,
+      uid: 0,
+      exe: '/sbin/init',
+      argv: ['init'],
+      cwd: '/',
+      container: '',
+      ...{ startMs: 0, readMs: 1 },
+    },
+    {
+      pid: 400,
+      ppid: 1,
+      uid: 33,
+      exe: '/bin/sh',
+      argv: ['sh'],
+      cwd: '/',
+      container: 'app',
+      ...{ startMs: 5, readMs: 6 },
+    },
   ]
 
   test('whatever is called, by whom, and when the host is booted', () => {

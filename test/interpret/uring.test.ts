@@ -239,7 +239,7 @@ describe('who it was', () => {
   test('a live process is found in /proc', () => {
     const found: FoundProcess = {
       ...{ pid: 200, ppid: 1, uid: 1000, exe: '/usr/bin/python3', argv: ['python3', 'app.py'] },
-      ...{ cwd: '/srv', container: '', startMs: 0 },
+      ...{ cwd: '/srv', container: '', startMs: 0, readMs: 1 },
     }
     const world = { ...NO_WORLD, findProcess: (pid: number) => (pid === 200 ? found : undefined) }
     expect(connect({ pid: 200 }, world)).toEqual(['proc::1000:/usr/bin/python3</srv/app.py'])

@@ -183,6 +183,7 @@ describe('a real process', () => {
       cwd,
       container: containerOf(readFileSync('/proc/self/cgroup', 'latin1')),
       startMs: expect.any(Number) as number,
+      readMs: expect.any(Number) as number,
     })
   })
 
@@ -204,7 +205,8 @@ describe('a real process', () => {
   test('is among all of them, and kernel threads are not', async () => {
     const { pid = 0 } = await child('/bin/sleep', ['100'])
     const all = snapshot()
-    expect(all).toContainEqual({ ...readProcess(pid), startMs: expect.any(Number) as number })
+    const number = expect.any(Number) as number
+    expect(all).toContainEqual({ ...readProcess(pid), startMs: number, readMs: number })
     expect(all.filter(({ exe }) => exe === '')).toEqual([])
     expect(new Set(all.map((each) => each.pid)).size).toBe(all.length)
   })
