@@ -113,9 +113,12 @@ export const hasNoScript = ({ exe, script }: NamedProcess): boolean =>
 /** Whether a program is where packages put them. */
 export const isSystemProgram = (path: string): boolean => SYSTEM_PROGRAM.test(path)
 
+const TEMPORARY =
+  /^(?:\/tmp|\/var\/tmp|\/dev\/shm|\/run\/user\/[^/]+|\/run\/shm|\/run\/lock|\/var\/crash|\/var\/lib\/php\d*\/sessions)(?=\/)/
+
 /** A place that anybody may write to, where programs do not live; undefined for all others. */
 export function temporaryPlaceOf(path: string): string | undefined {
-  return /^(?:\/tmp|\/var\/tmp|\/dev\/shm|\/run\/user\/[^/]+|\/run\/shm|\/run\/lock)(?=\/)/.exec(path)?.[0]
+  return TEMPORARY.exec(path)?.[0]
 }
 
 /** The hidden directory, or hidden file, of a home that a path lies in; undefined for all others. */

@@ -259,6 +259,13 @@ describe('a program in the words of its command line that is connected to anothe
   })
 })
 
+test.each(['/var/lib/php/sessions/.x', '/var/crash/x', '/run/lock/x'])(
+  '%s is where anybody may put programs',
+  (exe) => {
+    expect(marks({ exe })).toEqual([['tmp_exe', 4]])
+  },
+)
+
 describe('what runs from a temporary place although its program is elsewhere', () => {
   const loaded = { temporaryCode: '/tmp/x/evil' }
   test.each([
