@@ -378,6 +378,7 @@ export class Findings {
     const { baseline } = this
     return {
       isService: (process) => baseline.edges.callersOf(process).some(isOfService),
+      isUnseen: (from, to) => this.before(from, to) > 0,
       isWritten: (path) => baseline.edges.isTarget(fileName('write', path)),
       writerOf: (path) => baseline.findings.firstFound(WRITING.map((action) => fileName(action, path))),
       habitOf: (process, kind) => baseline.edges.habitOf(process, kind),

@@ -119,7 +119,18 @@ export class Sightings {
   private find(seen: SeenEdge, edge: Edge, isTraining: boolean): KnownEdge | undefined {
     const { edges } = this.parts.baseline
     const isRenamed = edge !== seen.edge && seen.filePath !== undefined && !isTraining
-    return edges.find(edge) ?? (isRenamed ? (edges.find(seen.edge) ?? this.findMade(edge)) : undefined)
+    return (
+      edges.find(edge) ??
+      (isRenamed ? (edges.find(seen.edge) ?? this.findMade(edge)) : undefined) ??
+      (isTraining ? undefined : this.findCreated(edge))
+    )
+  }
+
+  /** Who creates a file opens it again some day, often after the training. */
+  private findCreated({ kind, from, to }: Edge): KnownEdge | undefined {
+    if (kind !== 'write') return undefined
+    const created = prefixOf('create') + to.slice(prefixOf(kind).length)
+    return this.parts.baseline.edges.find({ kind: 'create', from, to: created })
   }
 
   /** Who keeps making files under names that change removes them some day, often after the training. */

@@ -456,6 +456,15 @@ describe('a restart', () => {
   })
 })
 
+test('who creates a file may write to it later, and nobody else', () => {
+  const log = ordinaryLife(new LogBuilder(NOON_MS).create(CRON, '/run/motd.new'))
+  log.write(CRON, '/run/motd.new').write(CRON, '/run/motd').write(NGINX, '/run/motd.new').after(WINDOW_MS)
+  expect(paths(replay(log.create(CRON, '/run/cron.pid')))).toEqual([
+    'proc::0:/usr/sbin/cron->file:write:/run/motd',
+    'proc::33:/usr/sbin/nginx->file:write:/run/motd.new',
+  ])
+})
+
 describe('volatile names', () => {
   test('are removed by who keeps making them without a word, but by nobody else, and not under names of their own', () => {
     const log = new LogBuilder(NOON_MS)

@@ -46,10 +46,12 @@ export const DANGERS = {
   'rights-tool': 8,
   'module-load': 8,
   'secret-named': 8,
+  'below-odd-shell': 8,
   'below-service': 6,
   'web-page': 6,
   'relay-inside': 6,
   'downloader-connects': 4,
+  'built-and-ran': 4,
   'hidden-exec': 4,
 } as const
 
@@ -70,6 +72,8 @@ export interface Danger {
 export interface Normal {
   /** Whether a process of this name takes connections. */
   readonly isService: (process: string) => boolean
+  /** Whether this step was found before and is no less unseen for that. */
+  readonly isUnseen: (from: string, to: string) => boolean
   /** Whether anybody writes this file. */
   readonly isWritten: (path: string) => boolean
   /** Who was found to write this file when that was not normal, and when; undefined when nobody was. */
@@ -106,14 +110,22 @@ export function dangersOf(
   for (const finding of findings) {
     const source = processOf(finding.edge.from)
     if (source === undefined) continue
+    const path = filePathOf(finding.edge.to)
+    if (path !== undefined && finding.edge.kind !== 'delete' && !written.has(path)) written.set(path, finding)
     if (finding.edge.kind === 'privilege') {
       const doer = finding.chain.slice(0, -1)
       // What somebody runs who became root is root as well.
       if (risen.some((above) => above.every((name, index) => name === doer[index]))) continue
       risen.push(doer)
     }
-    dangersOfOne(finding, source, normal, (shape, reason) => note(shape, reason, finding))
-    noteWritten(finding, written, normal, (reason) => note('wrote-and-ran', reason, finding))
+    const writer = writerBefore(finding, written, normal)
+    const isBuilt = writer !== undefined && isBuilder(processOf(writer.by), source)
+    dangersOfOne(finding, source, normal, (shape, reason) => {
+      // Who may put programs there is known of this one.
+      if (shape !== 'temporary-exec' || !isBuilt) note(shape, reason, finding)
+    })
+    if (writer !== undefined)
+      note(isBuilt ? 'built-and-ran' : 'wrote-and-ran', printedWriter(writer), finding)
   }
   for (const { reason, of } of scansIn(findings)) for (const finding of of) note('scan', reason, finding)
   return [...found]
@@ -126,12 +138,15 @@ export function dangersOf(
     .sort((one, other) => other.bits - one.bits)
 }
 
+/** They tell of many programs in one sentence. */
+const BELOW: ReadonlySet<DangerShape> = new Set(['below-service', 'below-odd-shell'])
+
 function reasonOf(
   shape: DangerShape,
   [reason = '', ...others]: readonly string[],
   of: readonly Finding[],
 ): string {
-  const objects = shape === 'below-service' ? ` ${listOf([...new Set(of.map(objectOf))], MOST_OBJECTS)}` : ''
+  const objects = BELOW.has(shape) ? ` ${listOf([...new Set(of.map(objectOf))], MOST_OBJECTS)}` : ''
   return `${reason}${objects}${others.length === 0 ? '' : `, and ${others.length} more like it`}`
 }
 
@@ -205,10 +220,41 @@ function noteExec(
   noteArguments(target, evidence.argv, note)
   const service = serviceAbove(chain.slice(0, -1), normal)
   if (service === undefined) return
-  if (isKind(target, 'shell') && hasNoScript(target) && chain.at(-2) === service)
-    note('service-shell', `${shortName(service)} takes connections, and never ran a shell before`)
-  else if (isKind(source, 'shell') && hasNoScript(source))
-    note('below-service', `a shell below ${shortName(service)}, which takes connections, ran`)
+  // What it runs for a request, a CGI program for one, serves as much as itself.
+  if (isKind(target, 'shell') && hasNoScript(target) && isServant(chain, service))
+    note('service-shell', `${servantOf(chain, service)}, and never ran a shell before`)
+  else if (isKind(source, 'shell') && hasNoScript(source)) {
+    const shape = isOdd(source, chain, normal) ? 'below-odd-shell' : 'below-service'
+    note(shape, `a shell below ${shortName(service)}, which takes connections, ran`)
+  } else if (reachesOut(target) && isServant(chain, service))
+    note('below-service', `${servantOf(chain, service)}, and ran`)
+}
+
+/** Whether what ran the shell, or the shells above it, was found to do so and never does so in normal times. */
+function isOdd(shell: NamedProcess, chain: readonly string[], { isUnseen }: Normal): boolean {
+  let at = chain.length - 2
+  let above: NamedProcess | undefined = shell
+  while (above !== undefined && isKind(above, 'shell')) above = processOf(chain[--at] ?? '')
+  return above !== undefined && isUnseen(chain[at] ?? '', chain[at + 1] ?? '')
+}
+
+/** What connects to others, or runs what it is told. */
+const reachesOut = (process: NamedProcess): boolean =>
+  hasNoScript(process) &&
+  (['downloader', 'relay', 'interpreter'] as const).some((kind) => isKind(process, kind))
+
+/** Whether the doer is the service itself, or was run by it without a shell in between. */
+const isServant = (chain: readonly string[], service: string): boolean =>
+  chain.slice(chain.lastIndexOf(service, -2) + 1, -1).every((name) => {
+    const between = processOf(name)
+    return between !== undefined && !isKind(between, 'shell')
+  })
+
+function servantOf(chain: readonly string[], service: string): string {
+  const doer = chain.at(-2) ?? service
+  return doer === service
+    ? `${shortName(service)} takes connections`
+    : `${shortName(doer)} works for ${shortName(service)}, which takes connections`
 }
 
 /** Files that hold what lets somebody in, wherever they stand in the words of a command. */
@@ -305,8 +351,9 @@ const LOG_FILE = /^\/var\/log\/|\/\.[a-z]*_?history$|^\/(?:var\/)?run\/utmp$/
 /** Logs that show who was there, on every host. */
 const WITNESS =
   /\/(?:wtmp|btmp|utmp|lastlog|faillog|auth\.log|secure|syslog|messages|audit\.log|system\.journal|\.[a-z]*_?history)$/
-/** What rotates logs deletes these. */
-const ROTATED = /\.(?:\d+|gz|xz|bz2|zst|old|lz4|tmp)$|[-.]\d{8}|\d{4}-\d{2}-\d{2}/
+/** What rotates logs deletes these. A date may have become a pattern. */
+const ROTATED =
+  /\.(?:\d+|\\d\+|gz|xz|bz2|zst|old|lz4|tmp)$|[-.](?:\d{8}|\\d\{8\})|(?:\d{4}|\\d\{4\})-(?:\d\d|\\d\{2\})-(?:\d\d|\\d\{2\})/
 const TRUNCATING = new Set(['truncate', 'ftruncate', 'truncate64', 'ftruncate64'])
 
 function noteLog({ edge, evidence }: Finding, source: NamedProcess, normal: Normal, note: Note): void {
@@ -317,35 +364,53 @@ function noteLog({ edge, evidence }: Finding, source: NamedProcess, normal: Norm
   // A shell keeps its history.
   if (HISTORY.test(path) && isKind(source, 'shell') && edge.kind !== 'delete') return
   const isByHand = isKind(source, 'file-tool') || (isKind(source, 'shell') && hasNoScript(source))
+  // It removes what it has packed.
+  if (edge.kind === 'delete' && isPacker(source) && !WITNESS.test(path)) return
   if (edge.kind === 'delete' && isOfOthers) note('log-wiped', `${shortName(edge.from)} removed ${path}`)
   else if (edge.kind === 'write' && isOfOthers && (isByHand || TRUNCATING.has(evidence.syscall)))
     note('log-wiped', `${shortName(edge.from)} wrote over ${path}, which is not its own log`)
 }
 
-/** What was written before it was executed, and neither was normal: by the same processes, or others. */
-function noteWritten(
-  finding: Finding,
-  written: Map<string, Finding>,
+const isPacker = (process: NamedProcess): boolean => isKind(process, 'packer') && isSystemProgram(process.exe)
+
+/** Those of binutils, LLVM and mold, under the names that distributions and cross compilers give them, and that of Go. */
+const LINKER =
+  /\/(?:(?:[\w.]+-)*ld(?:\.(?:bfd|gold|lld|mold))?|(?:[\w.]+-)*gold|mold)$|\/pkg\/tool\/\w+\/link$/
+
+/** Who builds a program runs it: what a linker writes is there for that. */
+const isBuilder = (writer: NamedProcess | undefined, runner: NamedProcess): boolean =>
+  writer !== undefined &&
+  writer.user === runner.user &&
+  isSystemProgram(writer.exe) &&
+  LINKER.test(writer.exe)
+
+interface Writer {
+  readonly ran: string
+  readonly by: string
+  readonly beforeMs: number
+}
+
+/** Who wrote what was executed then, when that was not normal: the same processes, or others. */
+function writerBefore(
+  { edge, firstMs }: Finding,
+  written: ReadonlyMap<string, Finding>,
   { writerOf }: Normal,
-  note: (reason: string) => void,
-): void {
-  const { edge, firstMs } = finding
-  const path = filePathOf(edge.to)
-  if (path !== undefined) {
-    if (edge.kind !== 'delete' && !written.has(path)) written.set(path, finding)
-    return
-  }
+): Writer | undefined {
   const target = edge.kind === 'exec' ? processOf(edge.to) : undefined
-  if (target === undefined) return
+  if (target === undefined) return undefined
   for (const ran of [target.script, target.exe]) {
     const own = written.get(ran)
     const writer = own === undefined ? writerOf(ran) : { by: own.edge.from, timeMs: own.firstMs }
-    if (writer === undefined || writer.timeMs > firstMs) continue
-    const seconds = (firstMs - writer.timeMs) / 1000
-    const when = seconds < COARSE_S ? 'just' : `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`
-    note(`${ran} was written ${when} before it was executed, by ${shortName(writer.by)}`)
-    return
+    if (writer !== undefined && writer.timeMs <= firstMs)
+      return { ran, by: writer.by, beforeMs: firstMs - writer.timeMs }
   }
+  return undefined
+}
+
+function printedWriter({ ran, by, beforeMs }: Writer): string {
+  const seconds = beforeMs / 1000
+  const when = seconds < COARSE_S ? 'just' : `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`
+  return `${ran} was written ${when} before it was executed, by ${shortName(by)}`
 }
 
 interface Scan {

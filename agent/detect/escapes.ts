@@ -30,6 +30,7 @@ const SHAPES: ReadonlySet<DangerShape> = new Set<DangerShape>([
 /** What is normal on a host says nothing of what packages need. */
 const STRANGERS: Normal = {
   isService: () => false,
+  isUnseen: () => false,
   isWritten: () => false,
   writerOf: () => undefined,
 }

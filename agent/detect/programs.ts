@@ -68,6 +68,8 @@ const FILE_TOOLS = new Set(
     ' ',
   ),
 )
+/** Put a packed file beside another one, which they remove. */
+const PACKERS = new Set('gzip pigz bzip2 pbzip2 lbzip2 xz zstd lz4 lzop'.split(' '))
 
 const KINDS = {
   shell: SHELLS,
@@ -83,6 +85,7 @@ const KINDS = {
   becomer: BECOMERS,
   'account-tool': ACCOUNT_TOOLS,
   'file-tool': FILE_TOOLS,
+  packer: PACKERS,
 } as const
 
 export type ProgramKind = keyof typeof KINDS

@@ -34,16 +34,18 @@ const HEX = '[0-9a-fA-F]'
 const STAMP = String.raw`(?:19|20)\d\d(?<date>[-._]?)(?:0[1-9]|1[0-2])\k<date>(?:0[1-9]|[12]\d|3[01])(?:[-T_ .]?(?:[01]\d|2[0-3])(?<time>[-:._h]?)[0-5]\d(?:\k<time>[0-5]\d(?<fraction>[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?|1\d{9}(?<ofEpoch>\.\d{1,9})`
 /**
  * What programs put before their random letters, in names that are nothing else: ln and cp of GNU coreutils, sed, sort,
- * git, mktemp(1), sessions of PHP.
+ * tmpfile(3), gcc, git, mktemp(1), sessions of PHP.
  */
 const MAKERS = [
   String.raw`(?<plain>Cu|sed|(?<=\/tmp\/)sort)(?=[A-Za-z0-9]{6}(?:\/|$))`,
+  String.raw`(?<=\/tmp\/)file(?=[A-Za-z0-9]{6}$)`,
+  String.raw`cc(?=[A-Za-z0-9]{6}\.(?:[cios]|cdtor\.[co]|ld|le|res)$)`,
   String.raw`tmp_(?:obj_|pack_|idx_|objdir-incoming-)(?=[A-Za-z0-9]{6}(?:\/|$))`,
   String.raw`tmp\.(?=[A-Za-z0-9]{10}(?:\/|$))`,
   String.raw`sess_(?=[a-z0-9,-]{26}(?:\/|$))`,
 ].join('|')
 /** Whether a path without a digit may hold what one of them or rsync made. */
-const HINT = /\/(?:Cu|sed|sort|tmp)[^/]*[A-Z]|\/\.[^/]+\.[A-Za-z]{6}(?:\/|$)/
+const HINT = /\/(?:Cu|sed|sort|file|cc|tmp)[^/]*[A-Z]|\/\.[^/]+\.[A-Za-z]{6}(?:\/|$)/
 const PIECES = new RegExp(
   [
     `(?<uuid>${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}(?![0-9A-Za-z]))`,
@@ -53,6 +55,8 @@ const PIECES = new RegExp(
     `(?<=\\/)(?<maker>${MAKERS})(?<made>[A-Za-z0-9,-]+)`,
     // The directories of git's objects, two digits each, where it has just made one.
     String.raw`(?<=\/)(?<pair>(?<=\/tmp_objdir-incoming-[A-Za-z0-9]{6}\/)[0-9a-f]{2}(?=\/|$)|[0-9a-f]{2}(?=\/tmp_obj_[A-Za-z0-9]{6}$))`,
+    // A message of Exim: a time, a pid and a fraction, each with 62 digits (spec.txt, "Message identification").
+    String.raw`(?<mail>(?<=\/(?:hdr\.)?)[12][0-9A-Za-z]{5}-00(?:[0-9A-Za-z]{5})?[0-9A-Za-z]{4}-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?(?=-[DHJKT](?:$|\/)|$|\/))`,
     // A release: a time, and a commit as git shortens it, which may have digits only.
     String.raw`(?<commit>(?<=\b(?:19|20)\d{10}(?:\d\d)?[-_])[0-9a-f]{7}(?![0-9A-Za-z]))`,
     `(?<word>[0-9A-Za-z]+)`,
@@ -104,13 +108,15 @@ export function tokensOf(path: string): Token[] {
   PIECES.lastIndex = 0
   for (let match = PIECES.exec(path); match !== null; match = PIECES.exec(path)) {
     const [text] = match
-    const { uuid, stamp, python, word, maker, plain, made, pair, commit } = match.groups ?? {}
+    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail } = match.groups ?? {}
     const start = match.index
     if (word !== undefined) tokens.push(...tokensOfWord(path, text, start))
     else if (uuid !== undefined) tokens.push(token('uuid', text, start, true))
     else if (stamp !== undefined) tokens.push(token('stamp', text, start, true))
     else if (python !== undefined && isAt(path, start) && isTemporary(text.slice(3)))
       tokens.push(token('random', text.slice(3), start + 3, true))
+    else if (mail !== undefined)
+      for (const part of text.matchAll(WORDS)) tokens.push(token('random', part[0], start + part.index, true))
     else if ((commit ?? pair) !== undefined) tokens.push(token('hash', text, start, true))
     else if (maker !== undefined && made !== undefined && isMade(made, plain === undefined))
       tokens.push(token('random', made, start + maker.length, true))
@@ -218,13 +224,15 @@ const isMade = (text: string, isCertain: boolean): boolean =>
 /** As in Maildir: `M77P4711`. */
 const NUMBERED_LETTERS = /^(?:[A-Z]\d+)+$/
 
+const TEMPORARY = /^\/(?:var\/)?tmp\//
+
 /** Long and mixed, or of the length that mkstemp(3) writes, behind a separator at the end of a part of the name. */
 function isRandomWord(path: string, word: string, start: number): boolean {
   const { length } = word
   if (NUMBERED_LETTERS.test(word)) return false
   const odd = oddness(word)
   if (length >= LONG_RANDOM) return odd * 5 >= length
-  if (!TEMPLATES.has(length) || odd < 2) return false
+  if (!TEMPLATES.has(length) || odd < (TEMPORARY.test(path) ? 1 : 2)) return false
   const before = path[start - 1]
   const after = path[start + length]
   return (

@@ -5,6 +5,7 @@ import { APP, file, finding, program, SHELL } from '../support/findings.ts'
 
 const NORMAL: Normal = {
   isService: (process) => process === APP || process === program('/usr/sbin/sshd', undefined, 'root'),
+  isUnseen: () => false,
   isWritten: (path) => path === '/var/log/nginx/access.log',
   writerOf: (path) => (path === '/srv/up/x' ? { by: APP, timeMs: 1_794_999_880_000 } : undefined),
 }
@@ -105,12 +106,53 @@ describe('a dangerous shape', () => {
     expect(shapes(one)).toContain(shape)
   })
 
+  test('is a shell that a program runs for a request, as the service itself would', () => {
+    const cgi = program('/usr/bin/perl', '/srv/cgi/lookup.pl')
+    expect(dangersOf([finding('exec', [APP, cgi], SHELL)], NORMAL)).toMatchObject([
+      {
+        shape: 'service-shell',
+        reason: 'lookup.pl works for app.py, which takes connections, and never ran a shell before',
+      },
+    ])
+    expect(shapes(finding('exec', [APP, cgi], CURL))).toEqual(['below-service'])
+    expect(shapes(finding('exec', [APP, cgi], program('/usr/bin/file')))).toEqual([])
+    expect(shapes(finding('exec', [SSHD, SHELL, cgi], SHELL))).toEqual([])
+    expect(shapes(finding('exec', [APP, SHELL, program('/usr/bin/tar')], SHELL))).toEqual([])
+  })
+
+  test('is what a shell runs that was found below a service before, and weighs more', () => {
+    const normal: Normal = { ...NORMAL, isUnseen: (from, to) => from === APP && to === SHELL }
+    const ran = (...above: string[]): DangerShape[] =>
+      dangersOf([finding('exec', above, program('/usr/bin/id'))], normal).map(({ shape }) => shape)
+    expect(ran(APP, SHELL)).toEqual(['below-odd-shell'])
+    expect(ran(APP, SHELL, program('/usr/bin/bash'))).toEqual(['below-odd-shell'])
+    expect(ran(APP, program('/usr/bin/bash'), SHELL)).toEqual(['below-service'])
+  })
+
   test('is a program that the same processes wrote before', () => {
     const write = finding('write', [CURL], file('write', '/tmp/.x'))
     const run = finding('exec', [SHELL], program('/usr/bin/dash', '/tmp/.x'), { atMs: 1250 })
     const [danger] = dangersOf([write, run], NORMAL).filter(({ shape }) => shape === 'wrote-and-ran')
     expect(danger?.reason).toBe('/tmp/.x was written 1.25 s before it was executed, by curl')
     expect(shapes(run, { ...write, firstMs: write.firstMs + 2000 })).not.toContain('wrote-and-ran')
+  })
+
+  test('is little when a linker wrote it, and nobody who calls himself one', () => {
+    const run = finding('exec', [SHELL], program('/home/app/tool'), { atMs: 1250 })
+    const shapesAfter = (writer: string): DangerShape[] =>
+      shapes(finding('create', [writer], file('create', '/home/app/tool')), run)
+    for (const linker of [
+      '/usr/bin/x86_64-linux-gnu-ld.bfd',
+      '/usr/bin/ld.lld',
+      '/usr/lib/go-1.19/pkg/tool/linux_amd64/link',
+    ])
+      expect(shapesAfter(program(linker))).toEqual(['built-and-ran'])
+    const elsewhere = finding('exec', [SHELL], program('/tmp/x'), { atMs: 1250 })
+    const built = (by: string): Finding => finding('create', [by], file('create', '/tmp/x'))
+    expect(shapes(built(program('/usr/bin/ld')), elsewhere)).toEqual(['built-and-ran'])
+    expect(shapes(built(program('/usr/bin/ld', undefined, 'other')), elsewhere)).toContain('temporary-exec')
+    for (const other of ['/home/app/ld', '/usr/bin/link', '/usr/bin/xld'])
+      expect(shapesAfter(program(other))).toEqual(['wrote-and-ran'])
   })
 
   test('is one that somebody wrote earlier', () => {
@@ -142,6 +184,20 @@ describe('a dangerous shape', () => {
     const hosts = numbers.map((number) => finding('connect', [program('/opt/x')], `host:10.0.0.${number}:22`))
     expect(dangersOf(hosts, NORMAL)).toMatchObject([{ reason: 'x went to 10 addresses with port 22' }])
   })
+})
+
+test('who packs a log that others write removes it as rotation does, and no log of logins', () => {
+  const wiped = (by: string, path: string): boolean =>
+    dangersOf([finding('delete', [program(by)], file('delete', path))], {
+      ...NORMAL,
+      isWritten: () => true,
+    }).some(({ shape }) => shape === 'log-wiped')
+  expect(wiped('/usr/bin/xz', '/var/log/api/api.log')).toBe(false)
+  expect(wiped('/usr/bin/rm', '/var/log/api/api.log')).toBe(true)
+  expect(wiped('/tmp/xz', '/var/log/api/api.log')).toBe(true)
+  expect(wiped('/usr/bin/xz', '/var/log/auth.log')).toBe(true)
+  for (const rotated of ['api-2026-11-22-01.log', String.raw`api-\d{4}-\d{2}-\d{2}-\d{2}\.log`])
+    expect(wiped('/usr/bin/rm', `/var/log/api/${rotated}`)).toBe(false)
 })
 
 describe('no dangerous shape', () => {

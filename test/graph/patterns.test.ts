@@ -188,7 +188,7 @@ describe('siblings teach', () => {
     for (const [paths, enough] of [
       [['/q/1.msg', '/q/2.msg', '/q/3.msg'], 2],
       [['/q/3f2a9c1d', '/q/0b1c2d3e', '/q/77aa88bb'], 2],
-      [['/tmp/ccAb12xY.o', '/tmp/ccQ9dk2L.o', '/tmp/ccx7RtPw.o'], 3],
+      [['/q/ddAb12xY.o', '/q/ddQ9dk2L.o', '/q/ddx7RtPw.o'], 3],
     ] as const) {
       expect(teach(paths.slice(0, enough - 1)).learned).toEqual([])
       expect(teach([...paths.slice(0, enough - 1), ...paths.slice(0, enough - 1)]).learned).toEqual([])
@@ -681,6 +681,14 @@ describe('where only directories change', () => {
     for (const path of paths) expect(patterns.nameOf(PROCESS, 'create', path, by)).toBe(name)
     for (const path of not) expect(patterns.nameOf(PROCESS, 'create', path, by)).not.toBe(name)
     expect(covered).toMatch(new RegExp(`^${name.slice('file:create:'.length)}$`))
+  })
+
+  test('the memory of a program that is debugged is one file, whatever its pid', () => {
+    const patterns = new PathPatterns([], false, protectionOf)
+    const name = patterns.nameOf(PROCESS, 'write', '/proc/3220/task/3220/mem')
+    expect(patterns.nameOf(PROCESS, 'write', '/proc/819/task/820/mem')).toBe(name)
+    expect(patterns.nameOf(PROCESS, 'write', '/proc/self/mem')).toBe('file:write:/proc/self/mem')
+    expect(patterns.nameOf(PROCESS, 'write', '/proc/3220/root/mem')).not.toBe(name)
   })
 
   test('a page or a program never has a name that changes', () => {

@@ -17,7 +17,7 @@ describe('a part that may be random', () => {
     ['/tmp/short', []],
     ['/srv/report/d41d8cd98f00b204e9800998ecf8427e', [['report']]],
     // Two that look so, one by one and together.
-    ['/x/ccAb12xY/ccQ9dk2L.o', [['ccAb12xY'], ['ccQ9dk2L'], ['ccAb12xY', 'ccQ9dk2L']]],
+    ['/x/ddAb12xY/ddQ9dk2L.o', [['ddAb12xY'], ['ddQ9dk2L'], ['ddAb12xY', 'ddQ9dk2L']]],
     ['/x/reader/binder.o', [['reader'], ['binder']]],
   ])('%s', (path, expected) => {
     expect(runs(path)).toEqual(expected)

@@ -45,6 +45,15 @@ describe('what changes for certain', () => {
     ['/tmp/tmpk3x_9a2b.csv.gz', ['!random:k3x_9a2b']],
     ['/tmp/tmp.aB3xYz0q1W', ['!random:aB3xYz0q1W']],
     ['/tmp/sess.aB3xYz', ['!random:aB3xYz']],
+    ['/tmp/venv-GiCfN5/bin', ['!random:GiCfN5']],
+    ['/tmp/ccfzhxDT.o', ['!random:fzhxDT']],
+    ['/home/a/tmp/cc3JBKcd.cdtor.c', ['!random:3JBKcd']],
+    ['/tmp/filecisXbb', ['!random:cisXbb']],
+    ['/var/spool/exim/input/hdr.1xUvvD-00007u-1s', ['!random:1xUvvD', '!random:00007u', '!random:1s']],
+    [
+      '/var/spool/exim/input/1rZoJ7-00000001iEC-0abc-D',
+      ['!random:1rZoJ7', '!random:00000001iEC', '!random:0abc'],
+    ],
     ['/tmp/ssh-Ab3dE5gH1jKl/agent.123', ['!random:Ab3dE5gH1jKl', 'number:123']],
     ['/s/sess_0a1b2c3d4e5f6g7h8i9j0k1l2m', ['!random:0a1b2c3d4e5f6g7h8i9j0k1l2m']],
     ['/run/systemd/users/.#bus0123456789abcdef', ['!hash:0123456789abcdef']],
@@ -68,6 +77,10 @@ describe('what only siblings can tell', () => {
     ['/srv/3f2a9c1d', ['hash:3f2a9c1d']],
     ['/srv/0123456789ab', ['hash:0123456789ab']],
     ['/srv/deadbeef2024', ['hash:deadbeef2024']],
+    // Words, and a number: nothing that a program of these has made.
+    ['/srv/venv-Linux6', ['number:6']],
+    ['/src/ccabcDef.py', []],
+    ['/tmp/fileserver', []],
     [
       '/srv/6ba7b810-9dad-11d1-80b4-00c04fd430c8/part-7',
       ['!uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8', 'number:7'],

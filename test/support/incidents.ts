@@ -9,6 +9,7 @@ import type { Evidence, Finding, Report } from '../../agent/domain/report.ts'
 /** A host of which nothing is known. */
 export const NOTHING_NORMAL: Normal & Habits = {
   isService: () => false,
+  isUnseen: () => false,
   isWritten: () => false,
   writerOf: () => undefined,
   habitOf: () => ({ targets: 0, sightings: 0 }),

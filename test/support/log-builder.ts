@@ -70,6 +70,11 @@ export class LogBuilder {
     return this.change(syscall('creat', { ...fieldsOf(doer), exit: 3, items: 2 }), file, 'CREATE')
   }
 
+  /** Opens a file that is there to write to it. */
+  write(doer: Doer, file: string): this {
+    return this.change(syscall('creat', { ...fieldsOf(doer), exit: 3, items: 2 }), file, 'NORMAL')
+  }
+
   delete(doer: Doer, file: string): this {
     return this.change(syscall('unlink', { ...fieldsOf(doer), items: 2 }), file, 'DELETE')
   }
