@@ -89,18 +89,19 @@ export class PatternBook {
     const isStored = this.edges.has(edge)
     let to: RowId | undefined
     let from: RowId = 0
-    const found: CoveredRow[] = []
+    // Once each: ports that a wider range replaces are covered by it, too.
+    const found = new Map<RowId, CoveredRow>()
     // Not all that are there: a directory may hold very many others.
     for (const row of this.statements.fileEdgesIn.iterate({ process, action, prefix: prefix + directory }))
-      if (row.name !== edge.to && covers(row.name.slice(prefix.length))) found.push(row)
+      if (row.name !== edge.to && covers(row.name.slice(prefix.length))) found.set(row.to_id, row)
     for (const narrower of replaces) {
       const name = prefix + narrower
       const rows = this.statements.fileEdgesIn.all({ process, action, prefix: name })
-      found.push(...rows.filter((row) => row.name === name))
+      for (const row of rows) if (row.name === name) found.set(row.to_id, row)
       if (this.statements.removePattern.run(process, action, narrower).changes > 0)
         removed.push({ process, action, path: narrower })
     }
-    for (const covered of found) {
+    for (const covered of found.values()) {
       const { first_ms: firstMs, last_ms: lastMs, ...seen } = covered
       to ??= this.edges.nodeId(edge.to)
       this.edges.put(covered.from_id, to, action, { ...seen, firstMs, lastMs })

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Baseline } from '../../agent/baseline/baseline.ts'
-import { importBaseline } from '../../agent/baseline/transfer.ts'
+import { edgesIn, importBaseline } from '../../agent/baseline/transfer.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
 import { printedPattern } from '../../agent/graph/patterns.ts'
 import { NO_WORLD } from '../../agent/domain/activity.ts'
@@ -150,5 +150,32 @@ test('what is stamped before the end of the training and comes behind it is lear
   expect(baseline.trainings.all()).toMatchObject([{ finished: true }])
   expect(baseline.edges.countEdges()).toBe(2)
   expect(baseline.verify().problem).toBeUndefined()
+  baseline.close()
+})
+
+test.each([
+  ['in one window', 100],
+  ['in window after window', 11_000],
+])('ports whose range is widened, %s, are one edge, counted once and vouched for', (_, gapMs) => {
+  const path = join(folderForTest(), 'baseline.db')
+  const baseline = new Baseline(path)
+  const log = new LogBuilder(Date.parse('2026-11-20T12:00:00Z'))
+  for (const port of [40_000, 40_007, 40_014, 20_000])
+    log.connect({ pid: 800, exe: '/usr/sbin/nginx' }, '198.51.100.1', port).after(gapMs)
+  const engine = new Engine({
+    baseline,
+    world: NO_WORLD,
+    plan: { kind: 'everything' },
+    monitorMs: 10_000,
+    rebase: false,
+    alertsPerDay: 10,
+    emit: () => undefined,
+    latestMs: () => Number.POSITIVE_INFINITY,
+  })
+  engine.ingest({ bytes: log.bytes, at: undefined })
+  engine.end()
+  expect(baseline.patterns.ofPeers()).toMatchObject([{ path: '198.51.100.1:10000-65535' }])
+  expect(baseline.verify().problem).toBeUndefined()
+  expect([...edgesIn(path)]).toMatchObject([{ to: 'host:198.51.100.1:10000-65535', sightings: 4 }])
   baseline.close()
 })
