@@ -99,12 +99,19 @@ test('an upgrade of fullmon is told, and opens no alert', () => {
 })
 
 test('that it came from no repository is told as of every package', () => {
-  const { alerts } = told((log) => {
+  const { alerts, reports } = told((log) => {
     withDpkg(log, './fullmon_2_amd64.deb')
     script(log, 5003, 'fullmon.prerm', 'upgrade')
     log.create(DPKG, PROGRAM).create(DPKG, '/var/lib/dpkg/info/fullmon.list')
   })
   expect(alerts).toEqual(['medium apt-get (0) installed or changed 1 package: fullmon'])
+  const [incident] = reports.filter(
+    ({ kind, ...rest }) => kind === 'incident' && 'severity' in rest && rest.severity === 'medium',
+  )
+  expect(incident).toMatchObject({
+    reasons: expect.arrayContaining(['fullmon_2_amd64.deb did not come from a repository']) as string[],
+    next: expect.arrayContaining([expect.stringMatching(/^fullmon accept \d+ /)]) as string[],
+  })
 })
 
 test('the same deeds by hand are critical', () => {

@@ -51,6 +51,7 @@ export function maintenanceIncident(
     next: [
       ...(raised.length === 0 ? [] : ['find out who asked for this, and where the packages come from']),
       transaction.history,
+      ...(raised.length === 0 ? [] : [`fullmon accept ${id} (when it was meant to be)`]),
     ],
   }
 }
