@@ -172,7 +172,7 @@ const watchText = (fields: readonly Field[]): string =>
     .flatMap(({ name, text, value }) => {
       if (name === 'perm') return [`-p ${permissions(value)}`]
       if (name === 'key') return keys(text).map((key) => `-k ${key}`)
-      return [`-w ${printable(text)}${name === 'dir' ? '/' : ''}`]
+      return [`-w ${printable(text)}`]
     })
     .join(' ')
 

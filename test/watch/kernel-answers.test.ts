@@ -26,6 +26,10 @@ const ZOO = [
   '-a always,exit -F arch=b64 -S open -F auid!=unset -F sgid=9 -F fsgid=3000000000',
   '-a always,exit -F arch=b64 -S open -F subj_user=foo -F obj_lev_low=x -F path=/etc/hosts -F key=k',
   '-a never,exit -F arch=b32 -S socketcall -F saddr_fam=2 -F a0=3',
+  `-a always,exit -F arch=b64 -S openat ${Array.from({ length: 62 }, (_, index) => `-F pid!=${index + 5}`).join(' ')}`,
+  `-a always,exit -F arch=b64 -S open -k ${'k'.repeat(200)} -k b`,
+  '-a always,exclude -F msgtype>=1300 -F msgtype<=1310 -F pid=4000000',
+  '-a always,exit -F arch=b64 -S kill -F a1=0xffffffff -F a0>=0x80000000',
   '-a never,user',
   '-a never,task',
   '-a always,exclude -F msgtype=BPRM_FCAPS',
@@ -85,6 +89,7 @@ describe.skipIf(unavailable !== undefined)('what the kernel answers', () => {
     try {
       for (const rule of rules) spawnSync('auditctl', rule.split(/\s+/))
       auditctl('-w', '/etc/fullmon-test-watched', '-p', 'wa', '-k', 'watched')
+      auditctl('-w', import.meta.dirname, '-p', 'x', '-k', 'one', '-k', 'two')
       const listed = rulesAsListed()
       // What this kernel or this auditctl does not take is not listed.
       expect(listed.length).toBeGreaterThan(rules.length - 5)
