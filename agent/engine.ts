@@ -152,7 +152,7 @@ export class Engine {
       onDone: (event, actor) => this.tamper.noteSigns(event, actor),
     }
     this.core = new Core(world, sink, { tracksChanges: log !== undefined })
-    this.findings = new Findings(baseline, this.core, alertsPerDay, world)
+    this.findings = new Findings(baseline, this.core, alertsPerDay, world, own?.boot)
     const isOwned = (path: string): boolean => this.findings.isOwned(path)
     this.naming = new Naming(baseline, log !== undefined, options.networks, isOwned)
     const { core, coverage, findings, naming, schedule, tamper } = this

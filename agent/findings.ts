@@ -6,8 +6,9 @@ import type { Core } from './core.ts'
 import { dangersOf, type Normal } from './detect/dangers.ts'
 import { boundedArgv } from './detect/evidence.ts'
 import { incidentOf, judge } from './detect/incidents.ts'
+import { Boots, type BootTime, isBoot } from './detect/boots.ts'
 import { Maintenance } from './detect/maintenance.ts'
-import { maintenanceIncident } from './detect/maintenance-incident.ts'
+import { bootIncident, maintenanceIncident } from './detect/maintenance-incident.ts'
 import { networkPeerOf } from './detect/nodes.ts'
 import { Quota } from './detect/quota.ts'
 import type { Habits } from './detect/reasons.ts'
@@ -94,19 +95,30 @@ export class Findings {
   private readonly rehearsal: Rehearsal
   private readonly unstable: Unstable
   private readonly maintenance: Maintenance
+  private readonly boots: Boots
 
-  constructor(baseline: Baseline, core: Core, alertsPerDay: number, { packagedMs }: World) {
+  /** @param boot the one that this host runs since; undefined in a replay */
+  constructor(
+    baseline: Baseline,
+    core: Core,
+    alertsPerDay: number,
+    { packagedMs }: World,
+    boot: BootTime | undefined,
+  ) {
     this.baseline = baseline
     this.core = core
     this.budget = new Budget(baseline, alertsPerDay)
     this.unstable = new Unstable(baseline.unstable)
     this.rehearsal = new Rehearsal(baseline, ({ findings }) => judge(findings, this.before, this.normal))
+    const isKnown = (image: ProcessImage): boolean => baseline.edges.isKnown(processName(image))
     this.maintenance = new Maintenance({
       packagedMs,
       modeOf: ({ syscall }) => (syscall === undefined ? undefined : modeGivenBy(syscall)),
-      isKnown: (image) => baseline.edges.isKnown(processName(image)),
+      isKnown,
       isService: (image) => this.normal.isService(processName(image)),
     })
+    const isOwned = (path: string): boolean => this.isOwned(path)
+    this.boots = new Boots(boot, { isOwned, isKnown, normal: () => this.normal })
   }
 
   /** Takes every edge, known or not: package managers are watched at their work. Cheap for all others. */
@@ -176,10 +188,18 @@ export class Findings {
     const chain = [...ancestors, named.to]
     const isFound = baseline.unseen.now(named, chain) !== undefined || baseline.findings.has(named, chain)
     if (!isFound && !this.hasRoom(named, chain, evidence)) return
+    const place = (): Place => {
+      if (upkeep !== undefined) return upkeep
+      const met = {
+        finding: { edge, chain, firstMs: timeMs, lastMs: timeMs, evidence, bits: 0 },
+        event,
+        lineage,
+      }
+      const boot = mark === undefined ? this.boots.treeOf({ ...met, source: seen.source, timeMs }) : undefined
+      return boot === undefined ? this.placeOf(event, ancestors, lineage, timeMs) : { tree: boot, parent: '' }
+    }
     // What was found before stays where it is.
-    const place =
-      isFound && mark === undefined ? NOWHERE : (upkeep ?? this.placeOf(event, ancestors, lineage, timeMs))
-    const { tree, parent } = place
+    const { tree, parent } = isFound && mark === undefined ? NOWHERE : place()
     this.maintenance.noteFound(tree)
     const finding = { edge: named, chain, firstMs: timeMs, evidence, tree, parent, bits: 0 }
     this.unseen.set(seen, baseline.unseen.saw(mark === undefined ? finding : { ...finding, mark }))
@@ -265,7 +285,7 @@ export class Findings {
     const trees = this.joinCrowds(normal)
     if (isLast) maintenance.closeAll()
     else maintenance.closeWindow(toMs, lengthMs)
-    const { held } = maintenance
+    const held = [...maintenance.held, ...(isLast ? [] : this.boots.held(toMs))]
     const matters = (rest: Finding): boolean => dangersOf([rest], normal).length > 0
     const next = (): Reportable | undefined => baseline.findings.reportable(held, matters)
     for (let found = next(); found !== undefined; found = next()) {
@@ -276,8 +296,9 @@ export class Findings {
         ...{ goesOnFrom, earlier: goesOnFrom === undefined ? [] : baseline.incidents.reportedOf(tree) },
       }
       const upkeep = maintenance.upkeepOf(tree)
-      const isDangerous = upkeep === undefined && this.isDangerous(found)
-      const isOrdinary = upkeep === undefined && !isDangerous && this.isOrdinary(found)
+      const isOneOfMany = upkeep !== undefined || isBoot(tree)
+      const isDangerous = !isOneOfMany && this.isDangerous(found)
+      const isOrdinary = !isOneOfMany && !isDangerous && this.isOrdinary(found)
       const summary = isOrdinary
         ? this.unstable.summaryOf(found.findings, this.before, found.lastMs)
         : undefined
@@ -285,10 +306,12 @@ export class Findings {
         baseline.incidents.addTo(tree, summary.incident, toMs, !isWhole)
         continue
       }
-      const shown =
-        upkeep === undefined
-          ? incidentOf(baseline.incidents.next, deeds, normal)
-          : maintenanceIncident(baseline.incidents.next, deeds, upkeep)
+      const id = baseline.incidents.next
+      const shown = isBoot(tree)
+        ? bootIncident(id, deeds)
+        : upkeep === undefined
+          ? incidentOf(id, deeds, normal)
+          : maintenanceIncident(id, deeds, upkeep)
       const rules = rulesIn(tree)
       const told =
         rules.length === 0

@@ -23,22 +23,50 @@ interface Done {
 }
 
 /** Makes the incident of what package managers did, or of what they brought. */
-export function maintenanceIncident(
-  id: number,
-  { findings, edges, count, firstMs, lastMs }: Done,
-  { transaction, isAfterwards }: Upkeep,
-): Incident {
+export function maintenanceIncident(id: number, done: Done, { transaction, isAfterwards }: Upkeep): Incident {
+  const { findings } = done
   const raised = isAfterwards ? [] : raisedBy(transaction)
-  const listed = listedOf(findings)
-  return {
-    kind: 'incident',
-    id,
-    firstMs,
-    lastMs,
+  return withEdges(id, done, {
     severity: raised.length === 0 ? 'low' : 'medium',
     score: ORDINARY_BITS + RAISED_BITS * raised.length,
     title: isAfterwards ? titleAfterwards(findings, transaction) : titleOf(transaction),
     chain: isAfterwards ? (findings[0]?.chain ?? []) : chainOf(findings, transaction),
+    reasons: [...raised, ...(isAfterwards ? reasonsAfterwards(transaction) : reasonsOf(transaction))],
+    next: [
+      ...(raised.length === 0 ? [] : ['find out who asked for this, and where the packages come from']),
+      transaction.history,
+      ...(raised.length === 0 ? [] : [`fullmon accept ${id} (when it was meant to be)`]),
+    ],
+  })
+}
+
+/** Makes the incident of what a boot has started. */
+export function bootIncident(id: number, done: Done): Incident {
+  const { findings } = done
+  return withEdges(id, done, {
+    severity: 'low',
+    score: ORDINARY_BITS,
+    title: `the host was booted, and what starts with it did something for the first time: ${listOf(programsOf(findings))}`,
+    chain: findings[0]?.chain.slice(0, 1) ?? [],
+    reasons: [
+      'init has started all of it soon after the boot, and nobody had logged in',
+      'these programs were seen before, or packages have brought them',
+    ],
+    next: ['last -x reboot shutdown', 'journalctl -b'],
+  })
+}
+
+/** Who has done what is told as one, and what a person is told of it. */
+function withEdges(
+  id: number,
+  { findings, edges, count, firstMs, lastMs }: Done,
+  told: Pick<Incident, 'severity' | 'score' | 'title' | 'chain' | 'reasons' | 'next'>,
+): Incident {
+  const listed = listedOf(findings)
+  const { severity, score, title, chain, reasons, next } = told
+  return {
+    kind: 'incident',
+    ...{ id, firstMs, lastMs, severity, score, title, chain },
     edges: listed.map(({ edge, evidence, ...rest }) => ({
       ...edge,
       count: evidence.count,
@@ -46,13 +74,7 @@ export function maintenanceIncident(
       evidence,
     })),
     ...(listed.length < edges ? { unlisted: edges - listed.length } : {}),
-    count,
-    reasons: [...raised, ...(isAfterwards ? reasonsAfterwards(transaction) : reasonsOf(transaction))],
-    next: [
-      ...(raised.length === 0 ? [] : ['find out who asked for this, and where the packages come from']),
-      transaction.history,
-      ...(raised.length === 0 ? [] : [`fullmon accept ${id} (when it was meant to be)`]),
-    ],
+    ...{ count, reasons, next },
   }
 }
 
@@ -65,11 +87,12 @@ function titleOf({ manager, user, changed, removed, unnamed }: Transaction): str
 }
 
 function titleAfterwards(findings: readonly Finding[], { manager }: Transaction): string {
-  const programs = new Set(
-    findings.flatMap(({ edge }) => nameOf(edge.kind === 'exec' ? edge.to : edge.from) ?? []),
-  )
-  return `after ${manager} was at work, what it had brought did something for the first time: ${listOf(programs)}`
+  return `after ${manager} was at work, what it had brought did something for the first time: ${listOf(programsOf(findings))}`
 }
+
+/** Names of those that did something. */
+const programsOf = (findings: readonly Finding[]): ReadonlySet<string> =>
+  new Set(findings.flatMap(({ edge }) => nameOf(edge.kind === 'exec' ? edge.to : edge.from) ?? []))
 
 const reasonsOf = ({ changed, removed, managers, lastMs, firstMs }: Transaction): readonly string[] => [
   `all of it was done below ${managers.join(', ')} within ${Math.ceil((lastMs - firstMs + 1) / 1000)} s`,

@@ -371,8 +371,7 @@ export class Maintenance {
       return undefined
     const isUnit = this.unitBroughtBy(edge, source, timeMs) !== undefined
     const isService = startedByServiceManager(edge.kind === 'exec' ? source : source.origin)
-    if (!isUnit && (NO_PROBATION.some((kind) => isKindOf(acting, kind)) || this.isBelowService(source)))
-      return undefined
+    if (!isUnit && (doesAsTold(acting) || this.isBelowService(source))) return undefined
     if (!isUnit && !isService && !ROOTS.has(acting.user)) return undefined
     const worker = { ...this.workerOf(met), fetches: isService }
     const path = pathOf(edge)
@@ -480,8 +479,9 @@ function runsScriptlet(image: ProcessImage): boolean {
 
 /** What a program that was just installed writes of its own accord. */
 const OWN_PLACE = /^\/(?:var\/(?:lib|log|cache|spool|run|tmp)|run|tmp|dev\/shm)\//
-/** These do what they are told: that they are new excuses nothing. */
+/** Programs that do what they are told: that they are new excuses nothing. */
 const NO_PROBATION = ['shell', 'relay', 'downloader', 'account-tool', 'file-tool'] as const
+export const doesAsTold = (image: ProcessImage): boolean => NO_PROBATION.some((kind) => isKindOf(image, kind))
 
 /** Names that a file has while it is put in place: dpkg(1); rpm and apk choose theirs by chance. */
 export const finalName = (path: string): string =>
