@@ -50,7 +50,10 @@ const PIECES = new RegExp(
   [
     `(?<uuid>${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}(?![0-9A-Za-z]))`,
     `(?<stamp>(?:${STAMP})(?![0-9A-Za-z]))`,
-    // Python's tempfile.
+    // Of MariaDB and MySQL: pid, thread and number of a temporary table.
+    String.raw`(?<table>(?<=\/#sql-(?:[a-z]+-)?)[0-9a-f]{1,8}(?:[-_][0-9a-f]{1,8})+(?![0-9A-Za-z]))`,
+    // Python's tempfile, behind a name that somebody gave it as well.
+    String.raw`(?<=^\/(?:var\/)?tmp\/(?:[^\/]*[-.])?)(?<given>[a-z0-9_]{8}(?![0-9A-Za-z_]))`,
     String.raw`(?<python>tmp[a-z0-9_]{8}(?![0-9A-Za-z_]))`,
     `(?<=\\/)(?<maker>${MAKERS})(?<made>[A-Za-z0-9,-]+)`,
     // The directories of git's objects, two digits each, where it has just made one.
@@ -108,13 +111,18 @@ export function tokensOf(path: string): Token[] {
   PIECES.lastIndex = 0
   for (let match = PIECES.exec(path); match !== null; match = PIECES.exec(path)) {
     const [text] = match
-    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail } = match.groups ?? {}
+    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail, table, given } =
+      match.groups ?? {}
     const start = match.index
     if (word !== undefined) tokens.push(...tokensOfWord(path, text, start))
     else if (uuid !== undefined) tokens.push(token('uuid', text, start, true))
     else if (stamp !== undefined) tokens.push(token('stamp', text, start, true))
     else if (python !== undefined && isAt(path, start) && isTemporary(text.slice(3)))
       tokens.push(token('random', text.slice(3), start + 3, true))
+    else if (given !== undefined && isTemporary(given) && (given.includes('_') || oddness(given) > 0))
+      tokens.push(token('random', given, start, true))
+    else if (table !== undefined)
+      for (const part of text.matchAll(WORDS)) tokens.push(token('hash', part[0], start + part.index, true))
     else if (mail !== undefined)
       for (const part of text.matchAll(WORDS)) tokens.push(token('random', part[0], start + part.index, true))
     else if ((commit ?? pair) !== undefined) tokens.push(token('hash', text, start, true))

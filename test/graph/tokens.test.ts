@@ -49,6 +49,10 @@ describe('what changes for certain', () => {
     ['/tmp/ccfzhxDT.o', ['!random:fzhxDT']],
     ['/home/a/tmp/cc3JBKcd.cdtor.c', ['!random:3JBKcd']],
     ['/tmp/filecisXbb', ['!random:cisXbb']],
+    ['/tmp/pip-ephem-wheel-cache-xwsg_zs7/wheels', ['!random:xwsg_zs7']],
+    ['/tmp/f9chaecw', ['!random:f9chaecw']],
+    ['/tmp/#sql-temptable-1f-19a-ca.MAI', ['!hash:1f', '!hash:19a', '!hash:ca']],
+    ['/var/lib/mysql/shop/#sql-1f_2b.frm', ['!hash:1f', '!hash:2b']],
     ['/var/spool/exim/input/hdr.1xUvvD-00007u-1s', ['!random:1xUvvD', '!random:00007u', '!random:1s']],
     [
       '/var/spool/exim/input/1rZoJ7-00000001iEC-0abc-D',
@@ -81,6 +85,8 @@ describe('what only siblings can tell', () => {
     ['/srv/venv-Linux6', ['number:6']],
     ['/src/ccabcDef.py', []],
     ['/tmp/fileserver', []],
+    ['/tmp/report-august24', ['number:24']],
+    ['/srv/cache-xwsg_zs7', ['number:7']],
     [
       '/srv/6ba7b810-9dad-11d1-80b4-00c04fd430c8/part-7',
       ['!uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8', 'number:7'],
