@@ -52,7 +52,7 @@ export function bootIncident(id: number, done: Done): Incident {
       'init has started all of it soon after the boot, and nobody had logged in',
       'these programs were seen before, or packages have brought them',
     ],
-    next: ['last -x reboot shutdown', 'journalctl -b'],
+    next: ['journalctl --list-boots', 'journalctl -b'],
   })
 }
 
