@@ -41,6 +41,8 @@ interface Finding {
   readonly reasons: readonly HealthReason[]
   readonly phase: string
   /** Undefined when nobody could say. */
+  readonly kernel?: HealthView['kernel'] | undefined
+  /** Undefined when nobody could say. */
   readonly alerts: AlertCounts | undefined
   readonly scan: HealthView['scan']
   readonly lag: HealthView['lag']
@@ -126,9 +128,9 @@ async function asked(socket: string, mostSilentMs: number): Promise<Finding | un
       lag: null,
     }
   }
-  const { alerts, aliveMs, lag, phase, pid, reasons, scan, timeMs } = viewIn(answer.text, socket)
+  const { alerts, aliveMs, kernel, lag, phase, pid, reasons, scan, timeMs } = viewIn(answer.text, socket)
   return {
-    ...{ alerts: alerts ?? undefined, lag, phase, scan },
+    ...{ alerts: alerts ?? undefined, kernel, lag, phase, scan },
     reasons: [
       ...reasons.filter(({ code }) => code !== 'silent'),
       ...silenceOf(pid, aliveMs ?? undefined, timeMs, mostSilentMs),
@@ -204,10 +206,11 @@ function levelOf({ code, severity }: HealthReason, { warning, critical }: Thresh
 const isAtLeast = (severity: Severity = 'critical', least: Severity): boolean =>
   SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(least)
 
-function textOf({ phase, reasons, scan }: Finding): string {
+function textOf({ kernel, phase, reasons, scan }: Finding): string {
   const told = reasons.map(({ text }) => text).join('; ')
   const scanned = scan === null ? '' : `, ${scan.suspicious} of ${scan.processes} processes suspicious`
-  return told === '' ? `${phase}, no alert is open${scanned}` : told
+  const blind = kernel === 'unwatched' ? "; the kernel's audit is not watched" : ''
+  return `${told === '' ? `${phase}, no alert is open${scanned}` : told}${blind}`
 }
 
 /** A `|` would begin the measurements, and only the first line counts. */

@@ -7,6 +7,8 @@ export class LiveState {
   /** Unix time in milliseconds. */
   readonly startMs: number
   phase: 'starting' | Exclude<Phase['name'], 'unwatched'> = 'starting'
+  /** Whether the kernel's audit is looked at: not when the log is that of another host. */
+  isKernelWatched = true
   pulse: Pulse | undefined
   /** The last scan of the processes. */
   scan: ProcessScan | undefined
@@ -17,7 +19,8 @@ export class LiveState {
   }
 
   enter({ name }: Phase): void {
-    if (name !== 'unwatched') this.phase = name
+    if (name === 'unwatched') this.isKernelWatched = false
+    else this.phase = name
   }
 
   /** Takes note of what is not seen. Returns whether it has changed. */

@@ -65,6 +65,9 @@ function ofTheLog({ live, health, isDegraded }: Measured): Metric[] {
       '1 for each reason why the agent does not see everything now.',
       ongoing.map(({ reason }) => ({ labels: { reason }, value: 1 })),
     ),
+    gauge('kernel_watched', "Whether the kernel's audit and its receiver are looked at.", [
+      { value: Number(health.kernel === 'watched') },
+    ]),
     gauge('coverage_degraded', 'Whether something was not seen lately.', [{ value: Number(isDegraded) }]),
   ]
 }

@@ -80,6 +80,7 @@ export class AgentSources implements Sources {
     const view: HealthView = {
       ...{ healthy: health.isHealthy && reasons.length === 0, phase },
       reasons: [...reasons, ...health.reasons],
+      kernel: live.isKernelWatched ? 'watched' : 'unwatched',
       alerts: vitals?.alerts ?? null,
       scan:
         scan === undefined

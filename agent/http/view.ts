@@ -7,6 +7,8 @@ export interface HealthView {
   /** What the agent does: `starting`, `training`, `monitoring`, or `faulty` while the baseline cannot be written. */
   readonly phase: string
   readonly reasons: readonly HealthReason[]
+  /** Whether that the kernel records, and auditd receives, is looked at; else all may be well only because nobody looks. */
+  readonly kernel: 'watched' | 'unwatched'
   readonly alerts: AlertCounts | null
   /** What the last scan of the processes counted. */
   readonly scan: { readonly timeMs: number; readonly processes: number; readonly suspicious: number } | null

@@ -127,7 +127,7 @@ describe('the agent', () => {
   }
 
   const VIEW: HealthView = {
-    ...{ healthy: true, phase: 'monitoring', reasons: [], alerts: noAlerts(), pid: 7 },
+    ...{ healthy: true, phase: 'monitoring', reasons: [], kernel: 'watched', alerts: noAlerts(), pid: 7 },
     ...{ scan: { timeMs: 1, processes: 120, suspicious: 2 }, lag: { bytes: 10, ms: 2500 } },
     ...{ aliveMs: 1_000_000, timeMs: 1_000_000 },
   }
@@ -145,6 +145,10 @@ describe('the agent', () => {
   test('that does not see everything is a warning, that does nothing is critical', async () => {
     const blind = { ...VIEW, healthy: false, reasons: [{ code: 'blind', text: 'behind: 5 bytes' }] }
     expect(await check('--socket', await saying(blind))).toMatchObject({ code: 1, told: 'behind: 5 bytes' })
+    expect(await check('--socket', await saying({ ...VIEW, kernel: 'unwatched' }))).toMatchObject({
+      code: 0,
+      told: "monitoring, no alert is open, 2 of 120 processes suspicious; the kernel's audit is not watched",
+    })
     const stuck = { ...VIEW, timeMs: 1_061_000 }
     expect(await check('--socket', await saying(stuck))).toMatchObject({ code: 0 })
     expect(await check('--socket', await saying(stuck), '--max-age', '60')).toMatchObject({
@@ -209,7 +213,10 @@ describe('the agent', () => {
     const agent = startAgent(words)
     onTestFinished(() => void agent.end('SIGKILL'))
     await agent.waitFor('monitoring', () => agent.stderr().includes('monitoring'))
-    expect(await check('--socket', socket)).toMatchObject({ code: 0, told: 'monitoring, no alert is open' })
+    expect(await check('--socket', socket)).toMatchObject({
+      code: 0,
+      told: "monitoring, no alert is open; the kernel's audit is not watched",
+    })
     expect(await agent.end('SIGTERM')).toBe(0)
     expect(await check('--socket', socket, '--db', db)).toMatchObject({
       code: 2,

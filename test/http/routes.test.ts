@@ -104,6 +104,15 @@ describe('/healthz', () => {
     })
   })
 
+  test('tells when nobody looks at the kernel, as for the log of another host', async () => {
+    const { live, get, json } = await host()
+    expect(json('/healthz')).toMatchObject({ kernel: 'watched' })
+    expect(get('/metrics').text).toContain('\nfullmon_kernel_watched 1\n')
+    live.enter({ name: 'unwatched', reason: 'x' })
+    expect(json('/healthz')).toMatchObject({ healthy: true, kernel: 'unwatched', phase: 'monitoring' })
+    expect(get('/metrics').text).toContain('\nfullmon_kernel_watched 0\n')
+  })
+
   test('answers 503 while something is not seen', async () => {
     const { live, get, json } = await host()
     const spot = {
