@@ -53,9 +53,12 @@ export interface DeniedEdge {
 const Node = z
   .string()
   .regex(/^(?:proc|host|file):[^\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Cs}]*$/u, 'no name of a node')
-/** Literal text, escapes, classes without a slash and counts: nothing that could cover a file in another directory. */
+/**
+ * Literal text, escapes, classes without a slash and counts: nothing that could cover a file in another directory. Before it
+ * may stand that it covers what may be executed: see graph/patterns.ts.
+ */
 const PATH =
-  /^(?:\(\?!(?:\[[A-Za-z_-]+\](?:\{\d+\})?)+\)|[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/
+  /^(?:\(\?<executable>\))?(?:\(\?!(?:\[[A-Za-z_-]+\](?:\{\d+\})?)+\)|[^\\^$.*+?()[\]{}|]|\\(?:[^A-Za-z0-9]|d)|\[[^\]^/\\][^\]/\\]*\]|\+|\{\d+(?:,\d+)?\})*$/
 /** A network, a class of hosts or one host, and its ports. */
 const PEERS = /^(?:\[[0-9a-f:]+(?:\/\d+)?\]|[a-z0-9_.-]+(?:\/\d+)?):(?:\d+|\d+-\d+|\*)$/
 

@@ -9,7 +9,7 @@ import { Baseline } from '../../agent/baseline/baseline.ts'
 import { deniedIn, edgesIn, exportBaseline, importBaseline } from '../../agent/baseline/transfer.ts'
 import { verifyBaseline } from '../../agent/baseline/verify.ts'
 import type { Edge } from '../../agent/domain/edge.ts'
-import { PathPatterns } from '../../agent/graph/patterns.ts'
+import { PathPatterns, printedPattern } from '../../agent/graph/patterns.ts'
 import { folderForTest } from '../support/folder.ts'
 import { complaint } from '../support/complaint.ts'
 
@@ -68,6 +68,18 @@ test('what was exported, imported and exported again is the same, byte for byte'
   const other = newPath()
   expect(importBaseline(other, lines, ME)).toEqual({ edges: 78, refused: 0, isSealed: true })
   expect(exported(other)).toEqual(lines)
+})
+
+test('a pattern over what may be executed is carried along', () => {
+  const one = newPath()
+  const baseline = new Baseline(one)
+  const key = { process: DASH, action: 'create', path: '(?<executable>)/srv/q/\\d+' } as const
+  const pattern = { ...key, examples: ['/srv/q/1'], printed: printedPattern(key), learnedMs: NOON_MS }
+  baseline.batch(() => baseline.patterns.add(pattern, () => false))
+  baseline.close()
+  const other = newPath()
+  importBaseline(other, exported(one), ME)
+  expect(exported(other)).toEqual(exported(one))
 })
 
 test('an export ends with what tells whether all of it is there', () => {
