@@ -52,9 +52,10 @@ function isTerminalGone(): boolean {
   }
 }
 
-// A reader that went away, such as `| head`, is no error; but whoever watches must not go on without being heard.
+// A reader that went away, such as `| head`, is no error; but who watches must not go on without being heard, nor who learns
+// end in the middle as if all were well.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE' && !isRun) process.exit(0)
+  if (error.code === 'EPIPE' && !isRun && words[0] !== 'train') process.exit(0)
   process.stderr.write(`fullmon: standard output takes nothing more: ${error.message}\n`)
   process.exit(FAILED)
 })

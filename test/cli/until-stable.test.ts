@@ -56,6 +56,19 @@ test('one that did not was not, and who keeps it from being enough is named', ()
   expect(said).toMatchObject({ learning: { isEnough: false, enoughInMs: null } })
 })
 
+test('one whose reader goes away has not ended well', () => {
+  const folder = folderForTest()
+  const file = join(folder, 'audit.log')
+  writeFileSync(file, host(2, 1).bytes)
+  const command = '"$0" agent/main.ts train --no-follow --auditd "$1" --db "$2" | :; exit "${PIPESTATUS[0]}"'
+  const words = ['-c', command, process.execPath, file, join(folder, 'baseline.db')]
+  const { status, stderr } = spawnSync('bash', words, { cwd: ROOT, encoding: 'utf8' })
+  expect({ status, stderr }).toEqual({
+    status: 3,
+    stderr: expect.stringContaining('standard output takes nothing more') as string,
+  })
+})
+
 test.each([
   [['--until-stable', '--duration', '5'], /duration/],
   [['--at-most', '5'], /until-stable/],
