@@ -52,8 +52,7 @@ const PIECES = new RegExp(
     `(?<stamp>(?:${STAMP})(?![0-9A-Za-z]))`,
     // Of MariaDB and MySQL: pid, thread and number of a temporary table.
     String.raw`(?<table>(?<=\/#sql-(?:[a-z]+-)?)[0-9a-f]{1,8}(?:[-_][0-9a-f]{1,8})+(?![0-9A-Za-z]))`,
-    // Python's tempfile, behind a name that somebody gave it as well.
-    String.raw`(?<=^\/(?:var\/)?tmp\/(?:[^\/]*[-.])?)(?<given>[a-z0-9_]{8}(?![0-9A-Za-z_]))`,
+    // Python's tempfile.
     String.raw`(?<python>tmp[a-z0-9_]{8}(?![0-9A-Za-z_]))`,
     `(?<=\\/)(?<maker>${MAKERS})(?<made>[A-Za-z0-9,-]+)`,
     // The directories of git's objects, two digits each, where it has just made one.
@@ -62,6 +61,8 @@ const PIECES = new RegExp(
     String.raw`(?<mail>(?<=\/(?:hdr\.)?)[12][0-9A-Za-z]{5}-00(?:[0-9A-Za-z]{5})?[0-9A-Za-z]{4}-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?(?=-[DHJKT](?:$|\/)|$|\/))`,
     // A release: a time, and a commit as git shortens it, which may have digits only.
     String.raw`(?<commit>(?<=\b(?:19|20)\d{10}(?:\d\d)?[-_])[0-9a-f]{7}(?![0-9A-Za-z]))`,
+    // Python's tempfile, behind a name that somebody gave it.
+    String.raw`(?<=[-./])(?<given>[a-z0-9_]{8}(?![0-9A-Za-z_]))`,
     `(?<word>[0-9A-Za-z]+)`,
   ].join('|'),
   'g',
@@ -108,6 +109,7 @@ const NEAR = 128
 export function tokensOf(path: string): Token[] {
   if (!DIGIT.test(path) && !HINT.test(path)) return []
   const tokens: Token[] = []
+  const temporaryEnd = endOfTemporary(path)
   PIECES.lastIndex = 0
   for (let match = PIECES.exec(path); match !== null; match = PIECES.exec(path)) {
     const [text] = match
@@ -119,7 +121,7 @@ export function tokensOf(path: string): Token[] {
     else if (stamp !== undefined) tokens.push(token('stamp', text, start, true))
     else if (python !== undefined && isAt(path, start) && isTemporary(text.slice(3)))
       tokens.push(token('random', text.slice(3), start + 3, true))
-    else if (given !== undefined && isTemporary(given) && (given.includes('_') || oddness(given) > 0))
+    else if (given !== undefined && start < temporaryEnd && isGiven(given))
       tokens.push(token('random', given, start, true))
     else if (table !== undefined)
       for (const part of text.matchAll(WORDS)) tokens.push(token('hash', part[0], start + part.index, true))
@@ -136,6 +138,17 @@ export function tokensOf(path: string): Token[] {
 }
 
 const WORDS = /[0-9A-Za-z]+/g
+
+/** Where the name ends that a program chose in a temporary directory; 0 for a path elsewhere. */
+function endOfTemporary(path: string): number {
+  const [temporary] = TEMPORARY.exec(path) ?? []
+  if (temporary === undefined) return 0
+  const end = path.indexOf('/', temporary.length)
+  return end === -1 ? path.length : end
+}
+
+/** `august24` is a word with a number. */
+const isGiven = (text: string): boolean => isTemporary(text) && (text.includes('_') || oddness(text) > 0)
 
 /** Whether a name or a part of one begins there. */
 const isAt = (path: string, start: number): boolean => start === 0 || !/\w/.test(path[start - 1] ?? '')

@@ -48,6 +48,7 @@ describe('what changes for certain', () => {
     ['/tmp/venv-GiCfN5/bin', ['!random:GiCfN5']],
     ['/tmp/ccfzhxDT.o', ['!random:fzhxDT']],
     ['/home/a/tmp/cc3JBKcd.cdtor.c', ['!random:3JBKcd']],
+    ['/tmp/cc3jbkcd.s', ['!random:3jbkcd']],
     ['/tmp/filecisXbb', ['!random:cisXbb']],
     ['/tmp/pip-ephem-wheel-cache-xwsg_zs7/wheels', ['!random:xwsg_zs7']],
     ['/tmp/f9chaecw', ['!random:f9chaecw']],
