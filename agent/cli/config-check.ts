@@ -4,6 +4,7 @@ import { UsageError } from '../domain/result.ts'
 import { tokenFor } from '../http/access.ts'
 import { webhookAddress } from '../outputs/outputs.ts'
 import { ruleBookOf } from '../rules/read.ts'
+import { requireLooks } from '../scan/looks.ts'
 
 /** What is wrong with the files that a configuration names, each with its place: what the agent would not begin with. */
 export function mistakesBehind(loaded: Loaded): readonly string[] {
@@ -12,6 +13,7 @@ export function mistakesBehind(loaded: Loaded): readonly string[] {
   // Complaints of rules name their own place.
   const checks: readonly (readonly [key: string | undefined, check: () => unknown])[] = [
     [undefined, () => ruleBookOf(config.rules, config.ports.watched)],
+    ['processes.required', () => requireLooks(config)],
     ['http.address', () => port !== undefined && token === undefined && tokenFor(address, undefined)],
     ['http.token_file', () => token !== undefined && tokenFor(address, token)],
     ['outputs.webhook', () => webhookAddress(config.outputs, file)],

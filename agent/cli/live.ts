@@ -20,6 +20,7 @@ import { type Format, printer } from '../report/printer.ts'
 import { bookOf, readRules, SHIPPED_RULES } from '../rules/read.ts'
 import { timeText } from '../report/text.ts'
 import { HostWatch } from '../scan/host-watch.ts'
+import { requireLooks } from '../scan/looks.ts'
 import { type LiveOptions, type Phase, RELOAD } from '../session.ts'
 import { findCommand } from '../support/command.ts'
 import { rulesFile } from '../support/kernel-rules.ts'
@@ -165,6 +166,7 @@ class Session {
     this.#service.tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
     try {
       const next = this.#words.reread?.() ?? this.#config
+      requireLooks(next)
       const rules = JSON.stringify(readRules(next.rules))
       const changes =
         changesOf(this.#next ?? this.#config, next) || (rules === this.#rules ? '' : 'other rules')
@@ -227,6 +229,7 @@ class Session {
     const written = readRules(rules)
     this.#rules = JSON.stringify(written)
     const { terminal, log: logged } = this.#config.outputs
+    requireLooks(this.#config)
     const host = this.#config.scan.interval === 0 ? undefined : new HostWatch(this.#config)
     const { print, again } = printer({
       format: this.#words.format,

@@ -50,7 +50,7 @@ export const scanCommand = command({
     if (all && words.top !== undefined) throw new UsageError('--all shows all: --top is none of it')
     if (!Number.isInteger(top) || top < 0)
       throw new UsageError('--top takes a number of processes, at least 0')
-    if (minScore !== undefined && !(minScore >= 0))
+    if (minScore !== undefined && !(minScore >= 0 && Number.isFinite(minScore)))
       throw new UsageError('--min-score takes a score, at least 0')
     const sampleMs = words.sample === undefined ? 0 : milliseconds(words.sample, 'sample', SHORTEST_SAMPLE_S)
     const config = loadConfig(words, { db: words.db })

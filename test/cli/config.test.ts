@@ -65,6 +65,17 @@ describe('config check', () => {
     expect(stderr).toContain(`others than root may write it: chmod go-w ${rules}/ours.yaml`)
   })
 
+  test('asks for looks at the host where something depends on them', () => {
+    const file = fileWith('scan: { interval: 0 }\nprocesses: { required: [sshd] }\n')
+    const nobody = 'nothing looks whether processes.required run while scan.interval is 0\n'
+    expect(fullmon(['check', file])).toMatchObject({
+      ...{ status: 2, stderr: `fullmon: ${file}:2:14: processes.required: ${nobody}` },
+    })
+    const readOnly = fileWith('scan: { interval: 0, expect_readonly_root: true }\n')
+    expect(fullmon(['check', readOnly]).stderr).toContain('nothing looks for scan.expect_readonly_root')
+    expect(fullmon(['check', readOnly, '--set', 'scan.interval=5']).status).toBe(0)
+  })
+
   test('looks at the files that are named', () => {
     const [token, url] = [fileWith('0123456789abcdef\n', 'token'), fileWith('nothing\n', 'url')]
     chmodSync(token, 0o644)
