@@ -147,8 +147,9 @@ function endOfTemporary(path: string): number {
   return end === -1 ? path.length : end
 }
 
-/** `august24` is a word with a number. */
-const isGiven = (text: string): boolean => isTemporary(text) && (text.includes('_') || oddness(text) > 0)
+/** `august24` is a word with a number, and `0123abcd` a hash. */
+const isGiven = (text: string): boolean =>
+  isTemporary(text) && !LOWER_HEX.test(text) && (text.includes('_') || oddness(text) > 0)
 
 /** Whether a name or a part of one begins there. */
 const isAt = (path: string, start: number): boolean => start === 0 || !/\w/.test(path[start - 1] ?? '')

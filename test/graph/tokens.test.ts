@@ -87,6 +87,7 @@ describe('what only siblings can tell', () => {
     ['/src/ccabcDef.py', []],
     ['/tmp/fileserver', []],
     ['/tmp/report-august24', ['number:24']],
+    ['/tmp/report-0b23abcd', ['hash:0b23abcd']],
     ['/srv/cache-xwsg_zs7', ['number:7']],
     [
       '/srv/6ba7b810-9dad-11d1-80b4-00c04fd430c8/part-7',
