@@ -72,7 +72,8 @@ export class Boots {
   private isService({ image }: Ancestor): boolean {
     const own = isKindOf(image, 'interpreter') ? (image.script ?? '') : image.exe
     if (doesAsTold(image) || !own.startsWith('/')) return false
-    return this.options.isKnown(image) || this.options.isOwned(own)
+    // In a container a path says nothing of the packages of this host.
+    return this.options.isKnown(image) || (image.container === '' && this.options.isOwned(own))
   }
 }
 

@@ -21,6 +21,8 @@ const OWNED = new Set(
   ),
 )
 const RSYSLOG: Doer = { pid: 300, exe: '/usr/sbin/rsyslogd' }
+/** The same program, of an image of a container. */
+const CONTAINED: Doer = { pid: 330, exe: '/usr/bin/id' }
 const ID: Doer = { pid: 320, exe: '/usr/bin/id' }
 
 /** What is told of a host that was trained, and booted, when this happens then. */
@@ -37,6 +39,7 @@ function told(happens: (log: LogBuilder) => void, { isLive = true } = {}): reado
     world: {
       ...NO_WORLD,
       findProcess: (pid) => (pid === 1 ? init : undefined),
+      containerOf: (pid) => (pid === CONTAINED.pid ? '0123456789ab' : ''),
       packagedMs: (path) => (OWNED.has(path) ? 1 : undefined),
     },
     emit: (report) => void reports.push(report),
@@ -100,6 +103,7 @@ describe('a boot', () => {
     ['that came before', (log) => log.after(-30_000).exec(ID).after(30_000)],
     ['that writes where programs read what to do', (log) => log.create(RSYSLOG, '/etc/cron.d/x')],
     ['that writes among programs', (log) => log.create(RSYSLOG, '/usr/bin/x')],
+    ['in a container', (log) => log.exec(CONTAINED)],
     ['that reaches out', (log) => log.connect(RSYSLOG, '203.0.113.9', 443)],
     [
       'of a command line',
