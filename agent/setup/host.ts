@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { BROUGHT_BASELINE } from '../config/places.ts'
+import { temporaryPlaceOf } from '../detect/programs.ts'
 import type { ScannedProcess } from '../domain/scan.ts'
 import { ProcessScanner } from '../scan/scanner.ts'
 
@@ -40,6 +41,8 @@ function servicesOf(processes: readonly ScannedProcess[]): readonly string[] {
       !isSuspicious &&
       listens.some((place) => place.startsWith('tcp ')),
   )
-  const paths = services.map(({ exe, script }) => script ?? exe).filter((path) => PLAIN.test(path))
+  const paths = services
+    .map(({ exe, script }) => script ?? exe)
+    .filter((path) => PLAIN.test(path) && temporaryPlaceOf(path) === undefined)
   return [...new Set(paths)].sort().slice(0, MOST_SERVICES)
 }
