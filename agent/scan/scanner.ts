@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Heuristic, ProcessScan, ScannedProcess, UnreadCounts } from '../domain/scan.ts'
 import { thisHost } from '../support/procfs.ts'
 import { Allowlist, type AllowlistSettings } from './allowlist.ts'
@@ -16,6 +16,8 @@ import { scoreOf, type ScoreSettings } from './score.ts'
 /** How long the agent may do nothing else. */
 const SLICE_MS = 10
 const MANY_PLACES = 64
+/** No exec and no end of a process takes so long. */
+const SETTLING_MS = 100
 
 /** What a scan needs of the configuration. */
 export interface ScanSettings {
@@ -36,8 +38,12 @@ export class ProcessScanner {
   /** Of the last look: what a process had worked then, by its pid and start. */
   private worked: { readonly atMs: number; readonly cpuMs: ReadonlyMap<string, number> } | undefined
 
-  constructor(settings: ScanSettings) {
+  private readonly settle: () => Promise<unknown>
+
+  /** @param settle waits before a process is looked at again that was in the midst of something */
+  constructor(settings: ScanSettings, settle: () => Promise<unknown> = () => setTimeout(SETTLING_MS)) {
     this.settings = settings
+    this.settle = settle
     this.allowlist = new Allowlist(settings.allowlist)
   }
 
@@ -79,18 +85,25 @@ export class ProcessScanner {
     paths: ChosenPaths,
   ): Promise<{ readonly seen: readonly SeenProcess[]; readonly kernelThreads: ReadonlySet<string> }> {
     const networks = new NetworkSockets()
+    const see = (pid: number): SeenProcess | undefined => seeProcess(pid, this.host.userName, networks, paths)
     const seen: SeenProcess[] = []
     const kernelThreads = new Set<string>()
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name)) continue
       const pid = Number(name)
-      const process = seeProcess(pid, this.host.userName, networks, paths)
+      const process = see(pid)
       const kernelThread = process === undefined ? kernelThreadAt(pid) : undefined
       if (process !== undefined) seen.push(process)
       else if (kernelThread !== undefined) kernelThreads.add(kernelThread)
       await slices.next()
     }
-    return { seen, kernelThreads }
+    if (!seen.some(isBlank)) return { seen, kernelThreads }
+    // In the midst of an exec, and of its end, a process has no command line for a moment.
+    await slices.pause(this.settle)
+    return {
+      seen: seen.flatMap((process) => (isBlank(process) ? (see(process.pid) ?? []) : process)),
+      kernelThreads,
+    }
   }
 
   private measured(process: SeenProcess, timeMs: number, atMs: number): Subject {
@@ -147,6 +160,8 @@ export class ProcessScanner {
   }
 }
 
+const isBlank = ({ argv, isZombie }: SeenProcess): boolean => !isZombie && argv.every((word) => word === '')
+
 type Judgement = Pick<
   ScannedProcess,
   'marks' | 'surprise' | 'surpriseReasons' | 'score' | 'isSuspicious' | 'allowlistedBy'
@@ -183,6 +198,12 @@ class Slices {
     if (forMs < SLICE_MS) return
     this.busyMs += forMs
     await setImmediate()
+    this.sinceMs = performance.now()
+  }
+
+  async pause(wait: () => Promise<unknown>): Promise<void> {
+    this.busyMs += performance.now() - this.sinceMs
+    await wait()
     this.sinceMs = performance.now()
   }
 

@@ -11,7 +11,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Config } from '../../agent/config/config.ts'
 import type { ProcessScan, ScannedProcess, UnreadCounts } from '../../agent/domain/scan.ts'
 import { ProcessScanner } from '../../agent/scan/scanner.ts'
@@ -166,6 +166,29 @@ describe.skipIf(noPython !== undefined)('a scan of real processes', () => {
     const found = await scanned(pid)
     expect(found.comm).toBe('kworker/1:0')
     expect(named(found).sort()).toEqual(['disguised', 'empty_cmdline'])
+  })
+
+  test('looks again at who has no command line: in the midst of an exec nobody has one', async () => {
+    const code = [
+      'import os, signal',
+      'signal.signal(signal.SIGUSR1, lambda *_: os.execv("/bin/sleep", ["/bin/sleep", "1000"]))',
+      'f = open("/proc/self/stat").read().rsplit(")", 1)[1].split()',
+      'start, end = int(f[45]), int(f[46])',
+      'import ctypes',
+      'ctypes.memset(start, 0, end - start)',
+      FOREVER,
+    ].join('\n')
+    const { pid } = await python(code)
+    expect(named(await scanned(pid))).toContain('empty_cmdline')
+    const settle = async (): Promise<void> => {
+      process.kill(pid, 'SIGUSR1')
+      await vi.waitUntil(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8') === '/bin/sleep\x001000\x00')
+    }
+    const { processes } = await new ProcessScanner(Config.parse({}), settle).look()
+    expect(processes.find((each) => each.pid === pid)).toMatchObject({
+      argv: ['/bin/sleep', '1000'],
+      marks: [],
+    })
   })
 
   test('is not confused by the name of a process', async () => {
