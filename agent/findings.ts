@@ -6,14 +6,14 @@ import type { Core } from './core.ts'
 import { dangersOf, type Normal } from './detect/dangers.ts'
 import { boundedArgv } from './detect/evidence.ts'
 import { incidentOf, judge } from './detect/incidents.ts'
-import { Boots, type BootTime, isBoot } from './detect/boots.ts'
+import { Boots, isBoot } from './detect/boots.ts'
 import { Maintenance } from './detect/maintenance.ts'
 import { bootIncident, maintenanceIncident } from './detect/maintenance-incident.ts'
 import { networkPeerOf } from './detect/nodes.ts'
 import { Quota } from './detect/quota.ts'
 import type { Habits } from './detect/reasons.ts'
 import { memberKey, treeOf } from './detect/trees.ts'
-import type { Ancestor, ProcessImage, World } from './domain/activity.ts'
+import type { Ancestor, Boot, ProcessImage, World } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import { SEVERITIES } from './domain/severity.ts'
@@ -103,7 +103,7 @@ export class Findings {
     core: Core,
     alertsPerDay: number,
     { packagedMs }: World,
-    boot: BootTime | undefined,
+    boot: Boot | undefined,
   ) {
     this.baseline = baseline
     this.core = core

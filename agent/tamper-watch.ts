@@ -10,7 +10,7 @@ import {
 } from './detect/tamper.ts'
 import { isEdited, OWN_PACKAGE, type TamperDeed, TamperGravity } from './detect/tamper-gravity.ts'
 import { Tampering, type TamperingState } from './detect/tampering.ts'
-import type { Ancestor, Deed, ProcessImage } from './domain/activity.ts'
+import type { Ancestor, Boot, Deed, ProcessImage } from './domain/activity.ts'
 import type { Edge } from './domain/edge.ts'
 import type { AuditEvent } from './domain/event.ts'
 import type { Tamper, TamperReason } from './domain/report.ts'
@@ -20,7 +20,6 @@ import { chainOf } from './graph/names.ts'
 import { callName } from './interpret/calls.ts'
 import { attackOn } from './interpret/signals.ts'
 import type { Reach } from './outputs/sink.ts'
-import type { Boot } from './support/procfs.ts'
 import { ASKER_ARGV } from './watch/kernel-answers.ts'
 
 /** What is loaded in this time behind a boot, by nobody who has logged in, is how the host is set up. */

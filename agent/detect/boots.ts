@@ -1,4 +1,4 @@
-import type { Ancestor, ProcessImage } from '../domain/activity.ts'
+import type { Ancestor, Boot, ProcessImage } from '../domain/activity.ts'
 import { dangersOf, type Normal } from './dangers.ts'
 import { escapeOf, type Worker } from './escapes.ts'
 import { doesAsTold, isKindOf, type Met } from './maintenance.ts'
@@ -17,13 +17,6 @@ const OWN_PLACE = /^\/(?:var\/(?:lib|log|cache|spool|run|tmp)|run|tmp|dev|proc|s
 
 const TREE = 'boot '
 
-/** A boot of this host. */
-export interface BootTime {
-  readonly id: string
-  /** Unix time in milliseconds. */
-  readonly startMs: number
-}
-
 export interface BootsOptions {
   /** Whether a package has brought this file of this host. */
   readonly isOwned: (path: string) => boolean
@@ -38,11 +31,11 @@ export interface BootsOptions {
  * as one.
  */
 export class Boots {
-  private readonly boot: BootTime | undefined
+  private readonly boot: Boot | undefined
   private readonly options: BootsOptions
 
   /** @param boot the one that this host runs since; undefined in a replay */
-  constructor(boot: BootTime | undefined, options: BootsOptions) {
+  constructor(boot: Boot | undefined, options: BootsOptions) {
     this.boot = boot
     this.options = options
   }

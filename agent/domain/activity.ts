@@ -147,6 +147,13 @@ export interface FoundProcess {
   readonly readMs: number
 }
 
+/** The boot that the host runs since. */
+export interface Boot {
+  readonly id: string
+  /** Unix time in milliseconds. */
+  readonly startMs: number
+}
+
 /**
  * The outside as the core may ask it. A replay answers `undefined` to everything, so that the same log always gives the
  * same graph.

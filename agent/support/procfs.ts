@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
-import type { FoundProcess, World } from '../domain/activity.ts'
+import type { Boot, FoundProcess, World } from '../domain/activity.ts'
 import { textOfBytes } from '../parse/text.ts'
 import { PackageFiles } from './package-files.ts'
 
@@ -133,13 +133,6 @@ export function parsePasswd(text: string): Map<number, string> {
     if (name !== '' && /^\d+$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name)
   }
   return names
-}
-
-/** The boot that the host runs since. */
-export interface Boot {
-  readonly id: string
-  /** Unix time in milliseconds. */
-  readonly startMs: number
 }
 
 /** Which boot this is. */
