@@ -7,6 +7,8 @@ import { noPython } from '../support/running.ts'
 import { atTerminal } from '../support/terminal.ts'
 
 const MAIN = join(import.meta.dirname, '../../agent/main.ts')
+/** Ctrl-U, as a key. */
+const ERASE_LINE = '\u0015'
 
 /** A folder with a `fullmon` to be found by its name, a script for completion, and a file. */
 const folder = mkdtempSync(join(tmpdir(), 'fullmon-completion-'))
@@ -71,8 +73,8 @@ test.skipIf(noPython !== undefined)(
         ['> ', 'fullmon rep\t'],
         ['fullmon replay ', '--train-\t'],
         ['--train-until ', '1 reco\t'],
-        ['1 recorded.log', '\u0003'],
-        ['> ', 'exit\r'],
+        // Not Ctrl-C: a bash that is about to return from its completion forgets it until the next key.
+        ['1 recorded.log', `${ERASE_LINE}exit\r`],
       ],
     )
     expect(shown).toContain('fullmon replay --train-until 1 recorded.log')

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 
-const PATIENCE_S = 60
+/** Less than a test may take, so that it can tell what it saw. */
+const PATIENCE_S = 45
 
 /** Runs a program at a terminal of its own; each step waits for words on it and types others. */
 const DRIVER = `
