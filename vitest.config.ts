@@ -28,6 +28,12 @@ const PAIRS = [
   'scripts/release.test.ts',
 ].map((path) => `test/${path}`)
 
+/**
+ * Kernels, terminals and machines that boot have moments of their own: a test of theirs that fails is tried once more.
+ * scripts/run-tests.ts names each test that needed it, and why. What computes is never tried again.
+ */
+const ONCE_MORE = 1
+
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -39,13 +45,20 @@ export default defineConfig({
           name: 'alone',
           include: ALONE,
           exclude: PAIRS,
+          retry: ONCE_MORE,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },
       },
       {
         extends: true,
-        test: { name: 'pairs', include: PAIRS, maxWorkers: 2, sequence: { groupOrder: 1 } },
+        test: {
+          name: 'pairs',
+          include: PAIRS,
+          retry: ONCE_MORE,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         extends: true,

@@ -11,11 +11,13 @@ import type { Tally } from './tally-reporter.ts'
 
 const vitestArguments = process.argv.slice(2)
 const checks = Object.keys(packageJson.scripts).filter((name) => name.startsWith('check:'))
+const nothing: Tally = { passed: 0, failed: [], skipped: [], flaky: [] }
 const tally = [...(vitestArguments.length === 0 ? checks.map(check) : []), vitest(vitestArguments)].reduce(
   sum,
 )
 
 for (const { name, reason } of tally.skipped) console.log(`skipped: ${name}: ${reason}`)
+for (const { name, reason } of tally.flaky) console.log(`flaky: ${name}: passed when tried again: ${reason}`)
 for (const name of tally.failed) console.log(`failed: ${name}`)
 console.log(`${tally.passed} passed, ${tally.failed.length} failed, ${tally.skipped.length} skipped`)
 process.exitCode = tally.failed.length === 0 ? 0 : 1
@@ -25,6 +27,7 @@ function sum(a: Tally, b: Tally): Tally {
     passed: a.passed + b.passed,
     failed: [...a.failed, ...b.failed],
     skipped: [...a.skipped, ...b.skipped],
+    flaky: [...a.flaky, ...b.flaky],
   }
 }
 
@@ -35,7 +38,7 @@ function run(...words: string[]): boolean {
 function check(name: string): Tally {
   console.log(name)
   const succeeded = run('--run', name)
-  return { passed: succeeded ? 1 : 0, failed: succeeded ? [] : [name], skipped: [] }
+  return succeeded ? { ...nothing, passed: 1 } : { ...nothing, failed: [name] }
 }
 
 /** A run that ends badly without a failed test (a crash, no test found) is a failure too. */
@@ -47,15 +50,13 @@ function vitest(words: readonly string[]): Tally {
   const succeeded = run('node_modules/vitest/vitest.mjs', 'run', ...reporters, ...words)
   const tally = readTally(path)
   rmSync(folder, { recursive: true })
-  return succeeded || tally.failed.length > 0
-    ? tally
-    : sum(tally, { passed: 0, failed: ['vitest'], skipped: [] })
+  return succeeded || tally.failed.length > 0 ? tally : sum(tally, { ...nothing, failed: ['vitest'] })
 }
 
 function readTally(path: string): Tally {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as Tally
   } catch {
-    return { passed: 0, failed: ['vitest ended without its report'], skipped: [] }
+    return { ...nothing, failed: ['vitest ended without its report'] }
   }
 }

@@ -2,10 +2,17 @@
 import { writeFileSync } from 'node:fs'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSuite } from 'vitest/node'
 
+interface Named {
+  readonly name: string
+  readonly reason: string
+}
+
 export interface Tally {
   readonly passed: number
   readonly failed: readonly string[]
-  readonly skipped: readonly { readonly name: string; readonly reason: string }[]
+  readonly skipped: readonly Named[]
+  /** Of those that passed: those that failed first. */
+  readonly flaky: readonly Named[]
 }
 
 const nameOf = (test: TestCase | TestSuite): string => `${test.module.relativeModuleId} > ${test.fullName}`
@@ -13,11 +20,16 @@ const nameOf = (test: TestCase | TestSuite): string => `${test.module.relativeMo
 const hasFailedSuite = ({ parent }: TestCase | TestSuite): boolean =>
   parent.type === 'suite' && (parent.errors().length > 0 || hasFailedSuite(parent))
 
-const skippedOf = (test: TestCase): Tally['skipped'][number] => {
+const skippedOf = (test: TestCase): Named => {
   const result = test.result()
   const note = result.state === 'skipped' ? result.note : undefined
   const otherwise = hasFailedSuite(test) ? 'its suite failed before it' : 'its reason is printed above'
   return { name: nameOf(test), reason: note ?? otherwise }
+}
+
+const flakyOf = (test: TestCase): Named => {
+  const [first = ''] = test.result().errors?.[0]?.message.split('\n') ?? []
+  return { name: nameOf(test), reason: first }
 }
 
 /** Failures outside of tests count as well: a file that cannot be loaded, a `beforeAll` that throws, a stray rejection. */
@@ -33,6 +45,7 @@ function tallyOf(modules: readonly TestModule[], strayErrors: readonly Serialize
       ...strayErrors.map((error) => `outside of a test: ${error.message}`),
     ],
     skipped: tests.filter((test) => test.result().state === 'skipped').map(skippedOf),
+    flaky: tests.filter((test) => test.diagnostic()?.flaky === true).map(flakyOf),
   }
 }
 

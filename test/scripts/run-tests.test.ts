@@ -77,6 +77,24 @@ test('skipped tests are listed with their reason', () => {
   expect(status).toBe(0)
 })
 
+test('a test that passes only when it is tried again counts as passed, and is named with what went wrong', () => {
+  const { status, lines } = runTests({
+    checks: {},
+    tests: {
+      a: `let tries = 0
+        test('x', { retry: 1 }, () => expect((tries += 1)).toBe(2))
+        test('y', { retry: 1 }, () => expect(1).toBe(2))
+        test('z', { retry: 1 }, () => {})`,
+    },
+  })
+  expect(lines.slice(-3)).toEqual([
+    'flaky: test/a.test.ts > x: passed when tried again: expected 1 to be 2 // Object.is equality',
+    'failed: test/a.test.ts > y',
+    '2 passed, 1 failed, 0 skipped',
+  ])
+  expect(status).toBe(1)
+})
+
 test('a vitest that dies or finds nothing is a failure', () => {
   const dying = { checks: {}, tests: { a: "test('x', () => {})" } }
   const none = runTests(dying, 'no-such-test')
