@@ -130,13 +130,10 @@ function wayTo(doer: readonly string[], parent: string): readonly string[] {
   if (known >= 0) return doer.slice(known)
   const first = doer.findIndex((name) => {
     const process = processOf(name)
-    return process !== undefined && !isInit(process.exe)
+    return process !== undefined && !isKind(process, 'init')
   })
   return doer.slice(Math.max(0, Math.min(first, doer.length - 1)))
 }
-
-const isInit = (exe: string): boolean =>
-  /(?:^|\/)(?:systemd(?:-executor)?|init|runit|tini|dumb-init|s6-svscan|containerd-shim\S*)$/.test(exe)
 
 /** Who is to blame: a program with its user, or a person who has logged in. */
 function subjectOf([first = '', second]: readonly string[]): string {
