@@ -237,8 +237,10 @@ function placeOf({ kind, to }: Edge, filePath?: string): { action: PatternAction
 const isPatternAction = (kind: EdgeKind): kind is PatternAction =>
   kind !== 'exec' && kind !== 'privilege' && kind !== 'trace' && kind !== 'memory-exec'
 
-/** The program and the script of a process, by its printed name. */
+/** The program and the script of a process, by its printed name, as far as that says which file it is. */
 function filesOf(process: string): string[] {
   const [, exe, script] = /^proc:[^:]*:[^:]*:([^<]*)(?:<(\/.*))?$/.exec(process) ?? []
-  return [exe?.replaceAll('\\x3c', '<') ?? '', script ?? ''].filter((path) => path.startsWith('/'))
+  return [exe?.replaceAll('\\x3c', '<') ?? '', script ?? ''].filter(
+    (path) => path.startsWith('/') && !isExpression(path),
+  )
 }

@@ -1,4 +1,6 @@
 import type { Address, ProcessImage } from '../domain/activity.ts'
+import { expressionOfText } from './expressions.ts'
+import { type Part, typedShape } from './shapes.ts'
 
 /**
  * Controls, what turns or hides text, spaces that are no space, halves of characters (among them the bytes that are no
@@ -24,12 +26,41 @@ export function printable(text: string): string {
 
 const names = new WeakMap<ProcessImage, string>()
 
-/** `proc:[container]:user:exe[<script]`. A `<` in the name of the executable itself is escaped. */
+/** A number in a directory that is shorter may be a port, a year or a version, and tell scripts apart. */
+const LONG_NUMBER = 8
+/** What anybody may put there has its own name. */
+const ANYBODYS = /^\/(?:tmp|var\/tmp|dev\/shm|run)\//
+const EXPRESSION = /\\d|\]\{/g
+
+/**
+ * A script is the same one after the next release and in the next copy: what changes for certain in the names of its
+ * directories (a time, a uuid, a digest, a long number) is taken out of them. Its own name always stays.
+ */
+function scriptName(path: string): string {
+  const own = printable(path).replace(EXPRESSION, (text) => (text === ']{' ? ']\\x7b' : '\\x5cd'))
+  if (!own.startsWith('/') || ANYBODYS.test(own)) return own
+  const shape = typedShape(own, true)
+  if (shape?.parts.some(isCertain) !== true) return own
+  return shape.literals.map((literal, index) => literal + textOf(shape.parts[index])).join('')
+}
+
+const isCertain = ({ type, text, isStrong }: Part): boolean =>
+  isStrong && (type !== 'number' || text.length >= LONG_NUMBER)
+
+const textOf = (part: Part | undefined): string => {
+  if (part === undefined) return ''
+  return part.isStrong && part.type !== 'run' ? expressionOfText(part.type, [part.text]) : part.text
+}
+
+/**
+ * `proc:[container]:user:exe[<script]`, where the directories of the script may hold classes of characters. A `<` in the
+ * name of the executable itself is escaped.
+ */
 export function processName(image: ProcessImage): string {
   const known = names.get(image)
   if (known !== undefined) return known
   const exe = printable(image.exe).replaceAll('<', '\\x3c')
-  const script = image.script === undefined ? '' : `<${printable(image.script)}`
+  const script = image.script === undefined ? '' : `<${scriptName(image.script)}`
   const name = `proc:${image.container}:${printable(image.user)}:${exe}${script}`
   names.set(image, name)
   return name

@@ -45,7 +45,7 @@ const MAKERS = [
   String.raw`sess_(?=[a-z0-9,-]{26}(?:\/|$))`,
 ].join('|')
 /** Whether a path without a digit may hold what one of them or rsync made. */
-const HINT = /\/(?:Cu|sed|sort|file|cc|tmp)[^/]*[A-Z]|\/\.[^/]+\.[A-Za-z]{6}(?:\/|$)/
+const HINT = /\/(?:Cu|sed|sort|file|cc|tmp)[^/]*[A-Z]|\/\.ansible_tmp|\/\.[^/]+\.[A-Za-z]{6}(?:\/|$)/
 const PIECES = new RegExp(
   [
     `(?<uuid>${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}(?![0-9A-Za-z]))`,
@@ -55,6 +55,8 @@ const PIECES = new RegExp(
     // Python's tempfile.
     String.raw`(?<python>tmp[a-z0-9_]{8}(?![0-9A-Za-z_]))`,
     `(?<=\\/)(?<maker>${MAKERS})(?<made>[A-Za-z0-9,-]+)`,
+    // Ansible puts the name of the file that it is about to replace behind eight of Python's letters.
+    String.raw`(?<=\/)\.ansible_tmp(?<ansible>[a-z0-9_]{8})`,
     // The directories of git's objects, two digits each, where it has just made one.
     String.raw`(?<=\/)(?<pair>(?<=\/tmp_objdir-incoming-[A-Za-z0-9]{6}\/)[0-9a-f]{2}(?=\/|$)|[0-9a-f]{2}(?=\/tmp_obj_[A-Za-z0-9]{6}$))`,
     // A message of Exim: a time, a pid and a fraction, each with 62 digits (spec.txt, "Message identification").
@@ -113,10 +115,12 @@ export function tokensOf(path: string): Token[] {
   PIECES.lastIndex = 0
   for (let match = PIECES.exec(path); match !== null; match = PIECES.exec(path)) {
     const [text] = match
-    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail, table, given } =
+    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail, table, given, ansible } =
       match.groups ?? {}
     const start = match.index
     if (word !== undefined) tokens.push(...tokensOfWord(path, text, start))
+    else if (ansible !== undefined)
+      tokens.push(token('random', ansible, start + text.length - ansible.length, true))
     else if (uuid !== undefined) tokens.push(token('uuid', text, start, true))
     else if (stamp !== undefined) tokens.push(token('stamp', text, start, true))
     else if (python !== undefined && isAt(path, start) && isTemporary(text.slice(3)))

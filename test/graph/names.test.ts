@@ -151,6 +151,42 @@ describe('processes', () => {
     expect(processName(process)).toBe(name)
   })
 
+  test.each([
+    [
+      '/home/deploy/.ansible/tmp/ansible-tmp-1795322858.3913145-11642-787380781994209/AnsiballZ_apt.py',
+      String.raw`/home/deploy/.ansible/tmp/ansible-tmp-\d{10}\.\d+-\d+-\d+/AnsiballZ_apt.py`,
+    ],
+    [
+      '/srv/shop/releases/20261121101112-0ab3f4c/bin/worker',
+      String.raw`/srv/shop/releases/\d{14}-[0-9a-f]{7}/bin/worker`,
+    ],
+    [
+      '/srv/jobs/0b8f7a52-5f5c-4b0e-9d4e-0a1b2c3d4e5f/run.sh',
+      String.raw`/srv/jobs/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/run.sh`,
+    ],
+  ])('the script %s is the same one in the next such directory', (script, name) => {
+    expect(processName(image({ script }))).toBe(`proc::root:/bin/x<${name}`)
+  })
+
+  test.each([
+    '/srv/shop/worker-20261121101112.py',
+    '/srv/shop-8080/worker.py',
+    '/opt/python3.11/run.py',
+    '/tmp/1795322858.3913145/x.py',
+    '/var/tmp/20261121101112/x.py',
+    '/dev/shm/0123456789abcdef01/x.py',
+    '-m 20261121101112/http.server',
+    '20261121101112/x.py',
+  ])('the script %s has its own name', (script) => {
+    expect(processName(image({ script }))).toBe(`proc::root:/bin/x<${script}`)
+  })
+
+  test('no directory passes for one that changes', () => {
+    const forged = image({ script: String.raw`/srv/shop/releases/\d{14}-[0-9a-f]{7}/bin/worker` })
+    const honest = image({ script: '/srv/shop/releases/20261121101112-0ab3f4c/bin/worker' })
+    expect(processName(forged)).not.toBe(processName(honest))
+  })
+
   test('two processes never share a name', () => {
     const piece = fc.string({ unit: fc.constantFrom('/', 'a', '<', '\\', 'x', '3', 'c', ' '), maxLength: 8 })
     const any = fc.record({

@@ -52,6 +52,8 @@ describe('what changes for certain', () => {
     ['/tmp/filecisXbb', ['!random:cisXbb']],
     ['/tmp/pip-ephem-wheel-cache-xwsg_zs7/wheels', ['!random:xwsg_zs7']],
     ['/tmp/f9chaecw', ['!random:f9chaecw']],
+    ['/etc/.ansible_tmpof1h1dc8motd', ['!random:of1h1dc8']],
+    ['/etc/default/.ansible_tmpabcdefghssh.conf', ['!random:abcdefgh']],
     ['/tmp/#sql-temptable-1f-19a-ca.MAI', ['!hash:1f', '!hash:19a', '!hash:ca']],
     ['/var/lib/mysql/shop/#sql-1f_2b.frm', ['!hash:1f', '!hash:2b']],
     ['/var/spool/exim/input/hdr.1xUvvD-00007u-1s', ['!random:1xUvvD', '!random:00007u', '!random:1s']],
