@@ -1,4 +1,4 @@
-import { fractionOf, oddness } from './tokens.ts'
+import { fractionOf, oddness, type Token } from './tokens.ts'
 
 /** Of the random parts of siblings at least this share must look random, else they are words. */
 const RANDOM_SHARE = 2 / 3
@@ -9,10 +9,7 @@ const SHORTEST_RANDOM = 5
 export const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 
 /** The regular expression for one text with a form of its own, or for several of that form. */
-export function expressionOfText(
-  type: 'uuid' | 'stamp' | 'hash' | 'number' | 'random',
-  texts: readonly string[],
-): string {
+export function expressionOfText(type: Token['type'], texts: readonly string[]): string {
   const [first = ''] = texts
   switch (type) {
     case 'number':
@@ -25,6 +22,8 @@ export function expressionOfText(
       return expressionOfStamp(first)
     case 'hash':
       return `${hexClass(texts)}{${first.length}}`
+    case 'capitals':
+      return `[0-9A-F]{${first.length}}`
     case 'random':
       return `${alphabetOf(texts)}{${first.length}}`
   }

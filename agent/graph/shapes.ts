@@ -147,6 +147,7 @@ function shapeOf(path: string, unsorted: readonly PlacedPart[]): Shape {
 function formOf({ type, text }: Part): string {
   switch (type) {
     case 'hash':
+    case 'capitals':
     case 'run':
       return String(text.length)
     case 'random':

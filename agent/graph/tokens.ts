@@ -1,10 +1,11 @@
 /**
  * A part of a path that may change from one file to the next.
  *
- * `stamp`: a date, or a date with a time. `hash`: hexadecimal digits. `random`: letters and digits that only chance writes.
+ * `stamp`: a date, or a date with a time. `hash`: hexadecimal digits. `capitals`: the same, and letters among them are
+ * capitals although these may have none. `random`: letters and digits that only chance writes.
  */
 export interface Token {
-  readonly type: 'uuid' | 'stamp' | 'hash' | 'number' | 'random'
+  readonly type: 'uuid' | 'stamp' | 'hash' | 'capitals' | 'number' | 'random'
   readonly text: string
   readonly start: number
   readonly end: number
@@ -61,6 +62,8 @@ const PIECES = new RegExp(
     String.raw`(?<=\/)(?<pair>(?<=\/tmp_objdir-incoming-[A-Za-z0-9]{6}\/)[0-9a-f]{2}(?=\/|$)|[0-9a-f]{2}(?=\/tmp_obj_[A-Za-z0-9]{6}$))`,
     // A message of Exim: a time, a pid and a fraction, each with 62 digits (spec.txt, "Message identification").
     String.raw`(?<mail>(?<=\/(?:hdr\.)?)[12][0-9A-Za-z]{5}-00(?:[0-9A-Za-z]{5})?[0-9A-Za-z]{4}-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?(?=-[DHJKT](?:$|\/)|$|\/))`,
+    // A cache of Squid: two directories and a counter (storeUfs, cache_dir ufs).
+    String.raw`(?<cell>(?<=\/)[0-9A-F]{2}\/[0-9A-F]{2}\/[0-9A-F]{8}$)`,
     // A release: a time, and a commit as git shortens it, which may have digits only.
     String.raw`(?<commit>(?<=\b(?:19|20)\d{10}(?:\d\d)?[-_])[0-9a-f]{7}(?![0-9A-Za-z]))`,
     // Python's tempfile, behind a name that somebody gave it.
@@ -115,7 +118,7 @@ export function tokensOf(path: string): Token[] {
   PIECES.lastIndex = 0
   for (let match = PIECES.exec(path); match !== null; match = PIECES.exec(path)) {
     const [text] = match
-    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail, table, given, ansible } =
+    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail, table, cell, given, ansible } =
       match.groups ?? {}
     const start = match.index
     if (word !== undefined) tokens.push(...tokensOfWord(path, text, start))
@@ -129,6 +132,9 @@ export function tokensOf(path: string): Token[] {
       tokens.push(token('random', given, start, true))
     else if (table !== undefined)
       for (const part of text.matchAll(WORDS)) tokens.push(token('hash', part[0], start + part.index, true))
+    else if (cell !== undefined)
+      for (const part of text.matchAll(WORDS))
+        tokens.push(token('capitals', part[0], start + part.index, true))
     else if (mail !== undefined)
       for (const part of text.matchAll(WORDS)) tokens.push(token('random', part[0], start + part.index, true))
     else if ((commit ?? pair) !== undefined) tokens.push(token('hash', text, start, true))

@@ -782,6 +782,14 @@ describe('jobs of at(1)', () => {
   })
 })
 
+test("the files of Squid's cache have one name from the first on, with letters or without", () => {
+  const patterns = new PathPatterns()
+  for (const file of ['00/00/00000000', '00/01/0000001F', '0A/F3/000AF300'])
+    expect(patterns.nameOf('proc::proxy:/usr/sbin/squid', 'create', `/var/spool/squid/${file}`)).toBe(
+      'file:create:/var/spool/squid/[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{8}',
+    )
+})
+
 describe('sockets of this host', () => {
   test('are covered as files are', () => {
     const patterns = new PathPatterns()

@@ -21,6 +21,8 @@ describe('what changes for certain', () => {
     ['/up/047aa31bdafe-map.pdf', ['!hash:047aa31bdafe']],
     [`/r/objects/${SHA1.slice(0, 2)}/${SHA1.slice(2)}`, ['!hash:da', `!hash:${SHA1.slice(2)}`]],
     [`/var/cache/nginx/9/ab/${MD5}`, ['!hash:9', '!hash:ab', `!hash:${MD5}`]],
+    ['/var/spool/squid/00/0F/000000F1', ['!capitals:00', '!capitals:0F', '!capitals:000000F1']],
+    ['/var/spool/squid/00/01/00000010', ['!capitals:00', '!capitals:01', '!capitals:00000010']],
     ['/var/lib/docker/containers/0123456789ab/hostname', ['!hash:0123456789ab']],
     [`/sys/fs/cgroup/system.slice/docker-${MD5}${MD5}.scope/cgroup.procs`, [`!hash:${MD5}${MD5}`]],
     ['/log/a-2026-11-21.log', ['!stamp:2026-11-21']],
