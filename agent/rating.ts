@@ -1,5 +1,7 @@
 import type { Baseline } from './baseline/baseline.ts'
 import type { Sources } from './baseline/sources.ts'
+import { domainOf } from './detect/places.ts'
+import { DUTY_BITS, isDuty } from './detect/duties.ts'
 import { type Observations, type Source, surpriseOf } from './detect/surprise.ts'
 import type { Edge, EdgeKind } from './domain/edge.ts'
 
@@ -17,6 +19,7 @@ export class Rating {
   private readonly known: Sources
   private readonly learnedWindows: number
   private readonly sources = new Map<string, Source>()
+  private readonly habits = new Map<string, number>()
 
   constructor(baseline: Baseline, timeMs: number) {
     this.known = baseline.sourcesNow()
@@ -25,7 +28,20 @@ export class Rating {
 
   /** In bits. `chain` is one that the edge was seen in. */
   bitsOf(edge: Edge, chain: readonly string[]): number {
-    return surpriseOf(edge.kind, this.sourceOf(edge.from, chain.at(-3)), this.known.reach(edge))
+    const source = this.sourceOf(edge.from, chain.at(-3))
+    const bits = surpriseOf(edge.kind, source, this.known.reach(edge), this.habitOf(edge))
+    return isDuty(edge) ? Math.min(bits, DUTY_BITS) : bits
+  }
+
+  /** How many alike its source has where it is, when that is a place of files. */
+  private habitOf(edge: Edge): number {
+    const beginnings = domainOf(edge)
+    const [first] = beginnings
+    if (first === undefined) return 0
+    const key = `${edge.kind} ${edge.from} ${first}`
+    let count = this.habits.get(key)
+    if (count === undefined) this.habits.set(key, (count = this.known.countIn(edge, beginnings)))
+    return count
   }
 
   private sourceOf(process: string, parent: string | undefined): Source {

@@ -21,6 +21,11 @@ export interface RunRow {
 /** Others that reach a target say enough when they are so many. */
 const MOST_REACH = 64
 
+/** And as many edges in one place. */
+const MOST_IN_PLACE = 64
+/** After all that a name may begin with. */
+const LAST = '\u{10ffff}'
+
 /**
  * What the baseline tells of a process as a source of edges. What was learned in the window that goes on does not count:
  * it is what is looked at.
@@ -49,6 +54,15 @@ export class Sources {
   /** How many sources have an edge of this kind to this target. */
   reach({ kind, to }: Edge): number {
     return this.statements.reach.get(to, kind) ?? 0
+  }
+
+  /** How many edges of this kind the same source has to targets whose names begin so. */
+  countIn({ kind, from }: Edge, beginnings: readonly string[]): number {
+    let count = 0
+    for (const beginning of beginnings) {
+      count += this.statements.inPlace.get({ kind, from, beginning, end: beginning + LAST }) ?? 0
+    }
+    return Math.min(count, MOST_IN_PLACE)
   }
 
   /** Whether the step from one process to another was itself unseen. */
@@ -80,6 +94,14 @@ const prepare = (database: Database.Database) => ({
     .prepare<[string, string], number>(
       `SELECT count(*) FROM (SELECT 1 FROM edges
         WHERE to_id = (SELECT id FROM nodes WHERE name = ?) AND kind = ? AND ${NOT_FRESH} LIMIT ${MOST_REACH})`,
+    )
+    .pluck(),
+  // By name first: a process may have many edges elsewhere.
+  inPlace: database
+    .prepare<{ kind: string; from: string; beginning: string; end: string }, number>(
+      `SELECT count(*) FROM (SELECT 1 FROM nodes CROSS JOIN edges
+        WHERE nodes.name > @beginning AND nodes.name < @end AND edges.to_id = nodes.id AND edges.kind = @kind
+          AND edges.from_id = (SELECT id FROM nodes WHERE name = @from) AND ${NOT_FRESH} LIMIT ${MOST_IN_PLACE})`,
     )
     .pluck(),
   introduced: database.prepare<{ parent: string; process: string }>(

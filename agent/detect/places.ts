@@ -1,4 +1,6 @@
 import { EDGE_KINDS, type Edge } from '../domain/edge.ts'
+import { temporaryPlaceOf } from './programs.ts'
+import { isSensitive } from './sensitive.ts'
 
 const FILE = new RegExp(`^file:(?:${EDGE_KINDS.join('|')}):`)
 const HOST_PORT = /^host:(?!unix:|vsock:|packet:|family-).*:([^:]+)$/
@@ -52,6 +54,28 @@ export function placeAround({ to }: Pick<Edge, 'to'>): string | undefined {
   const name = parts.pop() ?? ''
   const directory = parts.pop() ?? ''
   return parts.length < LEAST_DEPTH ? undefined : `${parts.join('/')}/${anyLike(directory)}/${name}`
+}
+
+/** As deep as `/var/lib/NAME`, `/srv/NAME/uploads` or `/home/USER/.cache`, with what marks a pattern before it. */
+const DOMAIN = /^(\(\?<executable>\))?((?:\/[^/]+){3}\/)/
+/** Where programs and what starts them are. */
+const SYSTEM = /^\/(?:etc|usr|s?bin|lib(?:exec|32|64|x32)?|boot|dev|proc|sys)\//
+
+/**
+ * Beginnings of the names of all files of one kind of edge in the part of the file system that an edge is about, however
+ * they are written; none when a file there may be code, is sensitive, or is where anybody may put something.
+ */
+export function domainOf(edge: Edge): readonly string[] {
+  const [prefix] = FILE.exec(edge.to) ?? []
+  if (prefix === undefined) return []
+  const [, , directory] = DOMAIN.exec(edge.to.slice(prefix.length)) ?? []
+  if (directory === undefined || SYSTEM.test(directory) || temporaryPlaceOf(directory) !== undefined)
+    return []
+  const path = edge.to.slice(prefix.length)
+  if (isSensitive(path.replace(/^\(\?<executable>\)/, '')) || mayBeCode(edge)) return []
+  const plain = directory.replace(/\\([^\w\s])/g, '$1')
+  const escaped = plain.replace(/[$^*+?()[\]{}|.]/g, '\\$&')
+  return [...new Set([plain, escaped])].flatMap((each) => [prefix + each, `${prefix}(?<executable>)${each}`])
 }
 
 /** What is hidden is of no place where things are not, as in a shell. The name may be that of a pattern. */

@@ -49,6 +49,14 @@ const SERVERS = new Set(
     'dovecot slapd cupsd rpcbind snmpd'
   ).split(' '),
 )
+/** Fetch from the web what others ask them for. */
+const PROXIES = new Set('squid privoxy tinyproxy polipo trafficserver'.split(' '))
+/** Bring letters to where they are addressed. The first one is of Postfix. */
+const MAILERS = new Set('smtp exim exim4 sendmail sendmail-mta msmtp dma smtpd'.split(' '))
+/** Ask the servers of names that lead to the name they were asked for. */
+const RESOLVERS = new Set(
+  'named unbound dnsmasq pdns_recursor kresd systemd-resolved dnscrypt-proxy'.split(' '),
+)
 const BECOMERS = new Set(
   (
     'sudo su doas pkexec newgrp passwd chsh chfn gpasswd mount umount fusermount fusermount3 ping ping6 crontab at ' +
@@ -82,6 +90,9 @@ const KINDS = {
   init: INITS,
   scheduler: SCHEDULERS,
   server: SERVERS,
+  proxy: PROXIES,
+  mailer: MAILERS,
+  resolver: RESOLVERS,
   becomer: BECOMERS,
   'account-tool': ACCOUNT_TOOLS,
   'file-tool': FILE_TOOLS,

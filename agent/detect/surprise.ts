@@ -16,14 +16,17 @@ export interface Source {
 
 /**
  * How surprising it is that a source makes a new edge of a kind, in bits: -log2 of the chance of it, damped when many
- * others reach the same target. See docs/detection.md.
+ * others reach the same target, and when the source has many edges of this kind in the same place. See docs/detection.md.
  *
  * @param reach how many other sources have an edge of this kind to the target
+ * @param habit how many other edges of this kind the source has in the place of the target
  */
-export function surpriseOf(kind: EdgeKind, { minutes, days }: Source, reach: number): number {
+export function surpriseOf(kind: EdgeKind, { minutes, days }: Source, reach: number, habit = 0): number {
   const chance = Math.max(chanceOfNew(kind, minutes), days === undefined ? 0 : chanceOfNew(kind, days))
-  return -Math.log2(chance) / (1 + Math.log2(1 + reach) / 2)
+  return -Math.log2(chance) / damping(reach) / damping(habit)
 }
+
+const damping = (others: number): number => 1 + Math.log2(1 + others) / 2
 
 /**
  * Good and Turing: what was seen just once tells how much was not seen yet. With half an edge and one observation more
