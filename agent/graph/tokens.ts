@@ -64,6 +64,8 @@ const PIECES = new RegExp(
     String.raw`(?<mail>(?<=\/(?:hdr\.)?)[12][0-9A-Za-z]{5}-00(?:[0-9A-Za-z]{5})?[0-9A-Za-z]{4}-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?(?=-[DHJKT](?:$|\/)|$|\/))`,
     // A cache of Squid: two directories and a counter (storeUfs, cache_dir ufs).
     String.raw`(?<cell>(?<=\/)[0-9A-F]{2}\/[0-9A-F]{2}\/[0-9A-F]{8}$)`,
+    // A message of Postfix: microseconds and an inode, or with `enable_long_queue_ids` seconds, microseconds, `z` and an inode.
+    String.raw`(?<=\/(?:maildrop|incoming|active|hold|corrupt|bounce|trace|defer(?:red)?\/[0-9A-Za-z])\/)(?<letter>[0-9A-F]{10,14}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{10,12}z[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{4,14})(?![0-9A-Za-z])`,
     // A release: a time, and a commit as git shortens it, which may have digits only.
     String.raw`(?<commit>(?<=\b(?:19|20)\d{10}(?:\d\d)?[-_])[0-9a-f]{7}(?![0-9A-Za-z]))`,
     // Python's tempfile, behind a name that somebody gave it.
@@ -118,10 +120,27 @@ export function tokensOf(path: string): Token[] {
   PIECES.lastIndex = 0
   for (let match = PIECES.exec(path); match !== null; match = PIECES.exec(path)) {
     const [text] = match
-    const { uuid, stamp, python, word, maker, plain, made, pair, commit, mail, table, cell, given, ansible } =
-      match.groups ?? {}
+    const {
+      uuid,
+      stamp,
+      python,
+      word,
+      maker,
+      plain,
+      made,
+      pair,
+      commit,
+      mail,
+      table,
+      cell,
+      given,
+      ansible,
+      letter,
+    } = match.groups ?? {}
     const start = match.index
     if (word !== undefined) tokens.push(...tokensOfWord(path, text, start))
+    else if (letter !== undefined)
+      tokens.push(token(UPPER_HEX.test(letter) ? 'hash' : 'random', letter, start, true))
     else if (ansible !== undefined)
       tokens.push(token('random', ansible, start + text.length - ansible.length, true))
     else if (uuid !== undefined) tokens.push(token('uuid', text, start, true))
