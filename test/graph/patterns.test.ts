@@ -718,14 +718,14 @@ describe('where only directories change', () => {
 })
 
 describe('the executable bit', () => {
-  const message = (digits: string): string => `/var/spool/mail/active/${digits}`
+  const message = (digits: string): string => `/var/spool/mail/letters/${digits}`
   const messages = ['022801DAB16', '03C701DAB17', '7A1201DAB18'].map(message)
 
   test('that marks the messages of postfix is part of their signature', () => {
     const patterns = new PathPatterns()
     for (const path of messages) patterns.learn(PROCESS, 'create', path, 'owner')
     const [name = ''] = messages.map((path) => patterns.nameOf(PROCESS, 'create', path, 'owner'))
-    expect(name).toBe('file:create:(?<executable>)/var/spool/mail/active/[0-9A-F]{11}')
+    expect(name).toBe('file:create:(?<executable>)/var/spool/mail/letters/[0-9A-F]{11}')
     expect(patterns.nameOf(PROCESS, 'create', message('00000000A00'), 'owner')).toBe(name)
     // Neither a message that is not complete, nor a program.
     expect(covers(patterns, message('00000000A00'))).toBe(false)
