@@ -82,6 +82,8 @@ export interface Normal {
 
 /** Ports of one address, or addresses with one port, that one process looks at when it looks for something. */
 const SCAN = 10
+/** Ports and addresses, when there are fewer of each. */
+const SEVERAL = 3
 const SETUID = 0o4000
 const MOST_OBJECTS = 4
 /** Stamps of the log are not finer. */
@@ -420,10 +422,10 @@ interface Scan {
 
 /** Many ports of one address, or many addresses with one port, that one process went to. */
 function scansIn(findings: readonly Finding[]): readonly Scan[] {
-  const groups = new Map<string, { of: Finding[]; others: Set<string>; what: string }>()
-  const join = (key: string, other: string, what: string, finding: Finding): void => {
+  const groups = new Map<string, { of: Finding[]; others: Set<string>; what: string; isEnough: Enough }>()
+  const join = (key: string, other: string, what: string, finding: Finding, isEnough: Enough): void => {
     let group = groups.get(key)
-    if (group === undefined) groups.set(key, (group = { of: [], others: new Set(), what }))
+    if (group === undefined) groups.set(key, (group = { of: [], others: new Set(), what, isEnough }))
     group.of.push(finding)
     group.others.add(other)
   }
@@ -431,16 +433,28 @@ function scansIn(findings: readonly Finding[]): readonly Scan[] {
     const peer = finding.edge.kind === 'connect' ? networkPeerOf(finding.edge.to) : undefined
     if (peer === undefined) continue
     const { from } = finding.edge
-    join(`${from} ports ${peer.host}`, peer.port, `ports of ${peer.host}`, finding)
-    if (isNameless(peer) && !isLoopback(peer))
-      join(`${from} hosts ${peer.port}`, peer.host, `addresses with port ${peer.port}`, finding)
+    join(`${from} ports ${peer.host}`, peer.port, `ports of ${peer.host}`, finding, areMany)
+    if (!isNameless(peer) || isLoopback(peer)) continue
+    join(`${from} hosts ${peer.port}`, peer.host, `addresses with port ${peer.port}`, finding, areMany)
+    join(from, `${peer.host} ${peer.port}`, 'ports of several addresses', finding, areBroad)
   }
   return [...groups.values()]
-    .filter(({ others }) => others.size >= SCAN)
-    .map(({ of, others, what }) => ({
+    .filter(({ others, isEnough }) => isEnough(others))
+    .map(({ others, of, what }) => ({
       reason: `${shortName(of[0]?.edge.from ?? '')} went to ${others.size} ${what}`,
       of,
     }))
+}
+
+type Enough = (others: ReadonlySet<string>) => boolean
+
+const areMany: Enough = ({ size }) => size >= SCAN
+
+/** Several ports of several addresses: a few of each are what a scanner asks for first. */
+const areBroad: Enough = (pairs) => {
+  const each = [...pairs].map((pair) => pair.split(' '))
+  const isVaried = (index: number): boolean => new Set(each.map((pair) => pair[index])).size >= SEVERAL
+  return areMany(pairs) && isVaried(0) && isVaried(1)
 }
 
 /** The runtimes of containers start themselves from a copy in memory, that a container cannot change (CVE-2019-5736). */

@@ -184,6 +184,19 @@ describe('a dangerous shape', () => {
     const hosts = numbers.map((number) => finding('connect', [program('/opt/x')], `host:10.0.0.${number}:22`))
     expect(dangersOf(hosts, NORMAL)).toMatchObject([{ reason: 'x went to 10 addresses with port 22' }])
   })
+
+  test('is a scan of a few ports of a few addresses', () => {
+    const asked = (ports: readonly number[], hosts: readonly number[], network = '10.0.0'): Finding[] =>
+      ports.flatMap((port) =>
+        hosts.map((host) => finding('connect', [program('/opt/x')], `host:${network}.${host}:${port}`)),
+      )
+    expect(dangersOf(asked([22, 80, 445], [8, 9, 10, 11]), NORMAL)).toMatchObject([
+      { shape: 'scan', reason: 'x went to 12 ports of several addresses' },
+    ])
+    expect(shapes(...asked([80, 443], [1, 2, 3, 4, 5, 6, 7]))).toEqual([])
+    expect(shapes(...asked([22, 80, 445], [8, 9, 10]))).toEqual([])
+    expect(shapes(...asked([22, 80, 445], [8, 9, 10, 11], '127.0.0'))).toEqual([])
+  })
 })
 
 test('who packs a log that others write removes it as rotation does, and no log of logins', () => {
