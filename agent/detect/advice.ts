@@ -57,6 +57,7 @@ const ADVICE: Readonly<Record<DangerShape, Advice>> = {
   'downloader-connects': sockets,
   'shell-listens': (finding) => [...sockets(finding), ...process(finding)],
   scan: process,
+  'files-replaced': process,
   'setuid-file': file,
   'wrote-and-ran': file,
   'built-and-ran': file,

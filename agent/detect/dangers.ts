@@ -19,6 +19,7 @@ import {
   programOf,
   temporaryPlaceOf,
 } from './programs.ts'
+import { replacedIn } from './replaced.ts'
 import { sensitivityOf } from './sensitive.ts'
 
 /**
@@ -28,6 +29,7 @@ import { sensitivityOf } from './sensitive.ts'
  */
 export const DANGERS = {
   'memory-exec': 16,
+  'files-replaced': 16,
   'shell-connects': 14,
   'setuid-file': 14,
   'wrote-and-ran': 12,
@@ -130,6 +132,13 @@ export function dangersOf(
       note(isBuilt ? 'built-and-ran' : 'wrote-and-ran', printedWriter(writer), finding)
   }
   for (const { reason, of } of scansIn(findings)) for (const finding of of) note('scan', reason, finding)
+  for (const { ending, of } of replacedIn(findings))
+    for (const finding of of)
+      note(
+        'files-replaced',
+        `${of.length} files are gone and have others in their place that end in ${ending}, as when they are encrypted for a ransom`,
+        finding,
+      )
   return [...found]
     .map(([shape, { reasons, findings: of }]) => ({
       ...{ shape, findings: of },

@@ -185,6 +185,29 @@ describe('a dangerous shape', () => {
     expect(dangersOf(hosts, NORMAL)).toMatchObject([{ reason: 'x went to 10 addresses with port 22' }])
   })
 
+  test('is when many files have others in their place with one ending', () => {
+    const number = (index: number): string => String.fromCharCode(97 + index)
+    const replaced = (count: number, ending: string, by = '/usr/bin/openssl'): Finding[] =>
+      Array.from({ length: count }, (_, index) => `/srv/office/${number(index)}.docx`).flatMap((path) => [
+        finding('create', [program(by)], file('create', path + ending)),
+        finding('delete', [program('/usr/bin/rm')], file('delete', path)),
+      ])
+    const [danger] = dangersOf(replaced(12, '.locked'), NORMAL)
+    expect(danger?.shape).toBe('files-replaced')
+    expect(danger?.reason).toContain('12 files are gone and have others in their place that end in .locked')
+    expect(danger?.reason).not.toContain('more like it')
+    expect(shapes(...replaced(9, '.locked'))).toEqual([])
+    expect(shapes(...replaced(12, '.gz', '/usr/bin/python3.11'))).toEqual([])
+    expect(shapes(...replaced(12, '.enc', '/usr/bin/gzip'))).toEqual([])
+    // Beside them nothing is gone.
+    expect(shapes(...replaced(12, '.locked').filter(({ edge }) => edge.kind === 'create'))).toEqual([])
+    const patterns = replaced(12, '.locked').map((one) => ({
+      ...one,
+      edge: { ...one.edge, to: one.edge.to.replace(/office\/(.)\.docx/, String.raw`office/$1-\d+\.docx`) },
+    }))
+    expect(shapes(...patterns)).toEqual(['files-replaced'])
+  })
+
   test('is a scan of a few ports of a few addresses', () => {
     const asked = (ports: readonly number[], hosts: readonly number[], network = '10.0.0'): Finding[] =>
       ports.flatMap((port) =>
