@@ -124,15 +124,13 @@ function nextOf(rest: readonly Finding[], gravityOf: Story['gravityOf']): Deed |
   return deedsOf(chain.slice(0, -1), rest, gravityOf)[0]
 }
 
-/** The processes from the one that is to blame to the one that did it, both included. */
+/** The processes from the one that is to blame, or let him in, to the one that did it, both included. */
 function wayTo(doer: readonly string[], parent: string): readonly string[] {
   const known = parent === '' ? -1 : doer.lastIndexOf(parent)
-  if (known >= 0) return doer.slice(known)
-  const first = doer.findIndex((name) => {
-    const process = processOf(name)
-    return process !== undefined && !isKind(process, 'init')
-  })
-  return doer.slice(Math.max(0, Math.min(first, doer.length - 1)))
+  const entry = doer.slice(0, -1).findIndex((name) => isKindOf(name, 'login') && !isKindOf(name, 'switcher'))
+  const first = doer.findIndex((name) => processOf(name) !== undefined && !isKindOf(name, 'init'))
+  const from = known < 0 && entry < 0 ? first : Math.max(known, entry)
+  return doer.slice(Math.max(0, Math.min(from, doer.length - 1)))
 }
 
 /** Who is to blame: a program with its user, or a person who has logged in. */
@@ -151,13 +149,18 @@ function stepsOf([subject = '', ...way]: readonly string[]): readonly string[] {
   const isPerson = isKindOf(subject, 'login')
   for (const [index, name] of way.entries()) {
     const isLast = index === way.length - 1
-    if (isPerson && index === 0) user = userOf(name)
+    if (isPerson && index === 0) {
+      user = userOf(name)
+      // What lets somebody in goes on as him.
+      if (!isLast && exactName(name) === exactName(subject)) continue
+    }
     if (!isLast && (isKindOf(name, 'wrapper') || (isPerson && steps.length === 0 && isKindOf(name, 'shell'))))
       continue
     const step = exactName(name)
     const isAs = userOf(name) !== user
     user = userOf(name)
-    if (steps.at(-1) === step && !isAs) continue
+    // It goes on as somebody else.
+    if (steps.at(-1) === step) steps.pop()
     steps.push(isAs ? `${step} as ${cut(user, 40)}` : step)
   }
   return steps

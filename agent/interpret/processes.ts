@@ -15,6 +15,10 @@ const MOST_CHARACTERS = 4_000_000
 const DELETED = ' (deleted)'
 const UNKNOWN_EXE = '?'
 const INIT = 1
+/** How far below the pid of a fork that of who forked it may be, with forks between. */
+const NEAR_PIDS = 16
+/** PID_MAX_LIMIT of the kernel (include/linux/threads.h). A line may say what it likes. */
+const HIGHEST_PID = 2 ** 22
 /** Parent of a process of which nobody knows the parent. */
 const NOBODY = 0
 const ROOT = 0
@@ -273,7 +277,47 @@ export class ProcessTable {
     if (isTasksExe) return task.image
     const found = this.find(call.pid, timeMs)
     if (found !== undefined && isSameExe(found.exe, exe)) return this.imageOf(found, parent?.image)
-    return this.images.of(parent?.image.container ?? '', user, exe, undefined, parent?.image)
+    return (
+      this.forkOfNear(call, exe, user, timeMs)?.image ??
+      this.images.of(parent?.image.container ?? '', user, exe, undefined, parent?.image)
+    )
+  }
+
+  /**
+   * Who forked a process whose parent made no call that is audited, or is gone: sudo has such a one for the terminal, rsync
+   * one that sends. It runs the same program, or the exec would have been seen, and has a pid a little lower; several of
+   * different descent may all be wrong.
+   */
+  private forkOfNear(
+    { pid, ppid }: SyscallRecord,
+    exe: string,
+    user: string,
+    timeMs: number,
+  ): Task | undefined {
+    if (pid > HIGHEST_PID || exe === UNKNOWN_EXE) return undefined
+    let near: { readonly pid: number; readonly task: Task } | undefined
+    for (let at = pid - 1; at > Math.max(INIT, pid - NEAR_PIDS); at--) {
+      if (this.tasks.get(at)?.image.exe !== exe) continue
+      const task = this.current(at, timeMs)
+      if (task === undefined || !canBecome(task, user)) continue
+      if (near !== undefined && asStarted(near.task.image) !== asStarted(task.image)) return undefined
+      near ??= { pid: at, task }
+    }
+    if (near !== undefined && ppid > INIT && this.current(ppid, timeMs) === undefined) {
+      const { image } = near.task
+      this.becameParent(near.pid, near.task)
+      // Of its rights nothing is known, so it is not taken for one that was seen.
+      const unseen = this.images.of(image.container, image.user, UNKNOWN_EXE, undefined, image)
+      this.between(ppid, unseen, near.pid, timeMs)
+    }
+    return near?.task
+  }
+
+  /** A process that is known by its children only. */
+  private between(pid: number, image: ProcessImage, ppid: number, timeMs: number): void {
+    const times = { sinceMs: timeMs, bornMs: timeMs, foundMs: 0, seen: this.pids.now }
+    const rights = { isPrivileged: false, hadRoot: false }
+    this.tasks.set(pid, { image, ppid, ...times, ...rights, isParent: true, hasEnded: false })
   }
 
   private foundOrUnknown(call: SyscallRecord, user: string, timeMs: number): ProcessImage {
@@ -305,12 +349,7 @@ export class ProcessTable {
   private unknownParent({ ppid }: SyscallRecord, user: string, timeMs: number): ProcessImage {
     const image = this.images.of('', user, UNKNOWN_EXE, undefined, undefined)
     if (ppid <= INIT || this.current(ppid, timeMs) !== undefined) return image
-    const times = { sinceMs: timeMs, bornMs: timeMs, seen: this.pids.now }
-    const rest = {
-      ...{ foundMs: 0, isParent: true, isPrivileged: false },
-      ...{ hadRoot: false, hasEnded: false },
-    }
-    this.tasks.set(ppid, { image, ppid: NOBODY, ...times, ...rest })
+    this.between(ppid, image, NOBODY, timeMs)
     return image
   }
 
@@ -475,6 +514,12 @@ const placed = (script: string | undefined, cwd: string | undefined): string | u
 
 /** An exec and a fork keep the real uid; only the privileged change it. What contradicts that is a pid used again. */
 const canBecome = (task: Task, user: string): boolean => task.isPrivileged || task.image.user === user
+
+/** The program as it was before it changed its user. */
+function asStarted(image: ProcessImage): ProcessImage {
+  const { origin, exe, script } = image
+  return origin?.exe === exe && origin.script === script ? asStarted(origin) : image
+}
 
 const imagesOf = (tasks: Iterable<Task>): ReadonlySet<ProcessImage> =>
   withOrigins(Array.from(tasks, ({ image }) => image))

@@ -95,6 +95,25 @@ describe('a title', () => {
       SSHD,
     ],
     [
+      'admin (logged in through sshd) ran sudo as root that ran tee, which wrote /etc/hosts',
+      [
+        finding(
+          'write',
+          [
+            program('/usr/local/bin/supervise', undefined, 'root'),
+            SSHD,
+            program('/usr/sbin/sshd', undefined, 'admin'),
+            ADMIN,
+            program('/usr/bin/sudo', undefined, 'admin'),
+            program('/usr/bin/sudo', undefined, 'root'),
+            program('/usr/bin/tee', undefined, 'root'),
+          ],
+          file('write', '/etc/hosts'),
+        ),
+      ],
+      program('/usr/local/bin/supervise', undefined, 'root'),
+    ],
+    [
       'nginx (root) listened at 0.0.0.0:8443',
       [finding('listen', [SYSTEMD, program('/usr/sbin/nginx', undefined, 'root')], 'host:0.0.0.0:8443')],
       '',

@@ -65,6 +65,21 @@ test.each(['ENRICHED', 'RAW'] as const)('what a real auditd recorded of them, %s
 describe('root by a call', () => {
   const shell = (): Story => new Story().exec('/bin/bash')
 
+  test('is told of a fork of an unseen fork, though a process of root has a pid near', () => {
+    const child = { pid: 103, ppid: 102 }
+    const story = new Story()
+      .exec('/bin/bash', { ...ROOT, pid: 100, ppid: 9 })
+      .call('connect', child)
+      .call('setuid', { ...ROOT, ...child })
+    expect(story.deeds).toEqual(['call done: proc::1000:/bin/bash->proc::0:/bin/bash by login 1000'])
+  })
+
+  test('is not told of the forks of an unseen fork that were root when they were first seen', () => {
+    const story = new Story().exec('/bin/bash', { pid: 100, ppid: 9 })
+    for (const pid of [103, 104]) story.call('setuid', { ...ROOT, pid, ppid: 102 })
+    expect(story.deeds).toEqual([])
+  })
+
   test('is told when it was granted to a process that never was root', () => {
     expect(shell().call('setuid', ROOT).deeds).toEqual([
       'call done: proc::1000:/bin/bash->proc::0:/bin/bash by login 1000',

@@ -277,6 +277,55 @@ describe('a child that never execs', () => {
   })
 })
 
+describe('a fork between that made no call', () => {
+  const sudo = { exe: '/usr/bin/sudo', euid: 0 }
+  const SUDO = 'proc::1000:/usr/bin/sudo'
+  /** As sudo with use_pty: it forks one that watches the terminal, which forks one that becomes the program. */
+  const begun = (): Story =>
+    new Story().exec(SHELL).exec({ pid: 101, ppid: 100, ...sudo, argv: ['sudo', 'tee', '/etc/x'] })
+
+  test('leaves its child what its parent is', () => {
+    const story = begun()
+      .connect({ pid: 103, ppid: 102, ...sudo })
+      .exec({ pid: 103, ppid: 102, exe: '/usr/bin/tee', uid: 0 })
+      .connect({ pid: 103, ppid: 102, exe: '/usr/bin/tee', uid: 0 })
+    expect(story.chain.slice(1)).toEqual(['proc::1000:/bin/bash</srv/run.sh', SUDO, 'proc::0:/usr/bin/tee'])
+    expect(story.lineage(103)).toEqual([103, 102, 101, 100])
+  })
+
+  test('and is gone does as well: whoever adopts its child did not fork it', () => {
+    const story = begun()
+      .exec({ pid: 50, ppid: 1, exe: '/usr/sbin/supervise' })
+      .connect({ pid: 103, ppid: 50, ...sudo })
+    expect(story.chain.slice(1)).toEqual(['proc::1000:/bin/bash</srv/run.sh', SUDO])
+  })
+
+  test('is looked for beside one that changed its user in between', () => {
+    const story = begun()
+      .connect({ pid: 102, ppid: 101, exe: '/usr/bin/sudo', uid: 0 })
+      .connect({ pid: 104, ppid: 103, ...sudo })
+    expect(story.chain.slice(1, 3)).toEqual(['proc::1000:/bin/bash</srv/run.sh', SUDO])
+  })
+
+  test.each([
+    ['of two of different descent', (story: Story) => story.exec({ pid: 102, ppid: 9, ...sudo })],
+    [
+      'of another user',
+      () => new Story().exec({ pid: 102, ppid: 9, exe: '/usr/bin/sudo', uid: 33, euid: 33 }),
+    ],
+    ['far away in the order of pids', () => new Story().exec({ pid: 50, ppid: 9, ...sudo })],
+    ['of another program', () => new Story().exec(SHELL)],
+  ])('is nobody when there is only one %s', (_, before) => {
+    const story = before(begun()).connect({ pid: 104, ppid: 103, ...sudo })
+    expect(story.chain).toEqual([SUDO])
+  })
+
+  test('of a pid that no kernel gives is looked for nowhere', () => {
+    const story = begun().connect({ pid: 2 ** 53, ppid: 2 ** 53 - 2, ...sudo })
+    expect(story.chain).toEqual([SUDO])
+  })
+})
+
 describe('a pid that is used again', () => {
   const SECOND: Told = { pid: 200, exe: '/bin/bash', argv: ['bash', '/srv/other.sh'] }
 
