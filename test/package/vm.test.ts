@@ -150,6 +150,7 @@ describe.each(SUITES)('%s as a machine of its own', { timeout: TEST_MS }, (suite
   test('an upgrade tells that the package came as a file, and no more', async () => {
     await vm.must('apt-get install -y /media/fullmon_999_amd64.deb')
     await until('fullmon status | grep -q "^coverage *complete"')
+    await until('test -n "$(fullmon alerts --state open --json)"')
     await sleep(10_000)
     expect(await alerts()).toEqual([
       { severity: 'medium', title: 'apt-get (root) installed or changed 1 package: fullmon' },
