@@ -294,16 +294,19 @@ export class ProcessTable {
     user: string,
     timeMs: number,
   ): Task | undefined {
-    if (pid > HIGHEST_PID || exe === UNKNOWN_EXE) return undefined
+    const isParentUnseen = ppid > INIT && this.current(ppid, timeMs) === undefined
+    // A fork between is younger than who forked it; what is younger than the parent is a sibling.
+    const before = isParentUnseen ? ppid : pid
+    if (before > pid || pid > HIGHEST_PID || exe === UNKNOWN_EXE) return undefined
     let near: { readonly pid: number; readonly task: Task } | undefined
-    for (let at = pid - 1; at > Math.max(INIT, pid - NEAR_PIDS); at--) {
+    for (let at = before - 1; at > Math.max(INIT, pid - NEAR_PIDS); at--) {
       if (this.tasks.get(at)?.image.exe !== exe) continue
       const task = this.current(at, timeMs)
       if (task === undefined || !canBecome(task, user)) continue
       if (near !== undefined && asStarted(near.task.image) !== asStarted(task.image)) return undefined
       near ??= { pid: at, task }
     }
-    if (near !== undefined && ppid > INIT && this.current(ppid, timeMs) === undefined) {
+    if (near !== undefined && isParentUnseen) {
       const { image } = near.task
       this.becameParent(near.pid, near.task)
       // Of its rights nothing is known, so it is not taken for one that was seen.

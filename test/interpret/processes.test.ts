@@ -315,9 +315,11 @@ describe('a fork between that made no call', () => {
     ],
     ['far away in the order of pids', () => new Story().exec({ pid: 50, ppid: 9, ...sudo })],
     ['of another program', () => new Story().exec(SHELL)],
+    ['younger than the parent', () => new Story().exec({ pid: 104, ppid: 9, ...sudo })],
   ])('is nobody when there is only one %s', (_, before) => {
-    const story = before(begun()).connect({ pid: 104, ppid: 103, ...sudo })
+    const story = before(begun()).connect({ pid: 105, ppid: 103, ...sudo })
     expect(story.chain).toEqual([SUDO])
+    expect(story.lineage(105)).toEqual([105])
   })
 
   test('of a pid that no kernel gives is looked for nowhere', () => {
