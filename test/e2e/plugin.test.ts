@@ -18,7 +18,10 @@ const RELAY = join(DIRECTORY, 'auditd-relay')
 const SOCKET = join(DIRECTORY, 'events')
 /** A program of which a rule of its own tells at once, so that none counts to another. */
 const PROGRAM = join(DIRECTORY, 'strike')
-const MOST_STRIKES = 20
+const MOST_STRIKES = 40
+/** Less than a test may take, so that it can tell what it saw. */
+const PATIENCE_MS = 20_000
+const SETTLED_S = 4
 const CONFIG = join(DIRECTORY, 'config.yaml')
 /** Enough for every buffer between the kernel and the plugin to fill: 16 MiB of records at least. */
 const MANY_CALLS = 4000
@@ -66,7 +69,7 @@ let programs = 0
 const strike = async (lab: Lab): Promise<string> => {
   const program = `${PROGRAM}-${++programs}`
   copyFileSync('/usr/bin/true', program)
-  await lab.run([program])
+  expect(await lab.run([program])).toMatchObject({ status: 0 })
   return program
 }
 
@@ -118,6 +121,8 @@ describe.skipIf(unavailable !== undefined)('a plugin of auditd', () => {
     agent = start(`relay:${SOCKET}`, 'relay')
     stop.unshift(() => agent.end('SIGKILL'))
     await agent.waitFor('monitoring', () => agent.stderr().includes('monitoring'))
+    // What one command does within two seconds is told of by one rule: this process must not be taken for that command.
+    while (process.uptime() < SETTLED_S) await sleep(100)
   })
 
   afterAll(async () => {
@@ -135,7 +140,11 @@ describe.skipIf(unavailable !== undefined)('a plugin of auditd', () => {
         const beganMs = performance.now()
         const program = await strike(lab)
         const until = async (name: 'relay' | 'tail', reader: RunningAgent): Promise<void> => {
-          while (!isTold(program, reader)) await sleep(2)
+          while (!isTold(program, reader)) {
+            if (performance.now() - beganMs > PATIENCE_MS)
+              throw new Error(`${name} never told of ${program}: ${JSON.stringify(reader.reports)}`)
+            await sleep(2)
+          }
           taken[name].push(performance.now() - beganMs)
         }
         await Promise.all([until('relay', agent), until('tail', tail)])
