@@ -6,6 +6,9 @@ import { type Observations, type Source, surpriseOf } from './detect/surprise.ts
 import type { Edge, EdgeKind } from './domain/edge.ts'
 
 const DAY_MS = 86_400_000
+/** Places whose count is remembered: their names may be long. */
+const MOST_HABITS = 100
+
 /** A minute is what the baseline counts as one observation. */
 const WINDOW_MS = 60_000
 /** Days say something of a source that was seen over so many of them. */
@@ -39,8 +42,11 @@ export class Rating {
     const [first] = beginnings
     if (first === undefined) return 0
     const key = `${edge.kind} ${edge.from} ${first}`
-    let count = this.habits.get(key)
-    if (count === undefined) this.habits.set(key, (count = this.known.countIn(edge, beginnings)))
+    const known = this.habits.get(key)
+    if (known !== undefined) return known
+    const count = this.known.countIn(edge, beginnings)
+    if (this.habits.size >= MOST_HABITS) this.habits.clear()
+    this.habits.set(key, count)
     return count
   }
 

@@ -15,8 +15,8 @@ const OWNER_ONLY = 0o600
 const APPLICATION_ID = 0x66756c6d
 /** The first schema with a journal. */
 const JOURNALED = 2
-/** Of the pages of the file; SQLite itself would take twice as much. */
-const CACHE_KIB = 8192
+/** Of the pages of the file; SQLite itself would take eight times as much. */
+const CACHE_KIB = 2048
 /** How long a command waits for another program that writes. */
 const PATIENCE_MS = 30_000
 const NO_DATABASE: ReadonlySet<string> = new Set(['SQLITE_NOTADB', 'SQLITE_CORRUPT'])
