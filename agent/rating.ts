@@ -6,13 +6,12 @@ import { type Observations, type Source, surpriseOf } from './detect/surprise.ts
 import type { Edge, EdgeKind } from './domain/edge.ts'
 
 const DAY_MS = 86_400_000
-/** Places whose count is remembered: their names may be long. */
-const MOST_HABITS = 100
-
 /** A minute is what the baseline counts as one observation. */
 const WINDOW_MS = 60_000
 /** Days say something of a source that was seen over so many of them. */
 const LEAST_DAYS = 3
+/** Places whose count is remembered: their names may be long. */
+const MOST_HABITS = 100
 
 /**
  * How surprising unseen edges are, by what the baseline tells of their sources. For one moment: the end of a window, so

@@ -1,4 +1,4 @@
-import type { Edge, EdgeKind } from '../domain/edge.ts'
+import type { Edge } from '../domain/edge.ts'
 import { filePathOf, isNameless, type NamedProcess, networkPeerOf, processOf } from './nodes.ts'
 import { hasNoScript, isKind, isSystemProgram, programOf } from './programs.ts'
 import { isSensitive } from './sensitive.ts'
@@ -16,19 +16,12 @@ export function isDuty(edge: Edge): boolean {
   return edge.kind === 'connect' ? isErrand(source, edge) : isRotation(source, edge)
 }
 
-const ON_FILES: ReadonlySet<EdgeKind> = new Set<EdgeKind>([
-  'create',
-  'write',
-  'rename',
-  'delete',
-  'attribute',
-])
 const LOGS = /^\/var\/log\/|\.log(?:[-.\\][^/]*)?$/
 
 /** Its configuration tells it to, of which changes are seen. What it runs besides, and does elsewhere, is none of it. */
 function isRotation(source: NamedProcess, { kind, to }: Edge): boolean {
   if (programOf(source) !== 'logrotate') return false
-  const path = ON_FILES.has(kind) ? filePathOf(to) : undefined
+  const path = filePathOf(to)
   if (path !== undefined) return LOGS.test(path) && !isSensitive(path)
   const target = kind === 'exec' ? processOf(to) : undefined
   return target !== undefined && isKind(target, 'packer') && isSystemProgram(target.exe)

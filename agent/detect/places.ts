@@ -59,7 +59,7 @@ export function placeAround({ to }: Pick<Edge, 'to'>): string | undefined {
 /** As deep as `/var/lib/NAME`, `/srv/NAME/uploads` or `/home/USER/.cache`, with what marks a pattern before it. */
 const DOMAIN = /^(\(\?<executable>\))?((?:\/[^/]+){3}\/)/
 /** Longer ones are nobody's habit, and cost too much to compare. */
-const LONGEST = 200
+const LONGEST_DOMAIN = 200
 /** Where programs and what starts them are. */
 const SYSTEM = /^\/(?:etc|usr|s?bin|lib(?:exec|32|64|x32)?|boot|dev|proc|sys)\//
 
@@ -70,15 +70,15 @@ const SYSTEM = /^\/(?:etc|usr|s?bin|lib(?:exec|32|64|x32)?|boot|dev|proc|sys)\//
 export function domainOf(edge: Edge): readonly string[] {
   const [prefix] = FILE.exec(edge.to) ?? []
   if (prefix === undefined) return []
-  const [, , directory] = DOMAIN.exec(edge.to.slice(prefix.length)) ?? []
+  const path = edge.to.slice(prefix.length)
+  const [, , directory] = DOMAIN.exec(path) ?? []
   if (
     directory === undefined ||
-    directory.length > LONGEST ||
+    directory.length > LONGEST_DOMAIN ||
     SYSTEM.test(directory) ||
     temporaryPlaceOf(directory) !== undefined
   )
     return []
-  const path = edge.to.slice(prefix.length)
   if (isSensitive(path.replace(/^\(\?<executable>\)/, '')) || mayBeCode(edge)) return []
   const plain = directory.replace(/\\([^\w\s])/g, '$1')
   const escaped = plain.replace(/[$^*+?()[\]{}|.]/g, '\\$&')
